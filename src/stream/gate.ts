@@ -1,0 +1,30 @@
+/** What a minibatch was drawn by: as the samples came, or in proportion to their scores. */
+export type Phase = 'uniform' | 'importance';
+
+/**
+ * The τ gate as the stages see it. One object is shared by presample (how many samples to fetch), resample (draw or
+ * pass on) and the trainer (scores of uniform steps); it is passed in, never global.
+ */
+export interface Gate {
+  /** Whether the smoothed τ exceeds the threshold, so that importance sampling pays. */
+  readonly isOpen: boolean;
+  /** The smoothed τ; 1 until something was observed. */
+  readonly tau: number;
+  /** Takes note of the scores of a presample, or of a uniform step's own batch, and moves the average. */
+  observe(scores: ArrayLike<number>, phase: Phase): void;
+}
+
+/**
+ * Lets presample start a fill only when the trainer has taken all but `ahead` of the minibatches drawn so far. With 0
+ * (lockstep) every score uses the parameters after the previous step, exactly Algorithm 1, whatever the streams buffer.
+ */
+export interface Turnstile {
+  /** Resolves when the next fill may start; rejects when `signal` aborts. */
+  enter(signal?: AbortSignal): Promise<void>;
+  /** Called by resample for each minibatch that it is about to emit. */
+  emitted(): void;
+  /** Called by the trainer after each step. */
+  taken(): void;
+  /** Lets everybody through from now on: the trainer has gone. */
+  open(): void;
+}

@@ -1,0 +1,89 @@
+import * as tf from '@tensorflow/tfjs';
+import { gatherRows, type Column } from './columns.ts';
+import type { Phase } from './gate.ts';
+import type { Presample } from './presample.ts';
+
+/** How a minibatch was drawn. */
+export interface Draw {
+  readonly phase: Phase;
+  /** Row of the presample behind each sample, [b]. Samples may repeat: the draw is with replacement. */
+  readonly picks: Int32Array;
+  /** What each sample's loss is multiplied by, [b]: 1 / (B g) in the importance phase, 1 in the uniform one. */
+  readonly weights: Float32Array;
+  /** The smoothed τ when the minibatch was drawn. */
+  readonly tau: number;
+  /** How many steps the parameters behind the scores had taken. */
+  readonly version: number;
+}
+
+/**
+ * A weighted minibatch: b rows of a presample. Columns are gathered when asked for, on the host for consumers of any
+ * kind, or on the engine, where the presample's tensors already lie.
+ *
+ * Whoever takes it calls `dispose()` when done; until then its presample's buffers cannot be used again.
+ */
+export class Minibatch implements Disposable {
+  readonly ids: readonly string[];
+  readonly phase: Phase;
+  readonly picks: Int32Array;
+  readonly weights: Float32Array;
+  readonly tau: number;
+  readonly version: number;
+  /** The buffer it was drawn from. */
+  readonly presample: Presample;
+  readonly #tensors = new Map<string, tf.Tensor>();
+  #disposed = false;
+
+  constructor(presample: Presample, draw: Draw) {
+    this.presample = presample.retain();
+    this.ids = Array.from(draw.picks, (row) => presample.ids[row]!);
+    this.phase = draw.phase;
+    this.picks = draw.picks;
+    this.weights = draw.weights;
+    this.tau = draw.tau;
+    this.version = draw.version;
+  }
+
+  /** Samples held, b. */
+  get size(): number {
+    return this.picks.length;
+  }
+
+  /** The model's input, [b, ...]. @returns owned by the caller */
+  get x(): Column {
+    return this.column('x');
+  }
+
+  /** The target, [b, ...]. @returns owned by the caller */
+  get y(): Column {
+    return this.column('y');
+  }
+
+  /** Any column, gathered on the host. @returns owned by the caller */
+  column(name: string): Column {
+    return gatherRows(this.presample.column(name), this.picks);
+  }
+
+  /** Any column, gathered on the engine. @returns borrowed: valid until `dispose` */
+  tensor(name: string): tf.Tensor {
+    if (this.phase === 'uniform') return this.presample.tensor(name);
+    const known = this.#tensors.get(name);
+    if (known) return known;
+    const source = this.presample.tensor(name);
+    const gathered = tf.keep(tf.tidy(() => tf.gather(source, tf.tensor1d(this.picks, 'int32'))));
+    this.#tensors.set(name, gathered);
+    return gathered;
+  }
+
+  dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    for (const gathered of this.#tensors.values()) gathered.dispose();
+    this.#tensors.clear();
+    this.presample.release();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+}

@@ -1,0 +1,81 @@
+import * as tf from '@tensorflow/tfjs';
+import { ShapeError } from '../errors.ts';
+import type { Column } from './columns.ts';
+import type { Phase } from './gate.ts';
+
+/**
+ * A buffer of samples as columns: B of them when the gate was open at the fill, b when it was shut.
+ *
+ * Several minibatches may be drawn from one presample, so it counts its users: it is born with one, `retain` adds one,
+ * `release` takes one away. With the last, its tensors are disposed and its storage goes back to the ring.
+ */
+export class Presample {
+  readonly ids: readonly string[];
+  readonly columns: Readonly<Record<string, Column>>;
+  readonly phase: Phase;
+  readonly #tensors = new Map<string, tf.Tensor>();
+  readonly #recycle: () => void;
+  #users = 1;
+
+  /** @param recycle called once, when nobody uses the storage any more */
+  constructor(
+    ids: readonly string[],
+    columns: Readonly<Record<string, Column>>,
+    phase: Phase,
+    recycle: () => void = () => {},
+  ) {
+    this.ids = ids;
+    this.columns = columns;
+    this.phase = phase;
+    this.#recycle = recycle;
+  }
+
+  /** Samples held. */
+  get size(): number {
+    return this.ids.length;
+  }
+
+  /**
+   * A column as a tensor, uploaded once. uint8 columns become int32, the nearest type that tfjs has.
+   * @returns borrowed: valid until the last `release`
+   */
+  tensor(name: string): tf.Tensor {
+    const known = this.#tensors.get(name);
+    if (known) return known;
+    const column = this.column(name);
+    const data = column.data instanceof Uint8Array ? Int32Array.from(column.data) : column.data.slice();
+    const uploaded = tf.keep(tf.tensor(data, [...column.shape], column.type === 'float32' ? 'float32' : 'int32'));
+    this.#tensors.set(name, uploaded);
+    return uploaded;
+  }
+
+  /** @throws {ShapeError} when there is no such column */
+  column(name: string): Column {
+    const column = this.columns[name];
+    if (column) return column;
+    const known = Object.keys(this.columns).join('`, `');
+    throw new ShapeError(`Presample: no column \`${name}\`; there are \`${known}\`. Name one of these.`, { name });
+  }
+
+  retain(): this {
+    this.#users += 1;
+    return this;
+  }
+
+  release(): void {
+    this.#users -= 1;
+    if (this.#users !== 0) return;
+    for (const uploaded of this.#tensors.values()) uploaded.dispose();
+    this.#tensors.clear();
+    this.#recycle();
+  }
+}
+
+/** A presample with its scores, if the phase asks for any. */
+export interface Scored {
+  readonly presample: Presample;
+  /** Unnormalised, finite, at least 0: one a sample. Absent in the uniform phase. */
+  readonly scores?: Float32Array;
+  /** How many steps the parameters behind the scores had taken. */
+  readonly version: number;
+}
