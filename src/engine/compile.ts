@@ -1,21 +1,10 @@
 import * as tf from '@tensorflow/tfjs';
-import type { Step, Tensors } from './engine.ts';
-
-/** Makes a step fast on one backend. */
-export type Compiler = <Args extends readonly Tensors[], Result extends Tensors>(
-  step: Step<Args, Result>,
-) => Step<Args, Result>;
-
-const compilers = new Map<string, Compiler>();
-
-/** Sets how steps are compiled on a tfjs backend. Called by the engine that brings the backend. */
-export const registerCompiler = (backend: string, compiler: Compiler): void => {
-  compilers.set(backend, compiler);
-};
+import { compileWithinTidy, type Step, type Tensors } from './engine.ts';
+import { activeEngine } from './use-engine.ts';
 
 /**
  * Makes a step fast on whichever engine is active at its first call: "tf.function for TensorFlow.js". An engine that
- * cannot compile runs the step as it is, within `tf.tidy`.
+ * cannot compile runs the step as it is, within `tf.tidy`, and so does a backend that was set by tfjs' own means.
  *
  * What the step returns is owned by the caller; arguments are not consumed. Learning rates, counters and seeds are
  * arguments or variables, because an engine may trace the step once and replay it.
@@ -23,17 +12,18 @@ export const registerCompiler = (backend: string, compiler: Compiler): void => {
  * @example
  * const step = compile((x: tf.Tensor2D, lr: tf.Scalar) => train(x, lr));
  */
-export const compile: Compiler = <Args extends readonly Tensors[], Result extends Tensors>(
+export function compile<Args extends readonly Tensors[], Result extends Tensors>(
   step: Step<Args, Result>,
-) => {
+): Step<Args, Result> {
   let compiled: Step<Args, Result> | undefined;
-  return (...args: Args): Result => {
-    compiled ??= (compilers.get(tf.getBackend()) ?? withinTidy)(step);
+  return (...args) => {
+    compiled ??= engineOfBackend()?.compile(step) ?? compileWithinTidy(step);
     return compiled(...args);
   };
-};
+}
 
-const withinTidy: Compiler =
-  (step) =>
-  (...args) =>
-    tf.tidy(() => step(...args) as tf.TensorContainer) as ReturnType<typeof step>;
+/** The active engine, if tfjs' backend is still its own. */
+const engineOfBackend = () => {
+  const engine = activeEngine();
+  return engine?.name === tf.getBackend() ? engine : undefined;
+};

@@ -17,7 +17,7 @@ function lstm(): tf.LayersModel {
   const seeded = (seed: number) => tf.initializers.randomUniform({ minval: -0.5, maxval: 0.5, seed });
   const model = tf.sequential({
     layers: [
-      tf.layers.lstm({ units: 6, inputShape: [7, 3], kernelInitializer: seeded(1), recurrentInitializer: seeded(2) }),
+      tf.layers.lstm({ units: 16, inputShape: [7, 3], kernelInitializer: seeded(1), recurrentInitializer: seeded(2) }),
       tf.layers.dropout({ rate: 0.5, seed: 9 }),
       tf.layers.dense({ units: 4, activation: 'softmax', kernelInitializer: seeded(3) }),
     ],
@@ -98,7 +98,7 @@ function spearman(a: readonly number[], b: readonly number[]): number {
 async function trainABit(model: tf.LayersModel, presample: Presample): Promise<void> {
   model.compile({ optimizer: tf.train.adam(0.02), loss: 'sparseCategoricalCrossentropy' });
   const y = presample.tensor('y').toFloat();
-  for (let i = 0; i < 40; i++) await model.trainOnBatch(presample.tensor('x'), y);
+  for (let i = 0; i < 15; i++) await model.trainOnBatch(presample.tensor('x'), y);
   y.dispose();
 }
 
@@ -129,7 +129,7 @@ describe('modelScorer', () => {
           `      Spearman with the gradient norm: upper bound ${byBound.toFixed(4)}, loss ${byLoss.toFixed(4)}`,
         );
         assert.ok(byBound > byLoss);
-        assert.ok(byBound > 0.8);
+        assert.ok(byBound > 0.9);
       });
 
       for (const scheme of ['upper-bound', 'loss', 'stale'])
