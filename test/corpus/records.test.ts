@@ -409,9 +409,7 @@ describe('writeRecords and recordCorpus', () => {
 
     it('refuses options that are unknown or out of range', async () => {
       const wrongs: Record<string, unknown>[] = [{ shuffleBuffer: 0 }, { shardsAtOnce: 1.5 }, { verfy: false }];
-      for (const wrong of wrongs)
-        // @ts-expect-error none of these is known to be right
-        await assert.rejects(recordCorpus(at('c'), wrong), { code: 'ERR_OPTIONS' });
+      for (const wrong of wrongs) await assert.rejects(recordCorpus(at('c'), wrong), { code: 'ERR_OPTIONS' });
     });
   });
 });
