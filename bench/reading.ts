@@ -108,7 +108,7 @@ async function prepare(folder: string) {
   await repeatText(paths.large, megabyte, Number(flags.gigabytes) * 1e9);
   const windows = await textCorpus({ path: paths.small, window: WINDOW, stride: 4 });
   await writeRecords(paths.records, windows.samples({ seed, epochs: 1, shuffle: false }), {
-    schema: { x: { type: 'int32', shape: [WINDOW] }, y: { type: 'int32', shape: [WINDOW] } },
+    schema: windows.schema,
     classes: { y: windows.vocabulary.size },
     shardBytes: 2 ** 24,
   });

@@ -50,7 +50,10 @@ interface Place {
   readonly offset: number;
 }
 
-/** Goes over the characters of one chunk, from a place to the next. Apart from the asynchronous loop: five times faster. */
+/**
+ * Goes over the characters of one chunk, from a place to the next. A function of its own: inside the
+ * asynchronous loop it runs at two thirds of the speed.
+ */
 function note(codePoints: Int32Array, { characters, offset }: Place, marks: number[], seen: Uint8Array): Place {
   for (let i = 0; i < codePoints.length; i++) {
     const codePoint = codePoints[i]!;

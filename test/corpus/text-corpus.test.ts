@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { appendFileSync } from 'node:fs';
+import { appendFileSync, rmSync, symlinkSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
@@ -191,7 +191,26 @@ describe('textCorpus', () => {
     assert.deepEqual(openFiles(folder.path) ?? [], []);
   });
 
+  it('names a file that went away after it was opened', async () => {
+    const path = folder.write('t.txt', longText());
+    const corpus = await textCorpus({ path, window: 10 });
+    rmSync(path);
+    await assert.rejects(ids(corpus.samples(inOrder)), {
+      code: 'ERR_SHARD',
+      message: /^Text `t\.txt` at byte 0: expected a file that can be read, got ENOENT/,
+    });
+  });
+
   describe('bad input', () => {
+    it('names a file of a folder that cannot be read', async () => {
+      folder.write('good.txt', longText());
+      symlinkSync(join(folder.path, 'none'), join(folder.path, 'broken.txt'));
+      await assert.rejects(textCorpus({ path: folder.path, window: 3 }), {
+        code: 'ERR_SHARD',
+        message: /^Text `broken\.txt` at byte 0: .*ENOENT/,
+      });
+    });
+
     it('names a path that is missing', async () => {
       const path = join(folder.path, 'none.txt');
       await assert.rejects(textCorpus({ path, window: 3 }), {
