@@ -55,12 +55,12 @@ export async function fileSources(path: string, extensions: readonly string[]): 
 }
 
 async function fileSource(path: string, name: string): Promise<ByteSource> {
-  const { size, mtimeMs } = await stat(path);
+  const { size, mtimeMs } = await stat(path).catch((cause: unknown) => unreadable(name, cause));
   return {
     name,
     bytes: size,
     async open() {
-      const handle = await open(path, 'r');
+      const handle = await open(path, 'r').catch((cause: unknown) => unreadable(name, cause));
       try {
         const now = await handle.stat();
         if (now.size !== size || now.mtimeMs !== mtimeMs)
@@ -76,6 +76,15 @@ async function fileSource(path: string, name: string): Promise<ByteSource> {
       return { read: (from, to) => readFully(handle, name, from, to), close: () => handle.close() };
     },
   };
+}
+
+function unreadable(name: string, cause: unknown): never {
+  const got = cause instanceof Error ? cause.message : String(cause);
+  throw new ShardError(
+    `Text \`${name}\` at byte 0: expected a file that can be read, got ${got}. Check that it is there, and its permissions.`,
+    { shard: name, offset: 0, expected: 'a file', got },
+    { cause },
+  );
 }
 
 /**

@@ -13,7 +13,7 @@ const run = promisify(execFile);
 const TIMEOUT_MS = 300_000;
 
 /** Three tries within some seconds; npm's own pauses would make a missing network look like a hang for a minute. */
-const PATIENCE = ['--fetch-retries=2', '--fetch-retry-mintimeout=1000', '--fetch-retry-maxtimeout=3000'];
+const PATIENCE = ['--fetch-retries=2', '--fetch-retry-mintimeout=1000', '--fetch-retry-factor=2'];
 
 /** npm's registry, whichever npm is configured for, through npm itself. Nothing of a package is run. */
 export const npmRegistry: Registry = { download, entries };

@@ -98,23 +98,21 @@ export interface FetchedCorpus {
 export async function fetchCorpus(recipe: Recipe, options: FetchCorpusOptions = {}): Promise<FetchedCorpus> {
   const folder = options.folder ?? (await dataFolder(recipe.name, recipe.at));
   const missing: RecipeFile[] = [];
-  for (const file of recipe.files) if (!(await isRight(join(folder, file.to), file))) missing.push(file);
+  for (const file of recipe.files) if (!(await isRight(recipe, file, join(folder, file.to)))) missing.push(file);
   if (missing.length > 0) await fetchFiles(recipe, missing, folder, options);
   return { folder, files: recipe.files.map(({ to }) => join(folder, to)), fetched: missing.length > 0 };
 }
 
-async function isRight(path: string, file: RecipeFile): Promise<boolean> {
-  const size = await stat(path).then(
-    (found) => found.size,
-    (error: unknown) => {
-      if (isMissing(error)) return undefined;
-      throw error;
-    },
-  );
-  if (size !== file.bytes) return false;
-  const hash = createHash('sha256');
-  await pipeline(createReadStream(path), hash);
-  return hash.digest('hex') === file.sha256;
+async function isRight(recipe: Recipe, file: RecipeFile, path: string): Promise<boolean> {
+  try {
+    if ((await stat(path)).size !== file.bytes) return false;
+    const hash = createHash('sha256');
+    await pipeline(createReadStream(path), hash);
+    return hash.digest('hex') === file.sha256;
+  } catch (error) {
+    if (isMissing(error)) return false;
+    throw unusable(recipe, path, error);
+  }
 }
 
 async function fetchFiles(recipe: Recipe, files: readonly RecipeFile[], folder: string, options: FetchCorpusOptions) {
@@ -168,7 +166,7 @@ async function place(
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => {}); // there is a first reason, which is the one to tell
     if (error instanceof TaustreamError) throw error;
-    throw notWritten(recipe, path, error);
+    throw unusable(recipe, path, error);
   }
 }
 
@@ -181,9 +179,9 @@ function wrongPackage(recipe: Recipe, expected: string, got: string): FetchError
   );
 }
 
-const notWritten = (recipe: Recipe, path: string, cause: unknown) =>
+const unusable = (recipe: Recipe, path: string, cause: unknown) =>
   new FetchError(
-    `fetchCorpus(\`${recipe.name}\`): expected to write \`${path}\`, got ${cause instanceof Error ? cause.message : String(cause)}. ` +
+    `fetchCorpus(\`${recipe.name}\`): expected to read and write \`${path}\`, got ${cause instanceof Error ? cause.message : String(cause)}. ` +
       'Make room or choose another folder, with `TAUSTREAM_CACHE` or the option `folder`.',
     { corpus: recipe.name, path },
     { cause },

@@ -7,24 +7,29 @@ import { parseOptions } from '../options.ts';
 export const MANIFEST_FILE = 'manifest.json';
 const count = z.int().min(0);
 
-const ColumnSpecJson = z.strictObject({
-  type: z.enum(['float32', 'int32', 'uint8']),
-  shape: z.array(z.int().min(1)).max(8),
-});
+const ColumnSpecJson = z
+  .strictObject({
+    type: z.enum(['float32', 'int32', 'uint8']),
+    shape: z.array(z.int().min(1)).max(8).readonly(),
+  })
+  .readonly();
 
 /** A schema, and the classes of its integer columns; shared by what is written and what is read. */
 export const schemaFields = {
   schema: z
     .record(z.string().regex(/^[A-Za-z_]\w*$/, { error: 'must be a plain name' }), ColumnSpecJson)
+    .readonly()
     .refine((schema) => Object.keys(schema).length > 0 && !('id' in schema), {
       error: 'must name at least one column, and none `id`: that is the sample itself',
     }),
-  classes: z.record(z.string(), z.int().min(1)).default({}),
+  classes: z.record(z.string(), z.int().min(1)).readonly().default({}),
 };
 
 /** Whether classes are given for whole-number columns only. */
-export const classesFit = (o: { schema: z.output<typeof schemaFields.schema>; classes: Record<string, number> }) =>
-  Object.keys(o.classes).every((column) => column in o.schema && o.schema[column]!.type !== 'float32');
+export const classesFit = (o: {
+  schema: z.output<typeof schemaFields.schema>;
+  classes: Readonly<Record<string, number>>;
+}) => Object.keys(o.classes).every((column) => column in o.schema && o.schema[column]!.type !== 'float32');
 export const classesFitReason = { path: ['classes'], error: 'must name int32 or uint8 columns of the schema' };
 
 const ShardEntry = z.strictObject({

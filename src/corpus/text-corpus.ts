@@ -35,7 +35,7 @@ export const TextCorpusOptions = z
     name: z.string().min(1).optional(),
     /**
      * Windows mixed at a time. They come from blocks of up to 256 windows picked all over the corpus. Worst case in
-     * memory: 2 × (shuffleBuffer + 256) × (stride + T / 256) × 4 bytes, where no block holds less. @default 8192 – guess
+     * memory: 2 × (shuffleBuffer + 256) × (stride + T / 256) × 4 bytes. @default 8192 – guess
      */
     shuffleBuffer: z
       .int()

@@ -30,26 +30,38 @@ export const indexBytes = (source: ByteSource): TextIndex => ({
  */
 export async function indexCharacters(source: ByteSource, seen: Uint8Array, signal?: AbortSignal): Promise<TextIndex> {
   const marks: number[] = [];
-  let characters = 0;
-  let offset = 0;
+  let at: Place = { characters: 0, offset: 0 };
   for await (const { codePoints, skippedBytes } of decodedChunks(source, signal)) {
-    offset += skippedBytes;
-    for (const codePoint of codePoints) {
-      if (characters % CHARACTERS_PER_MARK === 0) marks.push(offset);
-      seen[codePoint] = 1;
-      offset += utf8Length(codePoint);
-      characters += 1;
-    }
+    at = note(codePoints, { ...at, offset: at.offset + skippedBytes }, marks, seen);
   }
   return {
     source,
-    units: characters,
+    units: at.characters,
     locate(from, to) {
       const mark = Math.floor(from / CHARACTERS_PER_MARK);
       const end = marks[Math.ceil(to / CHARACTERS_PER_MARK)] ?? source.bytes;
       return { start: marks[mark]!, end, skip: from - mark * CHARACTERS_PER_MARK };
     },
   };
+}
+
+interface Place {
+  readonly characters: number;
+  readonly offset: number;
+}
+
+/**
+ * Goes over the characters of one chunk, from a place to the next. A function of its own: inside the
+ * asynchronous loop it runs at two thirds of the speed.
+ */
+function note(codePoints: Int32Array, { characters, offset }: Place, marks: number[], seen: Uint8Array): Place {
+  for (let i = 0; i < codePoints.length; i++) {
+    const codePoint = codePoints[i]!;
+    if ((characters + i) % CHARACTERS_PER_MARK === 0) marks.push(offset);
+    seen[codePoint] = 1;
+    offset += codePoint < 0x80 ? 1 : utf8Length(codePoint);
+  }
+  return { characters: characters + codePoints.length, offset };
 }
 
 interface DecodedChunk {

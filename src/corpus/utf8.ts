@@ -44,11 +44,12 @@ export class Utf8Decoder {
   decode(bytes: Uint8Array, codePoints: Int32Array): number {
     let written = 0;
     for (let i = 0; i < bytes.length; i++) {
-      const byte = bytes[i]!;
-      if (this.#needed === 0) {
-        if (byte < 0x80) codePoints[written++] = byte;
-        else this.#begin(byte, i);
-      } else if (this.#continue(byte, i)) codePoints[written++] = this.#value;
+      if (this.#needed > 0) {
+        if (this.#continue(bytes[i]!, i)) codePoints[written++] = this.#value;
+        continue;
+      }
+      while (i < bytes.length && bytes[i]! < 0x80) codePoints[written++] = bytes[i++]!; // ASCII: most of most texts
+      if (i < bytes.length) this.#begin(bytes[i]!, i);
     }
     this.#offset += bytes.length;
     return written;

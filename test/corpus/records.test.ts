@@ -120,6 +120,16 @@ describe('writeRecords and recordCorpus', () => {
     assert.ok(shards.size > 1 && shards.size <= 3);
   });
 
+  it('check each label of a sequence', async () => {
+    const sequences = { schema: { y: { type: 'uint8' as const, shape: [3] } }, classes: { y: 4 } };
+    await writeRecords(at('c'), [{ id: 'good', y: [0, 3, 1] }], sequences);
+    assert.deepEqual(await readAll(), [{ id: 'good', y: Uint8Array.of(0, 3, 1) }]);
+    await assert.rejects(writeRecords(at('d'), [{ id: 'bad', y: [0, 4, 1] }], sequences), {
+      code: 'ERR_LABEL',
+      message: /sample `bad`: expected a label in \[0, 4\) in `y`, got 4/,
+    });
+  });
+
   it('split into parts that share no sample', async () => {
     await writeRecords(at('c'), numbered(100), { ...options, samplesPerShard: 30 });
     const { train, validation } = (await recordCorpus(at('c'))).split({ validation: 0.25 });
@@ -237,6 +247,14 @@ describe('writeRecords and recordCorpus', () => {
       });
     });
 
+    it('refuses a path that is no folder', async () => {
+      folder.write('c', 'a file');
+      await assert.rejects(writeRecords(at('c'), numbered(1), options), {
+        code: 'ERR_CORPUS',
+        message: /expected a folder that can be written, got .*ENOTDIR/,
+      });
+    });
+
     it('refuses no samples, and options that are unknown or do not fit', async () => {
       await assert.rejects(writeRecords(at('c'), [], options), {
         code: 'ERR_CORPUS',
@@ -273,6 +291,11 @@ describe('writeRecords and recordCorpus', () => {
         'an absurd frame length',
         (bytes) => void bytes.writeUInt32LE(0xffffffff, firstFrame),
         { offset: firstFrame, got: 'a length of 4294967295' },
+      ],
+      [
+        'a frame length that is off by one',
+        (bytes) => void bytes.writeUInt32LE(bytes.readUInt32LE(firstFrame) + 1, firstFrame),
+        { offset: firstFrame },
       ],
       [
         'a frame that is no msgpack',
@@ -385,6 +408,13 @@ describe('writeRecords and recordCorpus', () => {
       });
     });
 
+    it('refuses a column of another size than the manifest says', async () => {
+      const m = manifest();
+      m.schema = { ...m.schema, x: { type: 'float32', shape: [3] } };
+      writeFileSync(at('c', 'manifest.json'), JSON.stringify(m));
+      await assert.rejects(readAll(), { code: 'ERR_SHARD', message: /at byte 20: expected 12 bytes in `x`, got 8\./ });
+    });
+
     it('refuses a folder without a manifest, or with one that is wrong', async () => {
       await assert.rejects(recordCorpus(at('none')), {
         code: 'ERR_CORPUS',
@@ -409,9 +439,7 @@ describe('writeRecords and recordCorpus', () => {
 
     it('refuses options that are unknown or out of range', async () => {
       const wrongs: Record<string, unknown>[] = [{ shuffleBuffer: 0 }, { shardsAtOnce: 1.5 }, { verfy: false }];
-      for (const wrong of wrongs)
-        // @ts-expect-error none of these is known to be right
-        await assert.rejects(recordCorpus(at('c'), wrong), { code: 'ERR_OPTIONS' });
+      for (const wrong of wrongs) await assert.rejects(recordCorpus(at('c'), wrong), { code: 'ERR_OPTIONS' });
     });
   });
 });

@@ -45,6 +45,14 @@ describe('streamSamples', () => {
     assert.notDeepEqual(await order(7), await order(8));
   });
 
+  it('shuffles each pool in an order of its own', async () => {
+    const { source } = counted([32], { blockSize: 16, poolSize: 16 });
+    const places = (await ids(streamSamples('here', source, { seed: 1, epochs: 1 }))).map(
+      (id) => Number(id.split(':')[1]) % 16,
+    );
+    assert.notDeepEqual(places.slice(0, 16), places.slice(16));
+  });
+
   it('gives the order of the files without shuffle, every epoch', async () => {
     const all = await ids(streamSamples('here', counted([3, 2]).source, { seed: 1, epochs: 2, shuffle: false }));
     assert.deepEqual(all, ['0:0', '0:1', '0:2', '1:0', '1:1', '0:0', '0:1', '0:2', '1:0', '1:1']);
