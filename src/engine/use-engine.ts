@@ -3,6 +3,8 @@ import { EngineError } from '../errors.ts';
 import { parseOptions } from '../options.ts';
 import { cpuEngine } from './cpu-engine.ts';
 import { type Engine, type EngineName, engineNames } from './engine.ts';
+import { registerBatchNormGradient } from './batch-norm-gradient.ts';
+import { registerEinsumGradient } from './einsum-gradient.ts';
 import { wasmEngine } from './wasm/wasm-engine.ts';
 
 /** Options of an engine; each engine says which it knows. */
@@ -70,6 +72,8 @@ export const activeEngine = (): Engine | undefined => active;
 export async function useEngine(name: EngineName | 'auto' = 'auto', options: EngineOptions = {}): Promise<Engine> {
   const chosen = name === 'auto' ? await fastest() : name;
   const loader = await loaderOf(chosen);
+  registerEinsumGradient();
+  registerBatchNormGradient();
   active = await loader.start(options);
   return active;
 }

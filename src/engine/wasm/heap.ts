@@ -34,7 +34,11 @@ export type KernelName =
   | 'columnSums'
   | 'fillRows'
   | 'previousStates'
-  | 'segmentSum';
+  | 'segmentSum'
+  | 'maxPoolBackward'
+  | 'patches'
+  | 'addPatches'
+  | 'depthwiseBackward';
 export type Kernels = Readonly<Record<KernelName, (...args: readonly number[]) => number>>;
 
 /** Chooses the build of our kernels that this machine runs: with fused multiply-add, without, or none (no SIMD). */

@@ -62,7 +62,7 @@ function projectBack(heap: WasmHeap, { x, kernel }: Operands, dz: number, s: Siz
     out: { at: heap.at(dKernel), stride: s.width },
   };
   multiply(heap, backToKernel, [s.inputSize, s.width, rows]);
-  heap.kernels.columnSums(dz, rows, s.width, heap.at(dBias));
+  heap.kernels.columnSums(dz, rows, s.width, 1, heap.at(dBias));
   return [dx, dKernel, dBias];
 }
 
