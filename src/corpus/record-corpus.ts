@@ -33,6 +33,7 @@ export type RecordCorpusOptions = z.input<typeof RecordCorpusOptions>;
 
 /** Samples from record shards. */
 export interface RecordCorpus extends Corpus {
+  readonly length: number;
   readonly manifest: RecordManifest;
   /**
    * Cuts the samples, in the order in which they were written, into a training and a validation part.

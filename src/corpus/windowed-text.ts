@@ -20,6 +20,7 @@ export interface TextShard {
 
 /** Windows of text: `x` holds T ids, `y` the T ids one step later. */
 export interface TextCorpus extends Corpus {
+  readonly length: number;
   readonly vocabulary: Vocabulary;
   readonly window: number;
   readonly stride: number;

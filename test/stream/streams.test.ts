@@ -31,12 +31,12 @@ describe('runPipeline', () => {
   });
 
   it("gives the sink's result when the sink stops early, and tears the streams down", async () => {
-    let ended = false;
+    const seen = { ended: false };
     const source = (async function* () {
       try {
         yield* count();
       } finally {
-        ended = true;
+        seen.ended = true;
       }
     })();
     const first = await runPipeline<number, number>([asReadable(source, 1), asTransform(double, 1)], async (items) => {
@@ -44,8 +44,8 @@ describe('runPipeline', () => {
       return -1;
     });
     assert.equal(first, 10);
-    for (let i = 0; i < 20 && !ended; i++) await turn();
-    assert.ok(ended);
+    for (let i = 0; i < 20 && !seen.ended; i++) await turn();
+    assert.ok(seen.ended);
   });
 
   for (const place of ['source', 'stage', 'sink'] as const)
