@@ -1,7 +1,7 @@
 import { access } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { PipelineError, TaustreamError } from '../errors.ts';
+import { isTaustreamError, PipelineError } from '../errors.ts';
 import { isPipeline, type Pipeline } from '../pipeline.ts';
 
 /**
@@ -27,7 +27,7 @@ async function importFile(file: string, path: string): Promise<unknown> {
   try {
     return await import(pathToFileURL(path).href);
   } catch (cause) {
-    if (cause instanceof TaustreamError) throw cause;
+    if (isTaustreamError(cause)) throw cause;
     const reason = cause instanceof Error ? cause.message.split('\n', 1)[0]! : String(cause);
     const place = cause instanceof Error ? placeIn(cause, path) : '';
     throw new PipelineError(`${file}${place}: cannot be loaded: ${reason}. Correct the file.`, { file }, { cause });

@@ -1,6 +1,6 @@
 import { Console } from 'node:console';
 import { Command, CommanderError } from 'commander';
-import { TaustreamError } from '../errors.ts';
+import { isTaustreamError } from '../errors.ts';
 import { packageVersion } from '../report/run-file.ts';
 import type { Host } from './host.ts';
 import { addTrainCommand } from './train-command.ts';
@@ -45,7 +45,6 @@ function createProgram(host: Host, exit: (code: number) => void): Command {
 
 /** What was expected is said in a line; what was not is shown whole. */
 function describeError(error: unknown, { colors }: Host): string {
-  if (error instanceof TaustreamError)
-    return `${colors.red('taustream:')} ${error.message.replaceAll(/\s*\n\s*/g, ' ')}`;
+  if (isTaustreamError(error)) return `${colors.red('taustream:')} ${error.message.replaceAll(/\s*\n\s*/g, ' ')}`;
   return error instanceof Error ? (error.stack ?? error.message) : `taustream: ${String(error)}`;
 }

@@ -53,6 +53,7 @@ export async function runTraining(
   progress?.note(`engine   ${engine.description}`);
   const context = { seed: request.seed ?? pipeline.options.seed, engine, signal };
   const corpus = await pipeline.openCorpus(context);
+  signal.throwIfAborted(); // nothing to save yet
   const model = await pipeline.buildModel({ ...context, corpus });
   try {
     fuse(model);
@@ -61,6 +62,7 @@ export async function runTraining(
     const training = new Training(pipeline, model, { ...context, corpus }, folder, request);
     return await training.run(host, signal, progress);
   } finally {
+    model.optimizer.dispose();
     model.dispose();
   }
 }

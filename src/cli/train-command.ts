@@ -50,14 +50,16 @@ async function train(file: string, flags: Flags, host: Host): Promise<number> {
   using interrupt = listenForInterrupt(() =>
     progress?.note('Finishing the step, then saving. Once more to leave at once.'),
   );
-  const pipeline = await loadPipeline(file);
-  const outcome = await runTraining(
-    pipeline,
-    { ...request, file },
-    { host, signal: interrupt.signal, ...(progress && { progress }) },
-  );
-  if (json) host.stdout.write(`${JSON.stringify(summaryObject(outcome))}\n`);
-  else if (!quiet) host.stdout.write(summaryText(outcome, host));
+  try {
+    const pipeline = await loadPipeline(file);
+    const run = { host, signal: interrupt.signal, ...(progress && { progress }) };
+    const outcome = await runTraining(pipeline, { ...request, file }, run);
+    if (json) host.stdout.write(`${JSON.stringify(summaryObject(outcome))}\n`);
+    else if (!quiet) host.stdout.write(summaryText(outcome, host));
+  } catch (error) {
+    const stopped = interrupt.signal.aborted && error === interrupt.signal.reason; // before there was a run to save
+    if (!stopped) throw error;
+  }
   return interrupt.exitCode ?? 0;
 }
 

@@ -43,13 +43,16 @@ describe('bin.js', () => {
   afterEach(() => rm(folder, { recursive: true }));
 
   /** @param onStderr called with what came so far */
-  function start(args: string[], onStderr: (text: string, kill: (signal: NodeJS.Signals) => void) => void = () => {}) {
+  function start(
+    args: string[],
+    onStderr: (text: string, kill: (signal: NodeJS.Signals) => number) => void = () => {},
+  ) {
     const child = spawn(process.execPath, [bin, ...args], { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] });
     let [stdout, stderr] = ['', ''];
     child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()));
     child.stderr.on('data', (chunk: Buffer) => {
       stderr += chunk.toString();
-      onStderr(stderr, (signal) => child.kill(signal));
+      onStderr(stderr, (signal) => Number(child.kill(signal)));
     });
     return new Promise<{ code: number | null; stdout: string; stderr: string }>((resolve, reject) => {
       child.on('error', reject);
@@ -64,6 +67,17 @@ describe('bin.js', () => {
     assert.equal(summary['steps'], 5);
     assert.equal(summary['folder'], join('runs', 'line'));
     assert.match(stderr, /a line that a pipeline file logs/);
+  });
+
+  it('runs a file of a package that is CommonJS, and knows typed errors that come from it', async () => {
+    await writeFile(join(folder, 'package.json'), '{}');
+    const { code, stdout, stderr } = await start(['train', 'line.ts', '--steps', '5', '--json']);
+    assert.equal(code, 0, stderr);
+    assert.equal((JSON.parse(stdout) as Record<string, unknown>)['steps'], 5);
+    await writeFile(join(folder, 'wrong.ts'), pipeline.replace('batchSize: 4', 'batchSize: 0'));
+    const wrong = await start(['train', 'wrong.ts']);
+    assert.equal(wrong.code, 1);
+    assert.match(wrong.stderr, /^taustream: definePipeline\(\): `batchSize` .*\n$/m);
   });
 
   for (const [signal, expected] of [
@@ -83,4 +97,31 @@ describe('bin.js', () => {
       const lines = (await readFile(join(folder, 'runs', 'line', 'metrics.jsonl'), 'utf8')).trimEnd().split('\n');
       assert.equal(lines.length, summary['steps']);
     });
+
+  it('leaves at once on a second signal', async () => {
+    const stuck = pipeline.replace(
+      "name: 'line',\n  engine",
+      "name: 'line', writes: () => new Promise<string>(() => setInterval(() => {}, 1000)),\n  engine",
+    );
+    await writeFile(join(folder, 'stuck.ts'), stuck);
+    let sent = 0;
+    const { code, stdout } = await start(['train', 'stuck.ts', '--json'], (text, kill) => {
+      if (sent === 0 && /step \d/.test(text)) sent = kill('SIGINT');
+      if (sent === 1 && text.includes('Finishing the step')) sent = kill('SIGINT') + 1;
+    });
+    assert.deepEqual([code, stdout], [130, '']);
+  });
+
+  it('leaves quietly when it is stopped before there is anything to save', async () => {
+    const waiting = pipeline.replace(
+      'corpus: () => ({ train: corpus })',
+      'corpus: async ({ signal }) => { console.log("opening"); await new Promise((go) => signal!.addEventListener("abort", go)); return { train: corpus }; }',
+    );
+    await writeFile(join(folder, 'waiting.ts'), `${waiting}\nsetInterval(() => {}, 1e3).unref();`);
+    const { code, stdout, stderr } = await start(['train', 'waiting.ts', '--json'], (text, kill) => {
+      if (text.endsWith('opening\n')) kill('SIGINT');
+    });
+    assert.deepEqual([code, stdout], [130, ''], stderr);
+    assert.doesNotMatch(stderr, /Error|at /);
+  });
 });

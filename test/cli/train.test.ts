@@ -7,6 +7,7 @@ import colors from 'picocolors';
 import type { Host } from '../../src/cli/host.ts';
 import { main } from '../../src/cli/main.ts';
 import { useEngine } from '../../src/engine/use-engine.ts';
+import { OptionsError } from '../../src/errors.ts';
 import { loadModel } from '../../src/model/files.ts';
 import { readCheckpoint } from '../../src/train/checkpoint.ts';
 import { fit } from '../../src/train/fit.ts';
@@ -154,7 +155,6 @@ describe('taustream train', () => {
   });
 
   it('says in a line why a run failed, and in run.json', async () => {
-    const { OptionsError } = await import('../../src/errors.ts');
     const failing: Partial<Host> = {
       fit: async () => {
         throw new OptionsError('fit(): expected a, got b. Do c.');
