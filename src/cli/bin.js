@@ -9,4 +9,6 @@ const fromSource = existsSync(new URL('main.ts', import.meta.url));
 if (fromSource) process.env.TSX_TSCONFIG_PATH ??= fileURLToPath(new URL('../../tsconfig.json', import.meta.url));
 await import('tsx');
 const { main } = await import(fromSource ? './main.ts' : '../../dist/cli/main.js');
-process.exitCode = await main(process.argv.slice(2));
+const code = await main(process.argv.slice(2));
+// Ends even if a pipeline file left a timer or worker behind, but not before everything is written.
+process.stdout.write('', () => process.stderr.write('', () => process.exit(code)));
