@@ -9,7 +9,7 @@ import { until } from '../stream/until.ts';
 import { Account } from './account.ts';
 import { Budget } from './budget.ts';
 import { evaluate } from './evaluate.ts';
-import { FitValues, type FitOptions, type FitSettings } from './fit-options.ts';
+import { FitValues, type FitOptions, type FitSettings, type Snapshot } from './fit-options.ts';
 import { assemble, stateOf, type Parts } from './parts.ts';
 import { schedule, type LearningRate } from './schedule.ts';
 import type { FitSummary, Measures, StepRecord, StopReason } from './step-record.ts';
@@ -101,7 +101,7 @@ class Run {
     const measured = await this.#validateIfDue();
     if (measured) record.validation = measured;
     this.#account.add(record);
-    await this.#options.onStep?.(record);
+    await this.#options.onStep?.(record, () => this.#snapshot());
     if (Math.floor(this.#budget.epochs) > this.#epoch) await this.#endEpoch();
   }
 
@@ -150,7 +150,7 @@ class Run {
     return measures;
   }
 
-  #snapshot() {
+  #snapshot(): Snapshot {
     return {
       tensors: this.#parts.trainer.tensors(),
       state: { ...stateOf(this.#parts), ...this.#budget.progress(), samplesSeen: this.#budget.samplesSeen },
