@@ -1,10 +1,11 @@
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import { engineNames } from '../engine/engine.ts';
 import { Progress } from '../report/progress.ts';
 import { describeSummary } from '../report/summary.ts';
 import type { Host } from './host.ts';
 import { listenForInterrupt } from './interrupt.ts';
 import { loadPipeline } from './load-pipeline.ts';
+import { positive, wholeAbove } from './numbers.ts';
 import { runTraining, type TrainingOutcome, type TrainingRequest } from './run-training.ts';
 
 type Flags = Omit<TrainingRequest, 'file'> & { readonly json?: boolean; readonly quiet?: boolean };
@@ -78,17 +79,3 @@ const summaryText = ({ folder, run, summary, text }: TrainingOutcome, { colors }
   `\n${describeSummary(run.name, summary, colors)}` +
   (text === undefined ? '' : `\n${colors.dim('The trained model writes:')}\n${text.trimEnd()}\n`) +
   `\n${colors.dim('Metrics, model and checkpoints:')} ${folder}\n`;
-
-function wholeAbove(low: number) {
-  return (text: string): number => {
-    const value = Number(text);
-    if (text.trim() !== '' && Number.isSafeInteger(value) && value > low) return value;
-    throw new InvalidArgumentError(`Expected a whole number from ${low + 1} on.`);
-  };
-}
-
-function positive(text: string): number {
-  const value = Number(text);
-  if (text.trim() !== '' && Number.isFinite(value) && value > 0) return value;
-  throw new InvalidArgumentError('Expected a number above 0.');
-}

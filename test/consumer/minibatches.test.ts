@@ -256,10 +256,7 @@ describe('minibatches', () => {
       const { corpus } = clusters();
       const failing = {
         ...corpus,
-        async *samples() {
-          throw new Error('the disk is gone');
-          yield { id: '' };
-        },
+        samples: () => ({ [Symbol.asyncIterator]: () => ({ next: () => Promise.reject(new Error('the disk is gone')) }) }),
       };
       await assert.rejects(minibatches(failing, sizes).dataset().toArray(), /the disk is gone/);
     });
