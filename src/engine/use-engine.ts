@@ -3,6 +3,7 @@ import { EngineError } from '../errors.ts';
 import { parseOptions } from '../options.ts';
 import { cpuEngine } from './cpu-engine.ts';
 import { type Engine, type EngineName, engineNames } from './engine.ts';
+import { registerAvgPoolGradient } from './avg-pool-gradient.ts';
 import { registerBatchNormGradient } from './batch-norm-gradient.ts';
 import { registerEinsumGradient } from './einsum-gradient.ts';
 import { wasmEngine } from './wasm/wasm-engine.ts';
@@ -74,6 +75,7 @@ export async function useEngine(name: EngineName | 'auto' = 'auto', options: Eng
   const loader = await loaderOf(chosen);
   registerEinsumGradient();
   registerBatchNormGradient();
+  registerAvgPoolGradient();
   active = await loader.start(options);
   return active;
 }
