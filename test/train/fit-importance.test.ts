@@ -14,7 +14,7 @@ async function dataset(count: number, batchSize?: number) {
     xs.push(x as number[]);
     ys.push(y as number);
   }
-  const zipped = tf.data.zip({ xs: tf.data.array(xs), ys: tf.data.array(ys) }) as tf.data.Dataset<tf.TensorContainer>;
+  const zipped = tf.data.zip<tf.TensorContainer>({ xs: tf.data.array(xs), ys: tf.data.array(ys) });
   return batchSize ? zipped.batch(batchSize) : zipped;
 }
 
