@@ -1,4 +1,4 @@
-import type * as tf from '@tensorflow/tfjs';
+import * as tf from '@tensorflow/tfjs';
 
 export const engineNames = ['tensorflow', 'webgpu', 'wasm', 'cpu'] as const;
 export type EngineName = (typeof engineNames)[number];
@@ -23,4 +23,18 @@ export interface Engine {
    * The result is owned by the caller; arguments are not consumed.
    */
   compile<Args extends readonly Tensors[], Result extends Tensors>(step: Step<Args, Result>): Step<Args, Result>;
+}
+
+/** `compile` of the engines that run each op as it comes: the step within `tf.tidy`. */
+export const compileWithinTidy: Engine['compile'] =
+  (step) =>
+  (...args) =>
+    withinTidy(() => step(...args));
+
+function withinTidy<Result extends Tensors>(compute: () => Result): Result {
+  let result: Result | undefined;
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- tidy's type knows mutable containers only
+  tf.tidy(() => (result = compute()) as tf.TensorContainer);
+  if (result === undefined) throw new TypeError('compile: the step gave nothing back');
+  return result;
 }

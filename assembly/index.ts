@@ -1,0 +1,6 @@
+export { addPatches, depthwiseBackward, patches } from './conv';
+export { gemm, gemmScratchBytes, packedRightBytes } from './gemm';
+export { gruBackward, gruForward } from './gru';
+export { lstmBackward, lstmForward } from './lstm';
+export { maxPoolBackward } from './pool';
+export { columnSums, fillRows, previousStates, segmentSum } from './rows';

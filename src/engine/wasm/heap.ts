@@ -1,0 +1,121 @@
+import * as tf from '@tensorflow/tfjs';
+import { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
+import { EngineError } from '../../errors.ts';
+import { relaxedSimd, simd } from './kernels-binary.ts';
+
+/** The part of the WebAssembly API used here, which neither Node's types nor this project's `lib` declare. */
+declare const WebAssembly: {
+  validate(bytes: Uint8Array): boolean;
+  readonly Module: new (bytes: Uint8Array) => object;
+  readonly Instance: new (module: object, imports: object) => { readonly exports: object };
+};
+
+/** Emscripten's module object, of which the backend's published type shows too little. */
+interface EmscriptenModule {
+  readonly asm: { readonly memory: object };
+  /** Views of the memory as it is now: growing replaces them. */
+  readonly HEAPU8: Uint8Array;
+  _malloc(bytes: number): number;
+  _free(at: number): void;
+}
+
+/**
+ * The functions of assembly/, which say what each argument is: pointers are byte offsets, strides count elements, flags
+ * are 0 or 1.
+ */
+export type KernelName =
+  | 'gemm'
+  | 'gemmScratchBytes'
+  | 'packedRightBytes'
+  | 'lstmForward'
+  | 'lstmBackward'
+  | 'gruForward'
+  | 'gruBackward'
+  | 'columnSums'
+  | 'fillRows'
+  | 'previousStates'
+  | 'segmentSum'
+  | 'maxPoolBackward'
+  | 'patches'
+  | 'addPatches'
+  | 'depthwiseBackward';
+export type Kernels = Readonly<Record<KernelName, (...args: readonly number[]) => number>>;
+
+/** Chooses the build of our kernels that this machine runs: with fused multiply-add, without, or none (no SIMD). */
+export function kernelBuild(): { readonly name: 'relaxed SIMD' | 'SIMD'; readonly bytes: Uint8Array } | undefined {
+  for (const [name, base64] of [
+    ['relaxed SIMD', relaxedSimd],
+    ['SIMD', simd],
+  ] as const) {
+    // A copy: Buffer.from may hand out a slice of a pool, which the type of `validate` does not take.
+    const bytes = Uint8Array.from(Buffer.from(base64, 'base64'));
+    if (WebAssembly.validate(bytes)) return { name, bytes };
+  }
+  return undefined;
+}
+
+/** The memory of the TensorFlow.js WASM backend, with our kernels linked to it. */
+export class WasmHeap {
+  readonly backend: BackendWasm;
+  readonly kernels: Kernels;
+  readonly #module: EmscriptenModule;
+
+  constructor(backend: BackendWasm) {
+    const build = kernelBuild();
+    if (!build) throw new EngineError('wasm: this machine has no WebAssembly SIMD. Use the engine `cpu`.');
+    this.backend = backend;
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the published type shows too little
+    this.#module = backend.wasm as unknown as EmscriptenModule;
+    const imports = { env: { memory: this.#module.asm.memory } };
+    const instance = new WebAssembly.Instance(new WebAssembly.Module(build.bytes), imports);
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a test compares the exports with KernelName
+    this.kernels = instance.exports as unknown as Kernels;
+  }
+
+  /** Byte offset of a tensor's numbers. */
+  at(tensor: tf.TensorInfo): number {
+    return this.backend.getMemoryOffset(tensor.dataId) >>> 0;
+  }
+
+  /** Allocates an output, not filled. */
+  output(shape: readonly number[], dtype: tf.DataType = 'float32'): tf.TensorInfo {
+    return this.backend.makeOutput([...shape], dtype);
+  }
+
+  /** Sets an output to zeros. */
+  clear(output: tf.TensorInfo): void {
+    const from = this.at(output);
+    this.#module.HEAPU8.fill(0, from, from + 4 * tf.util.sizeFromShape(output.shape));
+  }
+
+  /** Lends consecutive pieces of scratch memory, of the sizes given in bytes, while `use` runs. */
+  withScratch<Result>(sizes: readonly number[], use: (...pieces: number[]) => Result): Result {
+    const rounded = sizes.map((size) => (size + 15) & ~15);
+    const total = rounded.reduce((sum, size) => sum + size, 16);
+    const start = this.#module._malloc(total) >>> 0;
+    if (start === 0) {
+      throw new EngineError(
+        `wasm: expected ${total} bytes of scratch memory, but the heap is full (4 GiB at most). Use smaller batches or another engine.`,
+        { bytes: total },
+      );
+    }
+    try {
+      let next = (start + 15) & ~15;
+      return use(...rounded.map((size) => (next += size) - size));
+    } finally {
+      this.#module._free(start);
+    }
+  }
+}
+
+const heaps = new WeakMap<object, WasmHeap>();
+
+/** The heap behind a backend object as kernels get it. */
+export function heapOf(backend: object): WasmHeap {
+  const known = heaps.get(backend);
+  if (known) return known;
+  if (!(backend instanceof BackendWasm)) throw new TypeError('heapOf: expected the WASM backend');
+  const heap = new WasmHeap(backend);
+  heaps.set(backend, heap);
+  return heap;
+}

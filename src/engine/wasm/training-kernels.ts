@@ -1,0 +1,27 @@
+import {
+  conv2DBackpropFilter,
+  conv2DBackpropInput,
+  depthwiseBackpropFilter,
+  depthwiseBackpropInput,
+  maxPoolGrad,
+} from './conv-gradients.ts';
+import { einsum } from './einsum.ts';
+import { batchMatMul, fusedMatMul } from './mat-mul.ts';
+import { mean, sum } from './reductions.ts';
+import { unsortedSegmentSum } from './segment-sum.ts';
+import type { WasmKernel } from './wasm-kernel.ts';
+
+/** What training needs and the WASM backend lacks, or does slowly. */
+export const trainingKernels: readonly WasmKernel[] = [
+  batchMatMul,
+  fusedMatMul,
+  unsortedSegmentSum,
+  conv2DBackpropFilter,
+  conv2DBackpropInput,
+  depthwiseBackpropFilter,
+  depthwiseBackpropInput,
+  maxPoolGrad,
+  einsum,
+  sum,
+  mean,
+];
