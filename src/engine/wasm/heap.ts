@@ -34,6 +34,7 @@ export type KernelName =
   | 'columnSums'
   | 'fillRows'
   | 'previousStates'
+  | 'scaleRows'
   | 'segmentSum'
   | 'maxPoolBackward'
   | 'patches'
@@ -66,6 +67,7 @@ export class WasmHeap {
     this.backend = backend;
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the published type shows too little
     this.#module = backend.wasm as unknown as EmscriptenModule;
+    guardAllocation(this.#module);
     const imports = { env: { memory: this.#module.asm.memory } };
     const instance = new WebAssembly.Instance(new WebAssembly.Module(build.bytes), imports);
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a test compares the exports with KernelName
@@ -82,6 +84,16 @@ export class WasmHeap {
     return this.backend.makeOutput([...shape], dtype);
   }
 
+  /** Size of the heap as it is now; it grows and never shrinks. */
+  get bytes(): number {
+    return this.#module.HEAPU8.length;
+  }
+
+  /** A view of numbers in the heap, good until something is allocated. */
+  floats(at: number, count: number): Float32Array {
+    return new Float32Array(this.#module.HEAPU8.buffer, at, count);
+  }
+
   /** Sets an output to zeros. */
   clear(output: tf.TensorInfo): void {
     const from = this.at(output);
@@ -93,12 +105,6 @@ export class WasmHeap {
     const rounded = sizes.map((size) => (size + 15) & ~15);
     const total = rounded.reduce((sum, size) => sum + size, 16);
     const start = this.#module._malloc(total) >>> 0;
-    if (start === 0) {
-      throw new EngineError(
-        `wasm: expected ${total} bytes of scratch memory, but the heap is full (4 GiB at most). Use smaller batches or another engine.`,
-        { bytes: total },
-      );
-    }
     try {
       let next = (start + 15) & ~15;
       return use(...rounded.map((size) => (next += size) - size));
@@ -106,6 +112,25 @@ export class WasmHeap {
       this.#module._free(start);
     }
   }
+}
+
+/** The addresses of WebAssembly have 32 bits. */
+const heapLimit = 2 ** 32;
+
+/**
+ * Makes a full heap an error. The backend does not look whether it got memory: it would write a tensor that does not fit
+ * to address 0, over its own data, and take a size beyond 32 bits for a small one.
+ */
+function guardAllocation(module: EmscriptenModule): void {
+  const allocate = module._malloc.bind(module);
+  module._malloc = (bytes) => {
+    const at = bytes < heapLimit ? allocate(bytes) >>> 0 : 0;
+    if (at !== 0) return at;
+    throw new EngineError(
+      `wasm: expected ${(bytes / 2 ** 20).toFixed(1)} MiB for a tensor, but the heap has no such room (${(module.HEAPU8.length / 2 ** 20).toFixed(0)} MiB now, 4 GiB at most). Use smaller batches, or the engine \`tensorflow\`.`,
+      { bytes, heapBytes: module.HEAPU8.length },
+    );
+  };
 }
 
 const heaps = new WeakMap<object, WasmHeap>();
