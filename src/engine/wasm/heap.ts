@@ -122,6 +122,8 @@ const heapLimit = 2 ** 32;
  * to address 0, over its own data, and take a size beyond 32 bits for a small one.
  */
 function guardAllocation(module: EmscriptenModule): void {
+  // Emscripten's first call puts another function in its own place, and would put it in ours.
+  module._free(module._malloc(1));
   const allocate = module._malloc.bind(module);
   module._malloc = (bytes) => {
     const at = bytes < heapLimit ? allocate(bytes) >>> 0 : 0;

@@ -13,7 +13,7 @@ describe('WasmHeap', () => {
       assert.throws(
         () => tf.engine().runKernel('Fill', {}, { shape: [size], value: 0, dtype: 'float32' }),
         (error: unknown) => {
-          assert.ok(error instanceof EngineError);
+          assert.ok(error instanceof EngineError, String(error));
           assert.match(error.message, /4096\.0 MiB.*smaller batches/);
           return true;
         },
