@@ -11,8 +11,11 @@ declare const WebAssembly: {
 };
 
 /** Emscripten's module object, of which the backend's published type shows too little. */
-interface EmscriptenModule {
+interface EmscriptenModule extends Allocator {
   readonly asm: { readonly memory: object };
+}
+
+interface Allocator {
   /** Views of the memory as it is now: growing replaces them. */
   readonly HEAPU8: Uint8Array;
   _malloc(bytes: number): number;
@@ -114,22 +117,22 @@ export class WasmHeap {
   }
 }
 
-/** The addresses of WebAssembly have 32 bits. */
-const heapLimit = 2 ** 32;
+/** From 2 GiB on, the backend's allocator takes a size for a negative one and shrinks the heap. */
+const tensorLimit = 2 ** 31 - 2 ** 16;
 
 /**
  * Makes a full heap an error. The backend does not look whether it got memory: it would write a tensor that does not fit
- * to address 0, over its own data, and take a size beyond 32 bits for a small one.
+ * to address 0, over its own data.
  */
-function guardAllocation(module: EmscriptenModule): void {
+export function guardAllocation(module: Allocator): void {
   // Emscripten's first call puts another function in its own place, and would put it in ours.
   module._free(module._malloc(1));
   const allocate = module._malloc.bind(module);
   module._malloc = (bytes) => {
-    const at = bytes < heapLimit ? allocate(bytes) >>> 0 : 0;
+    const at = bytes < tensorLimit ? allocate(bytes) >>> 0 : 0;
     if (at !== 0) return at;
     throw new EngineError(
-      `wasm: expected ${(bytes / 2 ** 20).toFixed(1)} MiB for a tensor, but the heap has no such room (${(module.HEAPU8.length / 2 ** 20).toFixed(0)} MiB now, 4 GiB at most). Use smaller batches, or the engine \`tensorflow\`.`,
+      `wasm: expected ${(bytes / 2 ** 20).toFixed(1)} MiB for a tensor, but the heap has no such room (${(module.HEAPU8.length / 2 ** 20).toFixed(0)} MiB now, 4 GiB at most, 2 GiB a tensor). Use smaller batches, or the engine \`tensorflow\`.`,
       { bytes, heapBytes: module.HEAPU8.length },
     );
   };
