@@ -11,20 +11,22 @@ export interface Gate {
   /** The smoothed τ; 1 until something was observed. */
   readonly tau: number;
   /** Takes note of the scores of a presample, or of a uniform step's own batch, and moves the average. */
-  observe(scores: ArrayLike<number>, phase: Phase): void;
+  observe(scores: ArrayLike<number>): void;
 }
 
 /**
- * Lets presample start a fill only when the trainer has taken all but `ahead` of the minibatches drawn so far. With 0
+ * Lets a fill of presample begin only when the trainer has done with all but `ahead` of the buffers filled before. With 0
  * (lockstep) every score uses the parameters after the previous step, exactly Algorithm 1, whatever the streams buffer.
  */
 export interface Turnstile {
-  /** Resolves when the next fill may start; rejects when `signal` aborts. */
+  /** Steps that the trainer has taken: the version of the parameters. */
+  readonly version: number;
+  /** Resolves when the next fill may begin, and counts it; rejects when `signal` aborts. */
   enter(signal?: AbortSignal): Promise<void>;
-  /** Called by resample for each minibatch that it is about to emit. */
-  emitted(): void;
   /** Called by the trainer after each step. */
-  taken(): void;
+  stepped(): void;
+  /** Called by the trainer when it has done with a buffer. */
+  leave(): void;
   /** Lets everybody through from now on: the trainer has gone. */
   open(): void;
 }

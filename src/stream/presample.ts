@@ -16,6 +16,7 @@ export class Presample {
   readonly #tensors = new Map<string, tf.Tensor>();
   readonly #recycle: () => void;
   #users = 1;
+  #disposed = false;
 
   /** @param recycle called once, when nobody uses the storage any more */
   constructor(
@@ -28,6 +29,11 @@ export class Presample {
     this.columns = columns;
     this.phase = phase;
     this.#recycle = recycle;
+  }
+
+  /** Bytes held on the host. */
+  get bytes(): number {
+    return Object.values(this.columns).reduce((sum, column) => sum + column.data.byteLength, 0);
   }
 
   /** Samples held. */
@@ -64,7 +70,13 @@ export class Presample {
 
   release(): void {
     this.#users -= 1;
-    if (this.#users !== 0) return;
+    if (this.#users === 0) this.dispose();
+  }
+
+  /** Ends its life whoever uses it still: for a pipeline that was stopped with buffers on their way. */
+  dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
     for (const uploaded of this.#tensors.values()) uploaded.dispose();
     this.#tensors.clear();
     this.#recycle();

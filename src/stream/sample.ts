@@ -26,8 +26,8 @@ export interface Corpus {
   readonly schema: Schema;
   /** Classes of an integer target column, by column; labels lie in `[0, classes)`. */
   readonly classes?: Readonly<Record<string, number>>;
-  /** Samples in one epoch. */
-  readonly length: number;
+  /** Samples in one epoch; undefined while that is not known. */
+  readonly length: number | undefined;
   /** Streams the samples, epoch after epoch. */
   samples(options: SampleOptions): AsyncIterable<Sample>;
 }

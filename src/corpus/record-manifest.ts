@@ -1,0 +1,81 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { CorpusError, OptionsError } from '../errors.ts';
+import { parseOptions } from '../options.ts';
+
+export const MANIFEST_FILE = 'manifest.json';
+const count = z.int().min(0);
+
+const ColumnSpecJson = z
+  .strictObject({
+    type: z.enum(['float32', 'int32', 'uint8']),
+    shape: z.array(z.int().min(1)).max(8).readonly(),
+  })
+  .readonly();
+
+/** A schema, and the classes of its integer columns; shared by what is written and what is read. */
+export const schemaFields = {
+  schema: z
+    .record(z.string().regex(/^[A-Za-z_]\w*$/, { error: 'must be a plain name' }), ColumnSpecJson)
+    .readonly()
+    .refine((schema) => Object.keys(schema).length > 0 && !('id' in schema), {
+      error: 'must name at least one column, and none `id`: that is the sample itself',
+    }),
+  classes: z.record(z.string(), z.int().min(1)).readonly().default({}),
+};
+
+/** Whether classes are given for whole-number columns only. */
+export const classesFit = (o: {
+  schema: z.output<typeof schemaFields.schema>;
+  classes: Readonly<Record<string, number>>;
+}) => Object.keys(o.classes).every((column) => column in o.schema && o.schema[column]!.type !== 'float32');
+export const classesFitReason = { path: ['classes'], error: 'must name int32 or uint8 columns of the schema' };
+
+const ShardEntry = z.strictObject({
+  /** A name in the manifest's own folder, never a path. */
+  file: z.string().regex(/^[\w-][\w.-]*$/, { error: 'must be a plain file name' }),
+  samples: count.min(1),
+  bytes: count,
+  sha256: z.string().regex(/^[0-9a-f]{64}$/, { error: 'must be 64 hexadecimal digits' }),
+});
+export type ShardEntry = z.output<typeof ShardEntry>;
+
+export const RecordManifest = z
+  .strictObject({
+    format: z.literal('taustream-records'),
+    version: z.literal(1),
+    name: z.string().min(1),
+    ...schemaFields,
+    samples: count,
+    shards: z.array(ShardEntry).min(1),
+  })
+  .refine(classesFit, classesFitReason)
+  .refine((m) => m.shards.reduce((sum, shard) => sum + shard.samples, 0) === m.samples, {
+    path: ['samples'],
+    error: 'must be the sum over the shards',
+  });
+/** What a folder of record shards holds; written last, so that a folder with one is complete. */
+export type RecordManifest = z.output<typeof RecordManifest>;
+
+/** @throws {CorpusError} when the folder has no manifest, or one that cannot be used */
+export async function readManifest(folder: string): Promise<RecordManifest> {
+  const path = join(folder, MANIFEST_FILE);
+  try {
+    return parseOptions(MANIFEST_FILE, RecordManifest, JSON.parse(await readFile(path, 'utf8')));
+  } catch (cause) {
+    const got = cause instanceof Error ? cause.message : String(cause);
+    const next = isMissing(cause)
+      ? 'Check the path; a folder without one was never finished.'
+      : 'Write the corpus again.';
+    const wrong = cause instanceof OptionsError ? { issues: cause.facts['issues'] } : {};
+    throw new CorpusError(
+      `recordCorpus(\`${folder}\`): expected a usable ${MANIFEST_FILE}, got ${got.replace(/\.$/, '')}. ${next}`,
+      { path, ...wrong },
+      { cause },
+    );
+  }
+}
+
+export const isMissing = (error: unknown): boolean =>
+  error instanceof Error && 'code' in error && error.code === 'ENOENT';

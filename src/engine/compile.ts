@@ -1,0 +1,29 @@
+import * as tf from '@tensorflow/tfjs';
+import { compileWithinTidy, type Step, type Tensors } from './engine.ts';
+import { activeEngine } from './use-engine.ts';
+
+/**
+ * Makes a step fast on whichever engine is active at its first call: "tf.function for TensorFlow.js". An engine that
+ * cannot compile runs the step as it is, within `tf.tidy`, and so does a backend that was set by tfjs' own means.
+ *
+ * What the step returns is owned by the caller; arguments are not consumed. Learning rates, counters and seeds are
+ * arguments or variables, because an engine may trace the step once and replay it.
+ *
+ * @example
+ * const step = compile((x: tf.Tensor2D, lr: tf.Scalar) => train(x, lr));
+ */
+export function compile<Args extends readonly Tensors[], Result extends Tensors>(
+  step: Step<Args, Result>,
+): Step<Args, Result> {
+  let compiled: Step<Args, Result> | undefined;
+  return (...args) => {
+    compiled ??= engineOfBackend()?.compile(step) ?? compileWithinTidy(step);
+    return compiled(...args);
+  };
+}
+
+/** The active engine, if tfjs' backend is still its own. */
+const engineOfBackend = () => {
+  const engine = activeEngine();
+  return engine?.name === tf.getBackend() ? engine : undefined;
+};

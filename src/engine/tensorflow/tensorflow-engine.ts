@@ -1,0 +1,124 @@
+import * as tf from '@tensorflow/tfjs';
+import { z } from 'zod';
+import { EngineError } from '../../errors.ts';
+import { parseOptions } from '../../options.ts';
+import type { Engine, Step, Tensors } from '../engine.ts';
+import { compileStep, type CompiledStep, type CompileOptions } from './compile/compile-step.ts';
+import { Seeds } from './compile/seeds.ts';
+import { createBackend, type TensorflowBackend } from './backend.ts';
+import { Binding } from './binding/binding.ts';
+import type { EngineStatistics } from './binding/statistics.ts';
+import { registerKernels } from './kernels/register-kernels.ts';
+import { restoreUtil } from './node-legacy.ts';
+import { usableInstallation } from './install/installation.ts';
+import { hasNvidiaDriver } from './install/nvidia-driver.ts';
+
+const threads = z.int().min(1).max(1024);
+export const TensorflowOptions = z.strictObject({
+  /** Threads within one operation. @default the cores of the machine */
+  intraOpThreads: threads.optional(),
+  /** Operations at a time. @default the cores of the machine */
+  interOpThreads: threads.optional(),
+  /** Uses only kernels whose results repeat bit for bit. @default false */
+  deterministic: z.boolean().default(false),
+  /** Takes GPU memory as it is needed. @default true */
+  memoryGrowth: z.boolean().default(true),
+  /** Share of the GPU's memory that may be used, above 0 and at most 1. @default all */
+  memoryFraction: z.number().gt(0).max(1).optional(),
+  /** `cpu`, `gpu`, or one GPU as `gpu:1`. @default the first GPU, else the CPU */
+  device: z
+    .string()
+    .regex(/^(cpu|gpu(:\d+)?)$/u)
+    .optional(),
+  /** Where engines live. @default see `cacheFolder` */
+  cacheDir: z.string().min(1).optional(),
+});
+export type TensorflowOptions = z.input<typeof TensorflowOptions>;
+
+/** TensorFlow as an engine. */
+export interface TensorflowEngine extends Engine {
+  readonly name: 'tensorflow';
+  readonly backend: TensorflowBackend;
+  /**
+   * Compiles a step: the first call with a structure, shape and type of its arguments traces it, later calls run one
+   * TensorFlow function. Variables that the step reads become inputs, those that it assigns to become outputs, without
+   * copies; random numbers are drawn by TensorFlow, new ones at every call. Plain JavaScript runs at the trace alone:
+   * what changes from call to call has to be an argument or a variable.
+   *
+   * @returns the step, whose results are owned by the caller
+   * @throws {CompileError} at the first call, when the step reads a tensor on the host or captures one, naming the place
+   *
+   * @example
+   * const step = engine.compile((x: tf.Tensor2D, y: tf.Tensor1D, rate: tf.Scalar) => {
+   *   const { value, grads } = tf.variableGrads(() => loss(model.apply(x), y));
+   *   for (const v of weights) v.assign(v.sub(grads[v.name].mul(rate)));
+   *   return value;
+   * });
+   */
+  compile<Args extends readonly Tensors[], Result extends Tensors>(
+    step: Step<Args, Result>,
+    options?: CompileOptions,
+  ): CompiledStep<Args, Result>;
+  /** Starts the random numbers of compiled steps over from `seed`. */
+  setSeed(seed: number): void;
+  /** What the engine holds at this moment. */
+  statistics(): EngineStatistics;
+}
+
+let active: Promise<TensorflowEngine> | undefined;
+
+/**
+ * Loads the installed TensorFlow and makes it TensorFlow.js' backend. A process has one TensorFlow: a second call gives
+ * the same engine, and its options do not count.
+ *
+ * @throws {EngineError} when TensorFlow is not installed, damaged, or cannot be loaded here
+ *
+ * @example
+ * const engine = await loadTensorflow({ intraOpThreads: 2 });
+ * console.log(engine.description); // TensorFlow 2.21.0 on CPU
+ */
+export async function loadTensorflow(input: TensorflowOptions = {}): Promise<TensorflowEngine> {
+  const options = parseOptions("useEngine('tensorflow')", TensorflowOptions, input);
+  active ??= start(options);
+  try {
+    const engine = await active;
+    await tf.setBackend('tensorflow');
+    return engine;
+  } catch (error) {
+    active = undefined;
+    throw error;
+  }
+}
+
+async function start(options: z.output<typeof TensorflowOptions>): Promise<TensorflowEngine> {
+  const wantsGpu = options.device?.startsWith('gpu') ?? (options.device !== 'cpu' && (await hasNvidiaDriver()));
+  const installation = await usableInstallation(options.cacheDir, wantsGpu);
+  const binding = new Binding(installation.files, options);
+  if (options.device?.startsWith('gpu') && !binding.context.isGpu) {
+    throw new EngineError(
+      `useEngine('tensorflow'): expected a GPU (\`device: '${options.device}'\`), but TensorFlow sees none. Run \`npx taustream doctor\`.`,
+    );
+  }
+  const backend = await registerBackend(binding);
+  const seeds = new Seeds();
+  return {
+    name: 'tensorflow',
+    description: `TensorFlow ${binding.TF_Version} on ${binding.context.device.type}`,
+    backend,
+    compile: (step, compileOptions) => compileStep(backend, (seed) => seeds.stream(seed), step, compileOptions),
+    setSeed: (seed) => seeds.set(seed),
+    statistics: () => binding.statistics(),
+  };
+}
+
+/** Registers tfjs-node's kernels, and our backend for them. Its main entry is never imported: it loads the addon. */
+async function registerBackend(binding: Binding): Promise<TensorflowBackend> {
+  restoreUtil();
+  const { NodeJSKernelBackend } = await import('@tensorflow/tfjs-node-gpu/dist/nodejs_kernel_backend.js');
+  await import('@tensorflow/tfjs-node-gpu/dist/register_all_kernels.js');
+  const backend = createBackend(NodeJSKernelBackend, binding);
+  const FIRST = 3; // above wasm's 2 and cpu's 1, as tfjs-node has it
+  tf.registerBackend('tensorflow', () => backend, FIRST);
+  registerKernels(backend);
+  return backend;
+}

@@ -1,0 +1,144 @@
+import * as tf from '@tensorflow/tfjs';
+import type { LossFunction } from './compiled.ts';
+
+/**
+ * Losses by the pre-activation z of a model's head, one value a sample, and the squared norm of each one's gradient with
+ * respect to z, from which the upper bound is made.
+ *
+ * Legend: B samples, S positions a sample (time steps; 1 for a classifier), C classes or units, N = B · S.
+ *
+ * A sample's loss is the mean over its positions, weighted by the mask:
+ *
+ *     loss_i = Σ_s m_is l_is / Σ_s m_is
+ */
+export interface HeadLoss {
+  /** What it is called in messages. */
+  readonly name: string;
+  /** Whether targets are class numbers in [0, C). */
+  readonly sparse: boolean;
+  /** The loss of each sample. @returns [B], owned by the caller */
+  perSample(z: tf.Tensor, y: tf.Tensor, mask?: tf.Tensor): tf.Tensor1D;
+  /** ‖∂loss_i/∂z_i‖² over every axis but the first. @returns [B], owned by the caller */
+  squaredGradientNorm(z: tf.Tensor, y: tf.Tensor, mask?: tf.Tensor): tf.Tensor1D;
+}
+
+/** A loss that is a sum over positions of a function of that position's z and target, with a gradient in closed form. */
+interface PositionLoss {
+  readonly name: string;
+  readonly sparse: boolean;
+  /** @returns l [N] */
+  loss(z: tf.Tensor2D /* [N, C] */, target: tf.Tensor2D /* [N, C] */): tf.Tensor1D;
+  /** ∂l/∂z. @returns [N, C] */
+  gradient(z: tf.Tensor2D /* [N, C] */, target: tf.Tensor2D /* [N, C] */): tf.Tensor2D;
+}
+
+/**
+ * Softmax cross-entropy.
+ *
+ *     l = log Σ_c exp(z_c) − Σ_c t_c z_c,    ∂l/∂z = softmax(z) − t
+ */
+const softmaxPosition = (sparse: boolean): PositionLoss => ({
+  name: sparse ? 'sparse softmax cross-entropy' : 'softmax cross-entropy',
+  sparse,
+  loss: (z, target) => {
+    const crossEntropy = tf.customGrad((logits, targets, save) => {
+      const [at, wanted] = [logits as tf.Tensor2D, targets as tf.Tensor2D]; // customGrad types its inputs loosely
+      const value = tf.sub(tf.logSumExp(at, 1), tf.sum(tf.mul(wanted, at), 1));
+      (save as tf.GradSaveFunc)([tf.softmax(at), wanted]);
+      return { value, gradFunc: softmaxGradient };
+    });
+    return crossEntropy(z, target) as tf.Tensor1D;
+  },
+  gradient: (z, target) => tf.sub(tf.softmax(z), target),
+});
+
+/** dy (softmax(z) − t) for z, and none for the target. */
+const softmaxGradient = (dy: tf.Tensor, [probabilities, target]: tf.Tensor[]): tf.Tensor[] => [
+  tf.mul(tf.sub(probabilities!, target!), tf.expandDims(dy, 1)),
+  tf.zerosLike(target!),
+];
+
+/**
+ * Sigmoid cross-entropy, the mean over C independent binary outputs.
+ *
+ *     l = 1/C Σ_c max(z_c, 0) − z_c t_c + log(1 + exp(−|z_c|)),    ∂l/∂z = (sigmoid(z) − t) / C
+ */
+const sigmoidPosition: PositionLoss = {
+  name: 'sigmoid cross-entropy',
+  sparse: false,
+  loss: (z, target) => tf.mean(tf.add(tf.sub(tf.relu(z), tf.mul(z, target)), tf.log1p(tf.exp(tf.neg(tf.abs(z))))), 1),
+  gradient: (z, target) => tf.div(tf.sub(tf.sigmoid(z), target), z.shape[1]),
+};
+
+/** Squared error, the mean over C units: l = 1/C Σ_c (z_c − t_c)², ∂l/∂z = 2 (z − t) / C. */
+const squaredErrorPosition: PositionLoss = {
+  name: 'mean squared error',
+  sparse: false,
+  loss: (z, target) => tf.mean(tf.squaredDifference(z, target), 1),
+  gradient: (z, target) => tf.mul(tf.sub(z, target), 2 / z.shape[1]),
+};
+
+const closedForm = (position: PositionLoss): HeadLoss => ({
+  name: position.name,
+  sparse: position.sparse,
+  perSample: (z, y, mask) =>
+    tf.tidy(() => {
+      const { flat, target } = flatten(position, z, y);
+      return weightedMean(split(position.loss(flat, target), z.shape[0]), mask);
+    }),
+  squaredGradientNorm: (z, y, mask) =>
+    tf.tidy(() => {
+      const { flat, target } = flatten(position, z, y);
+      const squares = tf.sum(tf.square(position.gradient(flat, target)), 1); // [N]
+      return weightedSquares(split(squares, z.shape[0]), mask);
+    }),
+});
+
+export const softmaxCrossEntropy = closedForm(softmaxPosition(false));
+export const sparseSoftmaxCrossEntropy = closedForm(softmaxPosition(true));
+export const sigmoidCrossEntropy = closedForm(sigmoidPosition);
+export const squaredError = closedForm(squaredErrorPosition);
+
+/** Any other loss: differentiated with respect to z only, never through the network. */
+export const anyLoss = (name: string, lossOf: LossFunction, activate: (z: tf.Tensor) => tf.Tensor): HeadLoss => {
+  const perSample: HeadLoss['perSample'] = (z, y, mask) =>
+    tf.tidy(() => weightedMean(split(lossOf(y, activate(z)), z.shape[0]), mask));
+  return {
+    name,
+    sparse: false,
+    perSample,
+    squaredGradientNorm: (z, y, mask) =>
+      tf.tidy(() => {
+        const gradient = tf.grad((at: tf.Tensor) => tf.sum(perSample(at, y, mask)))(z); // as z
+        return tf.sum(tf.square(split(gradient, z.shape[0])), 1);
+      }),
+  };
+};
+
+/** [B, ...S, C] -> [N, C], and the target likewise; class numbers become one-hot rows. */
+function flatten(position: PositionLoss, z: tf.Tensor, y: tf.Tensor): { flat: tf.Tensor2D; target: tf.Tensor2D } {
+  const classes = z.rank === 1 ? 1 : z.shape.at(-1)!;
+  const flat: tf.Tensor2D = tf.reshape(z, [-1, classes]);
+  if (!position.sparse) return { flat, target: tf.reshape(tf.cast(y, 'float32'), [-1, classes]) };
+  const labels: tf.Tensor1D = tf.reshape(tf.cast(y, 'int32'), [-1]);
+  return { flat, target: tf.cast(tf.oneHot(labels, classes), 'float32') as tf.Tensor2D };
+}
+
+/** Values a position, [N] or [B, ...] -> [B, S]. */
+const split = (values: tf.Tensor, samples: number): tf.Tensor2D => tf.reshape(values, [samples, -1]);
+
+/** Σ_s m_s l_s / Σ_s m_s. @returns [B] */
+const weightedMean = (values: tf.Tensor2D /* [B, S] */, mask?: tf.Tensor): tf.Tensor1D =>
+  mask ? tf.sum(tf.mul(values, shares(values, mask)), 1) : tf.mean(values, 1);
+
+/** Σ_s (m_s / Σ m)² q_s. @returns [B] */
+const weightedSquares = (squares: tf.Tensor2D /* [B, S] */, mask?: tf.Tensor): tf.Tensor1D =>
+  mask
+    ? tf.sum(tf.mul(squares, tf.square(shares(squares, mask))), 1)
+    : tf.div(tf.sum(squares, 1), squares.shape[1] ** 2);
+
+/** Each position's share of its sample's mask; a sample that is masked wholly has none. @returns [B, S] */
+function shares(values: tf.Tensor2D, mask: tf.Tensor): tf.Tensor2D {
+  const weights = tf.cast(tf.reshape(mask, values.shape), 'float32');
+  return tf.divNoNan(weights, tf.sum(weights, 1, true));
+}

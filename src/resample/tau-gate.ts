@@ -1,0 +1,87 @@
+import { z } from 'zod';
+import { parseOptions } from '../options.ts';
+import type { Gate } from '../stream/gate.ts';
+import { Costs } from './costs.ts';
+import { tau } from './tau.ts';
+
+export const TauGateOptions = z.strictObject({
+  /**
+   * The gate opens when the smoothed τ exceeds this, the paper's τ_th: at least 1; `Infinity` keeps it shut, and a
+   * number below 1 open. `'measured'` is the break-even of the costs measured so far.
+   * @default 'measured'
+   */
+  tauThreshold: z.union([z.number().nonnegative(), z.literal(Infinity), z.literal('measured')]).default('measured'),
+  /** Weight of the past in the moving average of τ, the paper's a_τ, in [0, 1). @default 0.9 – guess */
+  tauSmoothing: z.number().min(0).lt(1).default(0.9),
+  /** Observations before the gate may open. @default 0 */
+  warmUp: z.int().nonnegative().default(0),
+  /** An open gate shuts when τ falls below `(1 − hysteresis) × threshold`, in [0, 1). @default 0 – the paper's rule */
+  hysteresis: z.number().min(0).lt(1).default(0),
+});
+
+export type TauGateOptions = z.input<typeof TauGateOptions> & {
+  /** Needed for `tauThreshold: 'measured'`: what scoring and training cost, and the sizes B and b. */
+  readonly costs?: Costs;
+  readonly presampleSize?: number;
+  readonly batchSize?: number;
+};
+
+/** What a gate must remember to go on after a stop. */
+export interface GateState {
+  readonly average: number;
+  readonly mass: number;
+  readonly observations: number;
+  readonly isOpen: boolean;
+}
+
+/** The τ gate, with its state to save and restore. */
+export interface TauGate extends Gate {
+  /** The τ above which it opens, now. */
+  readonly threshold: number;
+  state(): GateState;
+  restore(state: GateState): void;
+}
+
+/**
+ * Opens importance sampling when it reduces the gradient's variance enough to pay for the scoring.
+ *
+ *     τ̄ ← a_τ τ̄ + (1 − a_τ) τ(g);   open when τ̄ > τ_th          Katharopoulos & Fleuret 2018, Algorithm 1
+ *
+ * DEVIATION: the average starts empty and is divided by the weight it has gathered, 1 − a_τ^n, so that it is an average
+ * of what was observed from the first observation on. Started at 0 as in the authors' code, it opens late.
+ *
+ * @throws {OptionsError} when an option is unknown or out of range
+ * @example const gate = tauGate({ tauThreshold: 1.5 });
+ */
+export function tauGate(options: TauGateOptions = {}): TauGate {
+  const { costs = new Costs(), presampleSize = 640, batchSize = 128, ...rest } = options;
+  const { tauThreshold, tauSmoothing, warmUp, hysteresis } = parseOptions('tauGate()', TauGateOptions, rest);
+  const threshold = () => (tauThreshold === 'measured' ? costs.breakEven(presampleSize, batchSize) : tauThreshold);
+  let [average, mass, observations] = [0, 0, 0];
+  let isOpen = warmUp === 0 && threshold() < 1;
+  const smoothed = () => (mass === 0 ? 1 : average / mass);
+
+  return {
+    get isOpen() {
+      return isOpen;
+    },
+    get tau() {
+      return smoothed();
+    },
+    get threshold() {
+      return threshold();
+    },
+    observe(scores) {
+      average = tauSmoothing * average + (1 - tauSmoothing) * tau(scores);
+      mass = tauSmoothing * mass + (1 - tauSmoothing);
+      observations += 1;
+      const bar = isOpen ? (1 - hysteresis) * threshold() : threshold();
+      isOpen = observations >= warmUp && smoothed() > bar;
+    },
+    state: () => ({ average, mass, observations, isOpen }),
+    restore: (state) => ({ average, mass, observations, isOpen } = state),
+  };
+}
+
+/** A gate that never opens: every step is uniform. */
+export const shutGate = (): TauGate => tauGate({ tauThreshold: Infinity });

@@ -1,0 +1,64 @@
+import type { Stage } from './stage.ts';
+
+/** What a stage has done so far. */
+export interface StageCounts {
+  /** Items taken from upstream and given downstream. */
+  taken: number;
+  given: number;
+  /** Milliseconds spent waiting for the upstream to give, and for the downstream to ask. */
+  waitedUpstreamMs: number;
+  waitedDownstreamMs: number;
+}
+
+/**
+ * Counts what flows through each stage and where time is waited: the stage whose upstream wait is long is starved, the
+ * one whose downstream wait is long is stalled.
+ *
+ * @example
+ * const meter = new Meter();
+ * const counted = meter.count('presample', presample(options));
+ * meter.stages.get('presample')?.waitedUpstreamMs; // milliseconds waited for samples
+ */
+export class Meter {
+  readonly stages = new Map<string, StageCounts>();
+
+  /** Wraps a stage so that its items and waits are counted under `name`. */
+  count<In, Out>(name: string, stage: Stage<In, Out>): Stage<In, Out> {
+    const counts = this.#counts(name);
+    return async function* (source) {
+      for await (const item of timedGiving(stage(timedTaking(source, counts)), counts)) yield item;
+    };
+  }
+
+  /** Counts what is taken from a source; for the end of a pipeline, which gives nothing. */
+  taking<Item>(name: string, source: AsyncIterable<Item>): AsyncGenerator<Item, void, void> {
+    return timedTaking(source, this.#counts(name));
+  }
+
+  #counts(name: string): StageCounts {
+    const fresh = { taken: 0, given: 0, waitedUpstreamMs: 0, waitedDownstreamMs: 0 };
+    const counts = this.stages.get(name) ?? fresh;
+    this.stages.set(name, counts);
+    return counts;
+  }
+}
+
+async function* timedTaking<Item>(source: AsyncIterable<Item>, counts: StageCounts): AsyncGenerator<Item, void, void> {
+  let asked = performance.now();
+  for await (const item of source) {
+    counts.waitedUpstreamMs += performance.now() - asked;
+    counts.taken += 1;
+    yield item;
+    asked = performance.now();
+  }
+  counts.waitedUpstreamMs += performance.now() - asked;
+}
+
+async function* timedGiving<Item>(items: AsyncIterable<Item>, counts: StageCounts): AsyncGenerator<Item, void, void> {
+  for await (const item of items) {
+    counts.given += 1;
+    const given = performance.now();
+    yield item;
+    counts.waitedDownstreamMs += performance.now() - given;
+  }
+}

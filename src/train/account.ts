@@ -1,0 +1,50 @@
+import type { FitSummary, Measures, StepRecord, StopReason } from './step-record.ts';
+
+/** Steps whose losses are averaged for the summary's first and last loss. */
+const span = 50;
+
+/** Keeps account of a run step by step, and sums it up. */
+export class Account {
+  readonly #firstLosses: number[] = [];
+  readonly #lastLosses: number[] = [];
+  #last: StepRecord | undefined;
+  #openSteps = 0;
+  #tauSum = 0;
+  #waitedMs = 0;
+  readonly #validation: { first?: Measures; last?: Measures; best?: Measures } = {};
+
+  add(record: StepRecord): void {
+    if (this.#firstLosses.length < span) this.#firstLosses.push(record.loss);
+    this.#lastLosses.push(record.loss);
+    if (this.#lastLosses.length > span) this.#lastLosses.shift();
+    if (record.phase === 'importance') this.#openSteps += 1;
+    this.#tauSum += record.tau;
+    this.#waitedMs += record.waitedMs;
+    this.#last = record;
+  }
+
+  addValidation(measures: Measures): void {
+    this.#validation.first ??= measures;
+    this.#validation.last = measures;
+    if (!this.#validation.best || measures['loss']! < this.#validation.best['loss']!) this.#validation.best = measures;
+  }
+
+  summary(end: { stoppedBy: StopReason; seconds: number; epochs: number }): FitSummary {
+    const { step = 0, samplesSeen = 0, samplesTrained = 0 } = this.#last ?? {};
+    return {
+      steps: step,
+      ...end,
+      firstLoss: mean(this.#firstLosses),
+      lastLoss: mean(this.#lastLosses),
+      openShare: step === 0 ? 0 : this.#openSteps / step,
+      meanTau: step === 0 ? 1 : this.#tauSum / step,
+      samplesSeen,
+      samplesTrained,
+      samplesPerSecond: samplesTrained / end.seconds,
+      waitedShare: this.#waitedMs / 1000 / end.seconds,
+      validation: this.#validation,
+    };
+  }
+}
+
+const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;

@@ -1,0 +1,47 @@
+import type { Progress } from './schedule.ts';
+import type { StopReason } from './step-record.ts';
+
+/** When a run ends: at whichever limit is reached first. */
+export interface Limits {
+  readonly steps?: number | undefined;
+  readonly seconds?: number | undefined;
+  readonly epochs?: number | undefined;
+}
+
+/** Keeps account of what a run has used of its limits. */
+export class Budget {
+  steps = 0;
+  samplesSeen = 0;
+  readonly #limits: Limits;
+  readonly #epochLength: () => number | undefined;
+  readonly #begun = performance.now();
+
+  constructor(limits: Limits, epochLength: () => number | undefined) {
+    this.#limits = limits;
+    this.#epochLength = epochLength;
+  }
+
+  get seconds(): number {
+    return (performance.now() - this.#begun) / 1000;
+  }
+
+  /** Passes over the corpus, counted by the samples fetched; 0 while its length is not known. */
+  get epochs(): number {
+    const length = this.#epochLength();
+    return length === undefined ? 0 : this.samplesSeen / length;
+  }
+
+  progress(): Progress {
+    const { steps = Infinity, seconds = Infinity, epochs = Infinity } = this.#limits;
+    const now = this.seconds;
+    const share = Math.min(1, Math.max(this.steps / steps, now / seconds, this.epochs / epochs));
+    return { step: this.steps, seconds: now, share };
+  }
+
+  /** The limit that is reached, if any. The corpus itself ends with its last epoch. */
+  reached(): StopReason | undefined {
+    if (this.steps >= (this.#limits.steps ?? Infinity)) return 'steps';
+    if (this.seconds >= (this.#limits.seconds ?? Infinity)) return 'seconds';
+    return undefined;
+  }
+}

@@ -1,0 +1,70 @@
+import * as tf from '@tensorflow/tfjs';
+import { CorpusError } from '../errors.ts';
+import { compile } from '../engine/compile.ts';
+import { bindColumns, checkLabels, feedOf } from '../model/binding.ts';
+import { compiledParts } from '../model/compiled.ts';
+import type { Head } from '../model/head.ts';
+import { presample } from '../presample/presample.ts';
+import { shutGate } from '../resample/tau-gate.ts';
+import type { Corpus } from '../stream/sample.ts';
+import type { Measures } from './step-record.ts';
+
+export interface EvaluateOptions {
+  /** Samples in one forward pass. @default 128 – guess */
+  readonly batchSize?: number;
+  /** Samples to look at, from the beginning; all of them without it. */
+  readonly limit?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Measures a model on a corpus that is streamed, never held: the mean loss of the samples and the model's metrics, in
+ * inference mode and in the corpus' own order.
+ *
+ * @returns `loss` and each metric by its tfjs name, means over the samples
+ */
+export async function evaluate(head: Head, corpus: Corpus, options: EvaluateOptions = {}): Promise<Measures> {
+  const { batchSize = 128, limit = Infinity, signal } = options;
+  const binding = bindColumns(head.model, corpus.schema);
+  const metrics = metricsOf(head.model);
+  const measure = compile((inputs: readonly tf.Tensor[], targets: readonly tf.Tensor[], mask: readonly tf.Tensor[]) => {
+    const z = head.forward(inputs, false);
+    const predictions = head.predictions(z);
+    const values = metrics.map(({ of, output }) => tf.mean(of(targets[output]!, predictions[output]!)));
+    return tf.stack([tf.mean(head.perSampleLoss(z, targets, mask[0])), ...values]);
+  });
+
+  const sums = new Float64Array(1 + metrics.length);
+  let seen = 0;
+  const samples = corpus.samples({ seed: 0, epochs: 1, shuffle: false, ...(signal ? { signal } : {}) });
+  const batches = presample({ schema: corpus.schema, gate: shutGate(), presampleSize: batchSize, batchSize });
+  for await (const batch of batches(samples)) {
+    try {
+      checkLabels(head, binding, batch);
+      const values = tf.tidy(() => {
+        const feed = feedOf(head.model, binding, batch);
+        return measure(feed.inputs, feed.targets, feed.mask ? [feed.mask] : []);
+      });
+      (await values.data()).forEach((value, i) => (sums[i]! += value * batch.size));
+      values.dispose();
+    } finally {
+      batch.release();
+    }
+    seen += batch.size;
+    if (seen >= limit) break;
+  }
+  if (seen === 0)
+    throw new CorpusError(
+      `evaluate(): expected samples in corpus \`${corpus.name}\`, got none. Give a corpus that is not empty.`,
+    );
+  const names = ['loss', ...metrics.map(({ name }) => name)];
+  return Object.fromEntries(names.map((name, i) => [name, sums[i]! / seen]));
+}
+
+/** The metrics that the model was compiled with, without the losses that tfjs lists among them. */
+function metricsOf(model: tf.LayersModel) {
+  const { metricsTensors = [], lossFunctions = [], metricsNames = [] } = compiledParts(model);
+  return metricsTensors
+    .map(([of, output], i) => ({ of, output, name: metricsNames[i + 1]! }))
+    .filter(({ of }) => !lossFunctions.includes(of));
+}

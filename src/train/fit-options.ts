@@ -1,0 +1,89 @@
+import type * as tf from '@tensorflow/tfjs';
+import { z } from 'zod';
+import type { Scheme } from '../importance/scheme.ts';
+import { ImportanceOptions } from '../importance/importance.ts';
+import { TauGateOptions } from '../resample/tau-gate.ts';
+import type { Minibatch } from '../stream/minibatch.ts';
+import type { Presample } from '../stream/presample.ts';
+import type { Corpus } from '../stream/sample.ts';
+import type { ScheduleOptions } from './schedule.ts';
+import type { Measures, StepRecord } from './step-record.ts';
+
+const count = z.int().positive();
+
+/** The plain values among the options of a run; see FitOptions for the rest. */
+export const FitValues = z
+  .strictObject({
+    /** Samples scored at a time, the paper's B. @default 640 – the paper's CIFAR setting */
+    presampleSize: count.default(640),
+    /** Samples trained on at a time, the paper's b. @default 128 – the paper's CIFAR setting */
+    batchSize: count.default(128),
+    /** Samples in one forward pass of scoring; bounds its memory. @default 256 – guess */
+    scoreBatchSize: count.default(256),
+    ...TauGateOptions.shape,
+    ...ImportanceOptions.shape,
+    /** Base of every random choice. @default 0 */
+    seed: z
+      .int()
+      .min(0)
+      .max(2 ** 32 - 1)
+      .default(0),
+    /** Steps after which to stop. */
+    steps: count.optional(),
+    /** Seconds after which to stop, at the end of the step then running. */
+    seconds: z.number().positive().optional(),
+    /** Passes over the corpus after which to stop. */
+    epochs: count.optional(),
+    /** The largest norm of the whole gradient. */
+    clipNorm: z.number().positive().optional(),
+    /** Decoupled weight decay of kernels and embeddings, per unit of learning rate. @default 0 */
+    weightDecay: z.number().nonnegative().default(0),
+    /** Steps between validations, or `'epoch'`; 0 for the start and the end only. @default 0 */
+    validateEvery: z.union([z.int().nonnegative(), z.literal('epoch')]).default(0),
+    /** Samples of the validation corpus to look at, from its beginning; all of them without it. */
+    validationSamples: count.optional(),
+    /** Minibatches that may be made ahead of the trainer; 0 is lockstep, exactly Algorithm 1. @default 0 */
+    ahead: z.int().nonnegative().default(0),
+  })
+  .refine((o) => o.batchSize <= o.presampleSize, {
+    path: ['batchSize'],
+    error: 'must be at most `presampleSize`: a batch is drawn from it',
+  })
+  .refine((o) => o.steps !== undefined || o.seconds !== undefined || o.epochs !== undefined, {
+    path: ['steps'],
+    error: 'or `seconds` or `epochs` must be given: a run needs an end',
+  });
+
+/** The plain values, checked and with their defaults. */
+export type FitSettings = Readonly<z.output<typeof FitValues>>;
+
+/** What a checkpoint needs of a run; the tensors are borrowed. */
+export interface Snapshot {
+  readonly tensors: Readonly<Record<string, tf.Tensor>>;
+  readonly state: Readonly<Record<string, unknown>>;
+}
+
+/** How a run goes. Sizes in samples, times in the unit that the name says. */
+export type FitOptions = z.input<typeof FitValues> & {
+  /** How samples are scored, by name or of your own. @default 'upper-bound' */
+  readonly scheme?: string | Scheme;
+  /** A number, a schedule over the budget, or a function. @default the optimizer's own rate */
+  readonly learningRate?: ScheduleOptions;
+  /** Measured at the start, every `validateEvery` steps and at the end. */
+  readonly validation?: Corpus;
+  /** Adds measures that follow from others, such as bits from nats. */
+  readonly deriveMeasures?: (measures: Measures) => Measures;
+  readonly signal?: AbortSignal;
+  /** Called after each step, with a function that gives what a checkpoint needs. */
+  readonly onStep?: (record: StepRecord, snapshot: () => Snapshot) => void | Promise<void>;
+  /** Called with each scored presample, before anything is drawn, and with a uniform step's batch and its scores. */
+  readonly onScores?: (batch: Presample | Minibatch, scores: Float32Array) => void;
+  /** Called with each minibatch (ids, weights, τ) before its step. */
+  readonly onMinibatch?: (batch: Minibatch) => void;
+  /** Called at the end of each pass over the corpus, and of the last, unfinished one. */
+  readonly onEpoch?: (epoch: number, measures: { loss: number; validation?: Measures }) => void | Promise<void>;
+  /** Called when the last step is taken, before the optimizer's memory is freed: the time to save. */
+  readonly onEnd?: (snapshot: Snapshot) => void | Promise<void>;
+  /** Called with the ids that `onBadScore: 'skip'` left out. */
+  readonly onSkip?: (ids: readonly string[]) => void;
+};

@@ -1,0 +1,186 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import type * as tf from '@tensorflow/tfjs';
+import { CorpusError } from '../errors.ts';
+import { openHead, type Head } from '../model/head.ts';
+import { parseOptions } from '../options.ts';
+import type { Minibatch } from '../stream/minibatch.ts';
+import { runPipeline } from '../stream/run-pipeline.ts';
+import type { Corpus } from '../stream/sample.ts';
+import { until } from '../stream/until.ts';
+import { Account } from './account.ts';
+import { Budget } from './budget.ts';
+import { evaluate } from './evaluate.ts';
+import { FitValues, type FitOptions, type FitSettings, type Snapshot } from './fit-options.ts';
+import { assemble, stateOf, type Parts } from './parts.ts';
+import { schedule, type LearningRate } from './schedule.ts';
+import type { FitSummary, Measures, StepRecord, StopReason } from './step-record.ts';
+
+/**
+ * Trains a compiled model on a corpus by Algorithm 1 of Katharopoulos & Fleuret 2018: presample, score, draw under the
+ * τ gate, weigh, step. In lockstep (`ahead: 0`) every score uses the parameters after the previous step.
+ *
+ * @param signal in `options`: stops the run after the step that is being taken; the summary says so
+ * @returns what the run did
+ * @throws {OptionsError} when an option is unknown or out of range
+ * @throws {ModelError | ShapeError | LabelError} when model and corpus do not fit
+ * @throws {ScoreError | LossError} when a score or the loss is not finite
+ * @example
+ * const summary = await fit(model, corpus, { steps: 1000, batchSize: 32, presampleSize: 96, tauThreshold: 1.2, seed: 7 });
+ */
+export async function fit(model: tf.LayersModel, corpus: Corpus, options: FitOptions): Promise<FitSummary> {
+  const values = parseOptions('fit()', FitValues, plainValues(options));
+  const run = new Run(openHead(model), corpus, values, options);
+  try {
+    return await run.go();
+  } finally {
+    run.dispose();
+  }
+}
+
+/** One run: the loop at the end of the pipeline, and its account. */
+class Run {
+  readonly #head: Head;
+  readonly #values: FitSettings;
+  readonly #options: FitOptions;
+  readonly #parts: Parts;
+  readonly #budget: Budget;
+  readonly #rate: LearningRate;
+  readonly #account = new Account();
+  #samplesTrained = 0;
+  #waitedMs = 0;
+  #epochLosses: number[] = [];
+  #epoch = 0;
+
+  constructor(head: Head, corpus: Corpus, values: FitSettings, options: FitOptions) {
+    this.#head = head;
+    this.#values = values;
+    this.#options = options;
+    this.#parts = assemble(head, corpus, values, options);
+    this.#budget = new Budget(values, () => corpus.length);
+    this.#rate = schedule(options.learningRate ?? this.#parts.trainer.optimizer.learningRate);
+  }
+
+  async go(): Promise<FitSummary> {
+    await this.#validate();
+    const teardown = new AbortController();
+    const [source, ...stages] = this.#parts.stages(teardown.signal);
+    const stoppedBy = await runPipeline<Minibatch, StopReason>([source, ...stages], (batches) =>
+      this.#train(batches),
+    ).finally(() => teardown.abort());
+    if (this.#budget.steps === 0 && stoppedBy !== 'signal')
+      throw new CorpusError('fit(): expected samples to train on, got none. Give a corpus that is not empty.');
+    if (this.#epochLosses.length > 0) await this.#endEpoch();
+    if (this.#values.validateEvery !== 'epoch') await this.#validate();
+    await this.#options.onEnd?.(this.#snapshot());
+    return this.#account.summary({ stoppedBy, seconds: this.#budget.seconds, epochs: this.#budget.epochs });
+  }
+
+  /** Takes minibatches until a limit is reached, the source ends or the signal aborts. */
+  async #train(batches: AsyncIterable<Minibatch>): Promise<StopReason> {
+    const { signal } = this.#options;
+    for await (const batch of until(batches, signal)) {
+      await this.#step(batch);
+      await turn(); // an engine's reads may resolve without one, and then no timer, signal or socket is ever served
+      this.#parts.turnstile.stepped();
+      this.#parts.turnstile.leave();
+      const reached = this.#budget.reached();
+      if (reached) return reached;
+    }
+    if (signal?.aborted) return 'signal';
+    return this.#values.epochs === undefined ? 'end' : 'epochs';
+  }
+
+  async #step(batch: Minibatch): Promise<void> {
+    const learningRate = this.#rate(this.#budget.progress());
+    const { phase, size, presample } = batch;
+    this.#options.onMinibatch?.(batch);
+    const loss = await this.#parts.trainer.step(batch, learningRate);
+    this.#budget.steps += 1;
+    this.#budget.samplesSeen += presample.size;
+    this.#samplesTrained += size;
+    this.#epochLosses.push(loss);
+    const record = this.#record(loss, learningRate, phase);
+    const measured = await this.#validateIfDue();
+    if (measured) record.validation = measured;
+    this.#account.add(record);
+    await this.#options.onStep?.(record, () => this.#snapshot());
+    if (Math.floor(this.#budget.epochs) > this.#epoch) await this.#endEpoch();
+  }
+
+  #record(loss: number, lr: number, phase: StepRecord['phase']): StepRecord {
+    const { gate, meter, observed } = this.#parts;
+    const waited = meter.stages.get('presample')?.waitedUpstreamMs ?? 0;
+    const waitedMs = waited - this.#waitedMs;
+    this.#waitedMs = waited;
+    const { step, seconds, share } = this.#budget.progress();
+    return {
+      step,
+      seconds,
+      share,
+      loss,
+      lr,
+      phase,
+      tau: gate.tau,
+      gate: gate.isOpen ? 'open' : 'shut',
+      ess: observed.effectiveSampleSize,
+      samplesSeen: this.#budget.samplesSeen,
+      samplesTrained: this.#samplesTrained,
+      waitedMs,
+      rssBytes: process.memoryUsage.rss(),
+    };
+  }
+
+  async #endEpoch(): Promise<void> {
+    const measured = this.#values.validateEvery === 'epoch' ? await this.#validate() : undefined;
+    const loss = this.#epochLosses.reduce((sum, value) => sum + value, 0) / this.#epochLosses.length;
+    await this.#options.onEpoch?.(this.#epoch, { loss, ...(measured ? { validation: measured } : {}) });
+    this.#epoch = Math.max(this.#epoch + 1, Math.floor(this.#budget.epochs));
+    this.#epochLosses = [];
+  }
+
+  async #validateIfDue(): Promise<Measures | undefined> {
+    const every = this.#values.validateEvery;
+    return typeof every === 'number' && every > 0 && this.#budget.steps % every === 0 ? this.#validate() : undefined;
+  }
+
+  async #validate(): Promise<Measures | undefined> {
+    const { validation, deriveMeasures = (measures) => measures } = this.#options;
+    if (!validation) return undefined;
+    const { validationSamples: limit, scoreBatchSize: batchSize } = this.#values;
+    const measures = deriveMeasures(await evaluate(this.#head, validation, { batchSize, limit }));
+    this.#account.addValidation(measures);
+    return measures;
+  }
+
+  #snapshot(): Snapshot {
+    return {
+      tensors: this.#parts.trainer.tensors(),
+      state: { ...stateOf(this.#parts), ...this.#budget.progress(), samplesSeen: this.#budget.samplesSeen },
+    };
+  }
+
+  dispose(): void {
+    this.#parts.inFlight.clear();
+    this.#parts.trainer.dispose();
+  }
+}
+
+/** What zod checks: the options without functions and objects of ours. */
+function plainValues(options: FitOptions): Record<string, unknown> {
+  const { scheme, learningRate, validation, deriveMeasures, signal, ...rest } = options;
+  const { onStep, onScores, onMinibatch, onSkip, onEpoch, onEnd, ...values } = rest;
+  void [
+    scheme,
+    learningRate,
+    validation,
+    deriveMeasures,
+    signal,
+    onStep,
+    onScores,
+    onMinibatch,
+    onSkip,
+    onEpoch,
+    onEnd,
+  ];
+  return values;
+}

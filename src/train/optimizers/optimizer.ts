@@ -1,0 +1,55 @@
+import * as tf from '@tensorflow/tfjs';
+
+/** A variable to be trained, and its gradient. */
+export interface Trained {
+  readonly name: string;
+  readonly variable: tf.Variable;
+  readonly gradient: tf.Tensor;
+}
+
+/**
+ * A gradient method written in tensors alone: the learning rate comes in as a tensor and every count is a variable, so
+ * that an engine may trace a step once and replay it. tfjs' own optimizers bake the learning rate into the trace.
+ */
+export interface Optimizer {
+  readonly name: string;
+  /** The learning rate that it was made with, for a run without a schedule. */
+  readonly learningRate: number;
+  /** Moves every variable by one step. Runs within the caller's `tf.tidy`. */
+  apply(trained: readonly Trained[], learningRate: tf.Scalar): void;
+  /** What it remembers between steps, by name; borrowed. */
+  slots(): Readonly<Record<string, tf.Variable>>;
+  dispose(): void;
+}
+
+/** Variables of an optimizer, made when first asked for, and named after the variable that they belong to. */
+export class Slots {
+  readonly #slots = new Map<string, tf.Variable>();
+
+  /** A slot of the variable's shape. @returns borrowed */
+  like(variable: tf.Variable, owner: string, slot: string, initial = 0): tf.Variable {
+    return this.#get(`${owner}/${slot}`, () => tf.fill(variable.shape, initial));
+  }
+
+  /** A slot that holds one number. @returns borrowed */
+  scalar(slot: string, initial: number): tf.Variable {
+    return this.#get(slot, () => tf.scalar(initial));
+  }
+
+  all(): Record<string, tf.Variable> {
+    return Object.fromEntries(this.#slots);
+  }
+
+  dispose(): void {
+    for (const slot of this.#slots.values()) slot.dispose();
+    this.#slots.clear();
+  }
+
+  #get(name: string, initial: () => tf.Tensor): tf.Variable {
+    const known = this.#slots.get(name);
+    if (known) return known;
+    const slot = tf.tidy(() => tf.variable(initial(), false));
+    this.#slots.set(name, slot);
+    return slot;
+  }
+}

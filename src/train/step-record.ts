@@ -1,0 +1,59 @@
+import type { Phase } from '../stream/gate.ts';
+
+/** Measures by name, for example `{ loss: 1.84, bitsPerCharacter: 2.66 }`. */
+export type Measures = Readonly<Record<string, number>>;
+
+/** What one training step did: a line of `metrics.jsonl`. */
+export interface StepRecord {
+  /** Steps taken so far, this one included. */
+  step: number;
+  /** Seconds since the run started. */
+  seconds: number;
+  /** Share of the budget (steps, seconds or epochs, whichever is furthest) that is used up, 0 to 1. */
+  share: number;
+  /** The minibatch's weighted loss. */
+  loss: number;
+  /** Learning rate of this step. */
+  lr: number;
+  phase: Phase;
+  /** The smoothed τ after this step. */
+  tau: number;
+  gate: 'open' | 'shut';
+  /** Kish's effective sample size of the presample, in samples. */
+  ess: number;
+  /** Samples fetched from the corpus so far. */
+  samplesSeen: number;
+  /** Samples in the minibatches trained on so far. */
+  samplesTrained: number;
+  /** Milliseconds that this step waited for data. */
+  waitedMs: number;
+  /** Resident memory of the process, in bytes. */
+  rssBytes: number;
+  /** Measures over the validation corpus, on the steps where it was evaluated. */
+  validation?: Measures;
+}
+
+/** What stopped a run. */
+export type StopReason = 'steps' | 'seconds' | 'epochs' | 'end' | 'signal';
+
+/** What a whole run did. */
+export interface FitSummary {
+  steps: number;
+  seconds: number;
+  epochs: number;
+  stoppedBy: StopReason;
+  /** Mean loss of the first 50 steps. */
+  firstLoss: number;
+  /** Mean loss of the last 50 steps. */
+  lastLoss: number;
+  /** Share of the steps at which the gate was open, 0 to 1. */
+  openShare: number;
+  meanTau: number;
+  samplesSeen: number;
+  samplesTrained: number;
+  /** Samples trained on per second. */
+  samplesPerSecond: number;
+  /** Share of the time spent waiting for data, 0 to 1. */
+  waitedShare: number;
+  validation: { first?: Measures; last?: Measures; best?: Measures };
+}

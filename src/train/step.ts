@@ -1,0 +1,100 @@
+import * as tf from '@tensorflow/tfjs';
+import { compile } from '../engine/compile.ts';
+import type { Scheme } from '../importance/scheme.ts';
+import type { Head } from '../model/head.ts';
+import type { Feed } from '../model/binding.ts';
+import type { Optimizer, Trained } from './optimizers/optimizer.ts';
+
+export interface WeightedStepOptions {
+  readonly optimizer: Optimizer;
+  /** Whether the step may be traced once and replayed. */
+  readonly compilable: boolean;
+  /** The scheme by which a uniform step scores its own batch. */
+  readonly scheme: Scheme;
+  /** The largest norm of the whole gradient; a larger one is scaled down to it. */
+  readonly clipNorm?: number | undefined;
+  /** Decoupled weight decay a step, before the learning rate: θ ← θ − η λ θ, for kernels and embeddings only. */
+  readonly weightDecay: number;
+}
+
+/** What a step leaves behind; owned by the caller. */
+export interface StepTensors {
+  /** Weighted mean loss and penalties, a scalar. */
+  readonly loss: tf.Scalar;
+  /** The batch's scores before the step, [b]; none when they were not asked for. */
+  readonly scores: readonly tf.Tensor1D[];
+}
+
+/** Takes one step on a weighted batch. */
+export type WeightedStep = (feed: Feed, weights: tf.Tensor1D, learningRate: tf.Scalar) => StepTensors;
+
+/**
+ * One step of weighted gradient descent on a model.
+ *
+ *     θ ← optimizer(θ, ∇ [1/b Σ_i w_i loss_i(θ) + penalties(θ)])          Katharopoulos & Fleuret 2018, Algorithm 1
+ *
+ * @param scored whether the step also gives its batch's scores, from the forward pass that it makes anyway
+ */
+export function weightedStep(head: Head, options: WeightedStepOptions, scored: boolean): WeightedStep {
+  const { optimizer, scheme, clipNorm, weightDecay, compilable } = options;
+  const score = scored ? scheme.score : undefined;
+
+  const step = (
+    inputs: readonly tf.Tensor[],
+    targets: readonly tf.Tensor[],
+    mask: readonly tf.Tensor[],
+    weights: tf.Tensor1D,
+    learningRate: tf.Scalar,
+  ) => {
+    const weightsOfModel = trainableVariables(head.model);
+    const scores: tf.Tensor1D[] = [];
+    const { value, grads } = tf.variableGrads(
+      () => {
+        const z = head.forward(inputs, true);
+        if (score) scores.push(tf.keep(score(head, z, targets, mask[0])));
+        const losses = head.perSampleLoss(z, targets, mask[0]);
+        return tf.add<tf.Scalar>(tf.mean(tf.mul(losses, weights)), penalties(head.model));
+      },
+      weightsOfModel.map(({ variable }) => variable),
+    );
+    const clipped = clip(
+      weightsOfModel.map((weight) => ({ ...weight, gradient: grads[weight.variable.name]! })),
+      clipNorm,
+    );
+    optimizer.apply(clipped, learningRate);
+    if (weightDecay > 0) decay(clipped, tf.mul(learningRate, weightDecay));
+    return { loss: value, scores };
+  };
+  const run = compilable ? compile(step) : untraced(step);
+  return (feed, weights, learningRate) =>
+    run(feed.inputs, feed.targets, feed.mask ? [feed.mask] : [], weights, learningRate);
+}
+
+/** Runs a step as it is, within a tidy. */
+const untraced =
+  <Args extends unknown[], Result extends object>(step: (...args: Args) => Result) =>
+  (...args: Args): Result =>
+    tf.tidy(() => step(...args) as unknown as tf.TensorContainer) as unknown as Result;
+
+/** A model's trainable weights, by the names that they are saved under. */
+export const trainableVariables = (model: tf.LayersModel): { name: string; variable: tf.Variable }[] =>
+  model.trainableWeights.map((weight) => ({ name: weight.originalName, variable: weight.read() as tf.Variable }));
+
+/** The sum of the layers' regularisers; 0 without any. */
+const penalties = (model: tf.LayersModel): tf.Scalar => {
+  const losses = (model as unknown as { calculateLosses(): tf.Scalar[] }).calculateLosses(); // not in the public types
+  return losses.length === 0 ? tf.scalar(0) : tf.addN(losses);
+};
+
+/** Scales the whole gradient down to norm `clipNorm`, if it is longer. */
+function clip(trained: Trained[], clipNorm?: number): Trained[] {
+  if (clipNorm === undefined) return trained;
+  const norm = tf.sqrt(tf.addN(trained.map(({ gradient }) => tf.sum(tf.square(gradient)))));
+  const scale = tf.divNoNan(clipNorm, tf.maximum(norm, clipNorm));
+  return trained.map((weight) => ({ ...weight, gradient: tf.mul(weight.gradient, scale) }));
+}
+
+/** Biases and normalisation's scales are left alone: they have one axis. */
+function decay(trained: readonly Trained[], rate: tf.Tensor): void {
+  for (const { variable } of trained) if (variable.rank > 1) variable.assign(tf.sub(variable, tf.mul(variable, rate)));
+}

@@ -1,0 +1,84 @@
+import { createHash } from 'node:crypto';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { crc32 } from './crc32.ts';
+
+/** Builds a zip archive of stored (uncompressed) entries. */
+export function storedZip(entries: Readonly<Record<string, Uint8Array>>): Buffer {
+  const parts: Buffer[] = [];
+  const directory: Buffer[] = [];
+  let offset = 0;
+  for (const [name, data] of Object.entries(entries)) {
+    const path = Buffer.from(name);
+    const fields = Buffer.alloc(26); // version to extra length, shared by both headers
+    fields.writeUInt16LE(20, 0);
+    fields.writeUInt32LE(crc32(data), 10);
+    fields.writeUInt32LE(data.length, 14);
+    fields.writeUInt32LE(data.length, 18);
+    fields.writeUInt16LE(path.length, 22);
+    const local = Buffer.concat([Buffer.from('PK\x03\x04'), fields, path, data]);
+    const tail = Buffer.alloc(14);
+    tail.writeUInt32LE(offset, 10);
+    directory.push(Buffer.concat([Buffer.from('PK\x01\x02\x14\x00', 'latin1'), fields, tail, path]));
+    parts.push(local);
+    offset += local.length;
+  }
+  const index = Buffer.concat(directory);
+  const end = Buffer.alloc(18);
+  end.writeUInt16LE(parts.length, 4);
+  end.writeUInt16LE(parts.length, 6);
+  end.writeUInt32LE(index.length, 8);
+  end.writeUInt32LE(offset, 12);
+  return Buffer.concat([...parts, index, Buffer.from('PK\x05\x06'), end]);
+}
+
+export interface FakeWheel {
+  readonly name: string;
+  readonly version: string;
+  readonly files: Readonly<Record<string, Uint8Array>>;
+  readonly requires?: readonly string[];
+  /** Files whose listed digest is another than their content's. */
+  readonly wrongDigest?: readonly string[];
+}
+
+/** The bytes of a wheel, with METADATA and RECORD as pip's wheels have them. */
+export function wheelBytes({ name, version, files, requires = [], wrongDigest = [] }: FakeWheel): Buffer {
+  const info = `${name}-${version}.dist-info`;
+  const metadata = [
+    `Metadata-Version: 2.1`,
+    `Name: ${name}`,
+    `Version: ${version}`,
+    ...requires.map((line) => `Requires-Dist: ${line}`),
+  ];
+  const record = Object.entries(files).map(([path, data]) => {
+    const content = wrongDigest.includes(path) ? Buffer.from('other bytes') : data;
+    return `${path},sha256=${createHash('sha256').update(content).digest('base64url')},${data.length}`;
+  });
+  return storedZip({
+    ...files,
+    [`${info}/METADATA`]: Buffer.from(`${metadata.join('\n')}\n\nDescription`),
+    [`${info}/RECORD`]: Buffer.from(`${record.join('\n')}\n${info}/RECORD,,\n`),
+  });
+}
+
+export const fileNameOf = ({ name, version }: FakeWheel) => `${name}-${version}-cp312-cp312-manylinux_2_27_x86_64.whl`;
+
+/** Writes a wheel into `folder` and returns its path. */
+export async function writeWheel(folder: string, wheel: FakeWheel): Promise<string> {
+  await mkdir(folder, { recursive: true });
+  const file = join(folder, fileNameOf(wheel));
+  await writeFile(file, wheelBytes(wheel));
+  return file;
+}
+
+/** A TensorFlow of a few bytes. */
+export const tinyTensorflow = (overrides: Partial<FakeWheel> = {}): FakeWheel => ({
+  name: 'tensorflow_cpu',
+  version: '2.21.0',
+  files: {
+    'tensorflow/libtensorflow_framework.so.2': Buffer.from('the framework'),
+    'tensorflow/libtensorflow_cc.so.2': Buffer.alloc(5000, 'library '),
+    'tensorflow/python/never_unpacked.py': Buffer.from('print()'),
+  },
+  ...overrides,
+});
