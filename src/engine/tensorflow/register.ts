@@ -7,6 +7,6 @@ registerEngine('tensorflow', {
   isInstalled: () => isInstalled(),
   async start(options) {
     const { loadTensorflow } = await import('./tensorflow-engine.ts');
-    return loadTensorflow(options as TensorflowOptions);
+    return loadTensorflow(options);
   },
 });
