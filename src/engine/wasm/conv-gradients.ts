@@ -1,4 +1,3 @@
-/* oxlint-disable typescript/no-unsafe-type-assertion -- a kernel's attributes come untyped; these are the ones that tfjs-core's gradients pass */
 import * as tf from '@tensorflow/tfjs';
 import { heapOf, type WasmHeap } from './heap.ts';
 import { multiply } from './mat-mul.ts';
