@@ -24,6 +24,10 @@ export type TauGateOptions = z.input<typeof TauGateOptions> & {
   readonly costs?: Costs;
   readonly presampleSize?: number;
   readonly batchSize?: number;
+  /** Minibatches drawn from a presample. @default 1 */
+  readonly draws?: number;
+  /** The τ above which it opens under `tauThreshold: 'measured'`, in place of the costs' own. */
+  readonly breakEven?: (() => number) | undefined;
 };
 
 /** What a gate must remember to go on after a stop. */
@@ -54,9 +58,10 @@ export interface TauGate extends Gate {
  * @example const gate = tauGate({ tauThreshold: 1.5 });
  */
 export function tauGate(options: TauGateOptions = {}): TauGate {
-  const { costs = new Costs(), presampleSize = 640, batchSize = 128, ...rest } = options;
+  const { costs = new Costs(), presampleSize = 640, batchSize = 128, draws = 1, breakEven, ...rest } = options;
+  const measured = breakEven ?? (() => costs.breakEven(presampleSize, batchSize, draws));
   const { tauThreshold, tauSmoothing, warmUp, hysteresis } = parseOptions('tauGate()', TauGateOptions, rest);
-  const threshold = () => (tauThreshold === 'measured' ? costs.breakEven(presampleSize, batchSize) : tauThreshold);
+  const threshold = () => (tauThreshold === 'measured' ? measured() : tauThreshold);
   let [average, mass, observations] = [0, 0, 0];
   let isOpen = warmUp === 0 && threshold() < 1;
   const smoothed = () => (mass === 0 ? 1 : average / mass);

@@ -2,6 +2,7 @@ import type * as tf from '@tensorflow/tfjs';
 import { z } from 'zod';
 import type { Scheme } from '../importance/scheme.ts';
 import { ImportanceOptions } from '../importance/importance.ts';
+import { SmoothingOptions } from '../resample/smoothing.ts';
 import { TauGateOptions } from '../resample/tau-gate.ts';
 import type { Minibatch } from '../stream/minibatch.ts';
 import type { Presample } from '../stream/presample.ts';
@@ -20,6 +21,9 @@ export const FitValues = z
     batchSize: count.default(128),
     /** Samples in one forward pass of scoring; bounds its memory. @default 256 – guess */
     scoreBatchSize: count.default(256),
+    /** Minibatches drawn from each scored presample. @default 1 – Algorithm 1 */
+    draws: count.max(10_000).default(1),
+    ...SmoothingOptions.shape,
     ...TauGateOptions.shape,
     ...ImportanceOptions.shape,
     /** Base of every random choice. @default 0 */

@@ -11,6 +11,7 @@ import { Budget } from './budget.ts';
 import { evaluate } from './evaluate.ts';
 import { FitValues, type FitOptions, type FitSettings } from './fit-options.ts';
 import { assemble, stateOf, type Parts } from './parts.ts';
+import { copyModel } from './copy-model.ts';
 import { schedule, type LearningRate } from './schedule.ts';
 import type { FitSummary, Measures, StepRecord, StopReason } from './step-record.ts';
 
@@ -36,6 +37,29 @@ export async function fit(model: tf.LayersModel, corpus: Corpus, options: FitOpt
   }
 }
 
+/** Trains a copy of a model uniformly, in a share of a run's budget. */
+async function trainCopy(
+  model: tf.LayersModel,
+  corpus: Corpus,
+  values: FitSettings,
+  share: number,
+): Promise<tf.LayersModel> {
+  const copy = await copyModel(model);
+  const { batchSize, seed, clipNorm, weightDecay, steps, seconds } = values;
+  await fit(copy, corpus, ({
+	batchSize,
+	presampleSize: batchSize,
+	seed,
+	weightDecay,
+	scheme: 'uniform',
+	...clipNorm && { clipNorm },
+	...steps !== undefined && { steps: Math.ceil(share * steps) },
+	...seconds !== undefined && { seconds: share * seconds },
+	...steps === undefined && seconds === undefined && { epochs: 1 }
+}));
+  return copy;
+}
+
 /** One run: the loop at the end of the pipeline, and its account. */
 class Run {
   readonly #head: Head;
@@ -54,13 +78,18 @@ class Run {
     this.#head = head;
     this.#values = values;
     this.#options = options;
-    this.#parts = assemble(head, corpus, values, options);
     this.#budget = new Budget(values, () => corpus.length);
+    this.#parts = assemble(head, corpus, values, options, {
+      share: () => this.#budget.progress().share,
+      trainCopy: (samples, share) => trainCopy(head.model, samples, values, share),
+    });
     this.#rate = schedule(options.learningRate ?? this.#parts.trainer.optimizer.learningRate);
   }
 
   async go(): Promise<FitSummary> {
     await this.#validate();
+    this.#budget.begin();
+    await this.#parts.chooser.prepare?.(this.#options.signal);
     const teardown = new AbortController();
     const [source, ...stages] = this.#parts.stages(teardown.signal);
     const stoppedBy = await runPipeline<Minibatch, StopReason>([source, ...stages], (batches) =>
@@ -80,7 +109,7 @@ class Run {
     for await (const batch of until(batches, signal)) {
       await this.#step(batch);
       this.#parts.turnstile.stepped();
-      this.#parts.turnstile.leave();
+      if (batch.isLast) this.#parts.turnstile.leave();
       const reached = this.#budget.reached();
       if (reached) return reached;
     }
@@ -90,11 +119,11 @@ class Run {
 
   async #step(batch: Minibatch): Promise<void> {
     const learningRate = this.#rate(this.#budget.progress());
-    const { phase, size, presample } = batch;
+    const { phase, size, presample, turn } = batch;
     this.#options.onMinibatch?.(batch);
     const loss = await this.#parts.trainer.step(batch, learningRate);
     this.#budget.steps += 1;
-    this.#budget.samplesSeen += presample.size;
+    if (turn === 0) this.#budget.samplesSeen += presample.size;
     this.#samplesTrained += size;
     this.#epochLosses.push(loss);
     const record = this.#record(loss, learningRate, phase);
@@ -160,6 +189,7 @@ class Run {
   dispose(): void {
     this.#parts.inFlight.clear();
     this.#parts.trainer.dispose();
+    this.#parts.chooser.dispose?.();
   }
 }
 

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
 import { compile } from '../engine/compile.ts';
-import type { Scheme } from '../importance/scheme.ts';
+import type { HeadScore } from '../importance/scheme.ts';
 import type { Head } from '../model/head.ts';
 import type { Feed } from '../model/binding.ts';
 import type { Optimizer, Trained } from './optimizers/optimizer.ts';
@@ -9,8 +9,8 @@ export interface WeightedStepOptions {
   readonly optimizer: Optimizer;
   /** Whether the step may be traced once and replayed. */
   readonly compilable: boolean;
-  /** The scheme by which a uniform step scores its own batch. */
-  readonly scheme: Scheme;
+  /** By what a step scores its own batch, where it is asked to. */
+  readonly score?: HeadScore | undefined;
   /** The largest norm of the whole gradient; a larger one is scaled down to it. */
   readonly clipNorm?: number | undefined;
   /** Decoupled weight decay a step, before the learning rate: θ ← θ − η λ θ, for kernels and embeddings only. */
@@ -36,8 +36,8 @@ export type WeightedStep = (feed: Feed, weights: tf.Tensor1D, learningRate: tf.S
  * @param scored whether the step also gives its batch's scores, from the forward pass that it makes anyway
  */
 export function weightedStep(head: Head, options: WeightedStepOptions, scored: boolean): WeightedStep {
-  const { optimizer, scheme, clipNorm, weightDecay, compilable } = options;
-  const score = scored ? scheme.score : undefined;
+  const { optimizer, clipNorm, weightDecay, compilable } = options;
+  const score = scored ? options.score : undefined;
 
   const step = (
     inputs: readonly tf.Tensor[],
@@ -52,8 +52,7 @@ export function weightedStep(head: Head, options: WeightedStepOptions, scored: b
       () => {
         const z = head.forward(inputs, true);
         if (score) scores.push(tf.keep(score(head, z, targets, mask[0])));
-        const losses = head.perSampleLoss(z, targets, mask[0]);
-        return tf.add<tf.Scalar>(tf.mean(tf.mul(losses, weights)), penalties(head.model));
+        return weightedLoss(head, z, targets, mask[0], weights);
       },
       weightsOfModel.map(({ variable }) => variable),
     );
@@ -70,8 +69,28 @@ export function weightedStep(head: Head, options: WeightedStepOptions, scored: b
     run(feed.inputs, feed.targets, feed.mask ? [feed.mask] : [], weights, learningRate);
 }
 
+/** 1/b Σ_i w_i loss_i + penalties, by the pre-activations z. */
+function weightedLoss(
+  head: Head,
+  z: readonly tf.Tensor[],
+  targets: readonly tf.Tensor[],
+  mask: tf.Tensor | undefined,
+  weights: tf.Tensor1D,
+): tf.Scalar {
+  const losses = head.perSampleLoss(z, targets, mask);
+  return tf.add<tf.Scalar>(tf.mean(tf.mul(losses, weights)), penalties(head.model));
+}
+
+/** 1/b Σ_i w_i loss_i(θ) + penalties(θ), through the network. */
+export const lossOf = (head: Head, feed: Feed, weights: tf.Tensor1D): tf.Scalar =>
+  weightedLoss(head, head.forward(feed.inputs, true), feed.targets, feed.mask, weights);
+
+/** 1/b Σ_i w_i loss_i(θ), through the network. */
+export const dataLossOf = (head: Head, { inputs, targets, mask }: Feed, weights: tf.Tensor1D): tf.Scalar =>
+  tf.mean(tf.mul(head.perSampleLoss(head.forward(inputs, true), targets, mask), weights));
+
 /** Runs a step as it is, within a tidy. */
-const untraced =
+export const untraced =
   <Args extends unknown[], Result extends object>(step: (...args: Args) => Result) =>
   (...args: Args): Result =>
     tf.tidy(() => step(...args) as unknown as tf.TensorContainer) as unknown as Result;
