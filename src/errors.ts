@@ -35,6 +35,14 @@ export class TaustreamError extends Error {
   }
 }
 
+/**
+ * Whether an error is one of these, of this copy of the package or another: a file that Node takes for CommonJS gets a
+ * copy of its own.
+ */
+export const isTaustreamError = (error: unknown): error is TaustreamError =>
+  error instanceof TaustreamError ||
+  (error instanceof Error && 'facts' in error && 'code' in error && String(error.code).startsWith('ERR_'));
+
 /** Builds an error class of one code, so that `instanceof` and `code` say the same. */
 const errorOf = <Code extends ErrorCode>(code: Code, name: string) =>
   class extends TaustreamError {

@@ -11,8 +11,8 @@ export interface ByteSource {
 }
 
 export interface OpenBytes {
-  /** Reads bytes `[from, to)`. */
-  read(from: number, to: number): Promise<Uint8Array>;
+  /** Reads bytes `[from, to)`. @param into room for them, to be used again and again; fresh memory without it */
+  read(from: number, to: number, into?: Uint8Array): Promise<Uint8Array>;
   close(): Promise<void>;
 }
 
@@ -73,7 +73,7 @@ async function fileSource(path: string, name: string): Promise<ByteSource> {
         await handle.close();
         throw error;
       }
-      return { read: (from, to) => readFully(handle, name, from, to), close: () => handle.close() };
+      return { read: (from, to, into) => readFully(handle, name, from, to, into), close: () => handle.close() };
     },
   };
 }
@@ -91,8 +91,14 @@ function unreadable(name: string, cause: unknown): never {
  * Reads bytes `[from, to)` of a file.
  * @throws {ShardError} when the file ends before
  */
-export async function readFully(handle: FileHandle, shard: string, from: number, to: number): Promise<Buffer> {
-  const buffer = Buffer.allocUnsafeSlow(to - from); // not pooled: it may live as long as a shuffle buffer
+export async function readFully(
+  handle: FileHandle,
+  shard: string,
+  from: number,
+  to: number,
+  into: Uint8Array = Buffer.allocUnsafeSlow(to - from), // not pooled: it may live as long as a shuffle buffer
+): Promise<Buffer> {
+  const buffer = Buffer.from(into.buffer, into.byteOffset, to - from);
   let filled = 0;
   while (filled < buffer.length) {
     const { bytesRead } = await handle.read(buffer, filled, buffer.length - filled, from + filled);

@@ -18,7 +18,7 @@ export function checkLabels(where: string, sample: Sample, classes: Classes): vo
 }
 
 function checkLabel(where: string, id: string, column: string, label: number, classes: number): void {
-  if (label >= 0 && label < classes && Number.isInteger(label)) return;
+  if (label >= 0 && label < classes && label === Math.trunc(label)) return;
   throw new LabelError(
     `${where}: sample \`${id}\`: expected a label in [0, ${classes}) in \`${column}\`, got ${label}. ` +
       'Correct the label, or raise the number of `classes`.',

@@ -98,11 +98,10 @@ function columnValue(place: FramePlace, name: string, field: unknown, spec: Colu
 
 /** Copies bytes, which lie at any address, into an array of their type. */
 function typedCopy(bytes: Uint8Array, spec: ColumnSpec): ColumnData {
-  const values = allocate(spec, 1);
-  const target = new Uint8Array(values.buffer);
-  target.set(bytes);
-  swapped(target, values.BYTES_PER_ELEMENT);
-  return values;
+  const copy = new Uint8Array(bytes); // not `slice`: a Buffer's shares memory
+  if (spec.type === 'uint8') return copy;
+  swapped(copy, 4);
+  return spec.type === 'int32' ? new Int32Array(copy.buffer) : new Float32Array(copy.buffer);
 }
 
 /** Turns numbers between this machine's byte order and the file's, in place: nothing to do on nearly every machine. */

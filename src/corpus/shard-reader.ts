@@ -125,9 +125,10 @@ const HASH_BYTES = 2 ** 20;
 async function verifyOnce(handle: FileHandle, key: string, entry: ShardEntry, signal?: AbortSignal): Promise<void> {
   if (verified.has(key)) return;
   const hash = createHash('sha256');
+  const chunk = new Uint8Array(Math.min(HASH_BYTES, entry.bytes));
   for (let from = 0; from < entry.bytes; from += HASH_BYTES) {
     signal?.throwIfAborted();
-    hash.update(await readFully(handle, entry.file, from, Math.min(from + HASH_BYTES, entry.bytes)));
+    hash.update(await readFully(handle, entry.file, from, Math.min(from + HASH_BYTES, entry.bytes), chunk));
   }
   const got = hash.digest('hex');
   if (got !== entry.sha256) throw shardError(entry.file, { offset: 0, expected: `sha256 ${entry.sha256}`, got });

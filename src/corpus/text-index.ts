@@ -76,10 +76,11 @@ async function* decodedChunks(source: ByteSource, signal?: AbortSignal): AsyncGe
   try {
     const mark = markLength(await reader.read(0, Math.min(3, source.bytes)));
     const decoder = new Utf8Decoder(source.name, mark);
-    const room = new Int32Array(Math.min(CHUNK_BYTES, source.bytes));
+    const chunk = new Uint8Array(Math.min(CHUNK_BYTES, source.bytes)); // one for all: a pass leaves no garbage behind
+    const room = new Int32Array(chunk.length);
     for (let from = mark; from < source.bytes; from += CHUNK_BYTES) {
       signal?.throwIfAborted();
-      const bytes = await reader.read(from, Math.min(from + CHUNK_BYTES, source.bytes));
+      const bytes = await reader.read(from, Math.min(from + CHUNK_BYTES, source.bytes), chunk);
       const written = decoder.decode(bytes, room);
       yield { codePoints: room.subarray(0, written), skippedBytes: from === mark ? mark : 0 };
     }

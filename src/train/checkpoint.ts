@@ -5,6 +5,7 @@ import type * as tf from '@tensorflow/tfjs';
 import { Packr } from 'msgpackr';
 import { z } from 'zod';
 import { RunError } from '../errors.ts';
+import type { Snapshot } from './fit-options.ts';
 import { decodeSafetensors, encodeSafetensors, type TensorData } from './safetensors.ts';
 
 /** What a run goes on from. */
@@ -13,13 +14,6 @@ export interface Checkpoint {
   readonly tensors: Readonly<Record<string, TensorData>>;
   /** Everything else: step, gate, random states, position in the corpus. Plain values only. */
   readonly state: Readonly<Record<string, unknown>>;
-}
-
-/** What a checkpoint is taken of: a trainer. */
-export interface Checkpointable {
-  /** @returns borrowed: the trainer's own tensors */
-  tensors(): Readonly<Record<string, tf.Tensor>>;
-  state(): Readonly<Record<string, unknown>>;
 }
 
 export interface CheckpointOptions {
@@ -44,10 +38,12 @@ const Seal = z.strictObject({
 /**
  * Takes a checkpoint's values out of the engine. What the trainer does while this waits changes nothing in it: tfjs'
  * tensors never change, and variables are assigned new ones.
+ *
+ * @param snapshot its tensors are borrowed
  */
-export async function snapshot(source: Checkpointable): Promise<Checkpoint> {
-  const state = structuredClone(source.state());
-  const held = Object.entries(source.tensors()).map(([name, tensor]) => [name, tensor.clone()] as const);
+export async function takeCheckpoint(snapshot: Snapshot): Promise<Checkpoint> {
+  const state = structuredClone(snapshot.state);
+  const held = Object.entries(snapshot.tensors).map(([name, tensor]) => [name, tensor.clone()] as const);
   try {
     const read = held.map(async ([name, tensor]) => [name, await readTensor(name, tensor)] as const);
     return { tensors: Object.fromEntries(await Promise.all(read)), state };
@@ -58,9 +54,12 @@ export async function snapshot(source: Checkpointable): Promise<Checkpoint> {
 
 async function readTensor(name: string, tensor: tf.Tensor): Promise<TensorData> {
   if (tensor.dtype !== 'float32' && tensor.dtype !== 'int32' && tensor.dtype !== 'bool')
-    throw new RunError(`snapshot(): expected numbers in \`${name}\`, got ${tensor.dtype}. Keep it in the state.`, {
-      name,
-    });
+    throw new RunError(
+      `takeCheckpoint(): expected numbers in \`${name}\`, got ${tensor.dtype}. Keep it in the state.`,
+      {
+        name,
+      },
+    );
   const data = await tensor.data<'float32' | 'int32' | 'bool'>();
   return { shape: tensor.shape, data: data.slice() };
 }
@@ -73,7 +72,7 @@ async function readTensor(name: string, tensor: tf.Tensor): Promise<TensorData> 
  * @returns the folder written
  * @throws {RunError} when it cannot be written
  *
- * @example await writeCheckpoint('runs/moby-dick/checkpoints', await snapshot(trainer));
+ * @example await writeCheckpoint('runs/moby-dick/checkpoints', await takeCheckpoint(snapshot));
  */
 export async function writeCheckpoint(
   folder: string,

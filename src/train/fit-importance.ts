@@ -55,8 +55,8 @@ export async function fitImportance(
     validateEvery: 'epoch',
     ...fitOptions,
     signal,
-    async onStep(record) {
-      await options.onStep?.(record);
+    async onStep(record, snapshot) {
+      await options.onStep?.(record, snapshot);
       await listeners.step(record);
     },
     async onEpoch(epoch, measures) {

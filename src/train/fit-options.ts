@@ -78,8 +78,8 @@ export type FitOptions = z.input<typeof FitValues> & {
   /** Adds measures that follow from others, such as bits from nats. */
   readonly deriveMeasures?: (measures: Measures) => Measures;
   readonly signal?: AbortSignal;
-  /** Called after each step. */
-  readonly onStep?: (record: StepRecord) => void | Promise<void>;
+  /** Called after each step, with a function that gives what a checkpoint needs. */
+  readonly onStep?: (record: StepRecord, snapshot: () => Snapshot) => void | Promise<void>;
   /** Called with each scored presample, before anything is drawn, and with a uniform step's batch and its scores. */
   readonly onScores?: (batch: Presample | Minibatch, scores: Float32Array) => void;
   /** Called with each minibatch (ids, weights, τ) before its step. */

@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import type * as tf from '@tensorflow/tfjs';
 import { CorpusError } from '../errors.ts';
 import { openHead, type Head } from '../model/head.ts';
@@ -9,7 +10,7 @@ import { until } from '../stream/until.ts';
 import { Account } from './account.ts';
 import { Budget } from './budget.ts';
 import { evaluate } from './evaluate.ts';
-import { FitValues, type FitOptions, type FitSettings } from './fit-options.ts';
+import { FitValues, type FitOptions, type FitSettings, type Snapshot } from './fit-options.ts';
 import { assemble, stateOf, type Parts } from './parts.ts';
 import { copyModel } from './copy-model.ts';
 import { schedule, type LearningRate } from './schedule.ts';
@@ -108,6 +109,7 @@ class Run {
     const { signal } = this.#options;
     for await (const batch of until(batches, signal)) {
       await this.#step(batch);
+      await turn(); // an engine's reads may resolve without one, and then no timer, signal or socket is ever served
       this.#parts.turnstile.stepped();
       if (batch.isLast) this.#parts.turnstile.leave();
       const reached = this.#budget.reached();
@@ -130,7 +132,7 @@ class Run {
     const measured = await this.#validateIfDue();
     if (measured) record.validation = measured;
     this.#account.add(record);
-    await this.#options.onStep?.(record);
+    await this.#options.onStep?.(record, () => this.#snapshot());
     if (Math.floor(this.#budget.epochs) > this.#epoch) await this.#endEpoch();
   }
 
@@ -179,7 +181,7 @@ class Run {
     return measures;
   }
 
-  #snapshot() {
+  #snapshot(): Snapshot {
     return {
       tensors: this.#parts.trainer.tensors(),
       state: { ...stateOf(this.#parts), ...this.#budget.progress(), samplesSeen: this.#budget.samplesSeen },

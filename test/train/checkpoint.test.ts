@@ -3,7 +3,7 @@ import { mkdtemp, mkdir, readdir, readFile, rm, truncate, writeFile } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
-import { listCheckpoints, readCheckpoint, snapshot, writeCheckpoint } from '../../src/train/checkpoint.ts';
+import { listCheckpoints, readCheckpoint, takeCheckpoint, writeCheckpoint } from '../../src/train/checkpoint.ts';
 
 const at = (step: number) => ({
   tensors: { 'lstm/kernel': { shape: [2, 1], data: Float32Array.of(step, -0.5) } },
@@ -105,13 +105,13 @@ describe('readCheckpoint', () => {
   });
 });
 
-describe('snapshot', () => {
+describe('takeCheckpoint', () => {
   it('holds the values of the moment it was asked for, though training goes on', async () => {
     await tf.setBackend('cpu');
     const before = tf.memory().numTensors;
     const weight = tf.tidy(() => tf.variable(tf.tensor1d([1, 2])));
     const state = { step: 1, rng: [1, 2] };
-    const taken = snapshot({ tensors: () => ({ weight }), state: () => state });
+    const taken = takeCheckpoint({ tensors: { weight }, state });
     tf.tidy(() => weight.assign(tf.tensor1d([8, 9])));
     state.rng[0] = 7;
     assert.deepEqual(await taken, {

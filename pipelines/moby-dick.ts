@@ -1,0 +1,33 @@
+import { charLstm, definePipeline, fetchCorpus, textCorpus, withBitsPerCharacter, writeText } from 'taustream';
+import { mobyDick } from '../corpora/moby-dick/recipe.ts';
+
+/** A character LSTM learns to write like Herman Melville, in about three minutes on one core. */
+export default definePipeline({
+  name: 'moby-dick',
+  async corpus() {
+    const { files } = await fetchCorpus(mobyDick);
+    const text = await textCorpus({ path: files[0]!, window: 64, stride: 32 });
+    const { vocabulary } = text;
+    return { ...text.split({ validation: 0.05 }), vocabulary, files: { 'vocabulary.json': vocabulary } };
+  },
+  model: ({ corpus, seed }) => charLstm({ vocabularySize: corpus.vocabulary.size, units: 128, seed }),
+
+  loss: 'sparseCategoricalCrossentropy',
+  optimizer: 'adam',
+  learningRate: { kind: 'cosine', rate: 0.006, warmUp: 0.05 },
+  clipNorm: 1,
+
+  presampleSize: 96,
+  batchSize: 32,
+  tauThreshold: 1.15,
+  seconds: 150,
+
+  validateEvery: 100,
+  validationSamples: 256,
+  deriveMeasures: withBitsPerCharacter,
+
+  writes: ({ model, corpus, seed }) => {
+    const prompt = 'The whale ';
+    return writeText(model, corpus.vocabulary, { prompt, length: 500, seed }).then((text) => prompt + text);
+  },
+});

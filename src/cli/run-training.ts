@@ -1,0 +1,209 @@
+import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
+import type * as tf from '@tensorflow/tfjs';
+import type { Engine, EngineName } from '../engine/engine.ts';
+import { fuse } from '../engine/layers/fuse.ts';
+import { saveModel } from '../model/files.ts';
+import type { ModelContext, Pipeline, PipelineCorpus } from '../pipeline.ts';
+import { MetricsFile } from '../report/metrics-file.ts';
+import type { Progress } from '../report/progress.ts';
+import { describeMachine, describeVersions, type Run, writeRunFile } from '../report/run-file.ts';
+import { createRunFolder } from '../report/run-folder.ts';
+import type { FitOptions } from '../train/fit-options.ts';
+import type { FitSummary } from '../train/step-record.ts';
+import { Checkpointer } from './checkpointer.ts';
+import type { Host } from './host.ts';
+
+/** What the command line says about a run, before what its pipeline says. */
+export interface TrainingRequest {
+  /** The pipeline file, as it was given. */
+  readonly file: string;
+  readonly steps?: number;
+  readonly seconds?: number;
+  readonly epochs?: number;
+  readonly scheme?: string;
+  readonly engine?: EngineName | 'auto';
+  readonly seed?: number;
+  /** The run's folder. @default runs/<name> */
+  readonly out?: string;
+  /** Seconds between checkpoints. @default 60 */
+  readonly checkpointEvery?: number;
+}
+
+/** A run that came to its end, or was interrupted. */
+export interface TrainingOutcome {
+  readonly folder: string;
+  readonly run: Run;
+  readonly summary: FitSummary;
+  /** What the model wrote, if the pipeline asks it to. */
+  readonly text?: string;
+}
+
+/**
+ * Trains a pipeline into a folder of its own: metrics, checkpoints, the model, and what can be known about the run. The
+ * folder is made once corpus and model stand; whatever happens then, its files are closed and `run.json` says how it
+ * ended.
+ */
+export async function runTraining(
+  pipeline: Pipeline,
+  request: TrainingRequest,
+  { host, signal, progress }: { host: Host; signal: AbortSignal; progress?: Progress },
+): Promise<TrainingOutcome> {
+  const engine = await host.useEngine(request.engine ?? pipeline.options.engine);
+  progress?.note(`engine   ${engine.description}`);
+  const context = { seed: request.seed ?? pipeline.options.seed, engine, signal };
+  const corpus = await pipeline.openCorpus(context);
+  signal.throwIfAborted(); // nothing to save yet
+  const model = await pipeline.buildModel({ ...context, corpus });
+  try {
+    fuse(model);
+    const folder = await createRunFolder(request.out ?? join('runs', pipeline.options.name));
+    progress?.note(`run      ${folder}`);
+    const training = new Training(pipeline, model, { ...context, corpus }, folder, request);
+    return await training.run(host, signal, progress);
+  } finally {
+    model.optimizer.dispose();
+    model.dispose();
+  }
+}
+
+/** One run in its folder. */
+class Training {
+  readonly #pipeline: Pipeline;
+  readonly #model: tf.LayersModel;
+  readonly #context: ModelContext<PipelineCorpus>;
+  readonly #folder: string;
+  readonly #fitOptions: FitOptions;
+  readonly #checkpointer: Checkpointer;
+  #run: Run;
+
+  constructor(
+    pipeline: Pipeline,
+    model: tf.LayersModel,
+    context: ModelContext<PipelineCorpus>,
+    folder: string,
+    request: TrainingRequest,
+  ) {
+    this.#pipeline = pipeline;
+    this.#model = model;
+    this.#context = context;
+    this.#folder = folder;
+    this.#fitOptions = { ...fitOptionsOf(pipeline, request), seed: context.seed };
+    this.#checkpointer = new Checkpointer(join(folder, 'checkpoints'), request.checkpointEvery ?? 60);
+    this.#run = {
+      name: pipeline.options.name,
+      pipeline: request.file,
+      status: 'running',
+      seed: context.seed,
+      engine: describeEngine(context.engine),
+      options: plainly(this.#fitOptions),
+      versions: describeVersions(),
+      machine: describeMachine(),
+      model: describeModel(model),
+      corpus: describeCorpus(context.corpus),
+      startedAt: new Date().toISOString(),
+    };
+  }
+
+  async run(host: Host, signal: AbortSignal, progress: Progress | undefined): Promise<TrainingOutcome> {
+    await this.#note({});
+    try {
+      const summary = await this.#fit(host, signal, progress);
+      progress?.end();
+      const text = await this.#save(summary);
+      return { folder: this.#folder, run: this.#run, summary, ...(text !== undefined && { text }) };
+    } catch (error) {
+      await this.#checkpointer.settle();
+      const message = error instanceof Error ? error.message : String(error);
+      await this.#note({ status: 'failed', error: message }).catch(() => {}); // the first error is the one to report
+      throw error;
+    }
+  }
+
+  async #fit(host: Host, signal: AbortSignal, progress: Progress | undefined): Promise<FitSummary> {
+    const { validation, train } = this.#context.corpus;
+    const metrics = new MetricsFile(join(this.#folder, 'metrics.jsonl'));
+    const breathe = breather();
+    try {
+      return await host.fit(this.#model, train, {
+        ...this.#fitOptions,
+        ...(validation && { validation }),
+        signal,
+        onStep: async (record, snapshot) => {
+          metrics.write(record);
+          progress?.step(record);
+          this.#checkpointer.step(record.seconds, snapshot);
+          await breathe();
+        },
+        onEnd: (snapshot) => this.#checkpointer.finish(snapshot),
+      });
+    } finally {
+      metrics.close();
+    }
+  }
+
+  async #save(summary: FitSummary): Promise<string | undefined> {
+    await saveModel(this.#model, join(this.#folder, 'model'), this.#context.corpus.files);
+    const status = summary.stoppedBy === 'signal' ? 'interrupted' : 'finished';
+    await this.#note({ status, summary, endedAt: new Date().toISOString() });
+    return this.#pipeline.writes?.({ ...this.#context, model: this.#model });
+  }
+
+  async #note(news: Partial<Run>): Promise<void> {
+    this.#run = { ...this.#run, ...news };
+    await writeRunFile(join(this.#folder, 'run.json'), this.#run);
+  }
+}
+
+/** The command line's word before the pipeline's. A limit there takes the place of all limits of the pipeline. */
+function fitOptionsOf({ options }: Pipeline, request: TrainingRequest): FitOptions {
+  const { name: _name, engine: _engine, steps, seconds, epochs, ...rest } = options;
+  const limited = (request.steps ?? request.seconds ?? request.epochs) !== undefined;
+  const limits = limited ? request : { steps, seconds, epochs };
+  const scheme = request.scheme ?? options.scheme;
+  return {
+    ...rest,
+    ...(limits.steps !== undefined && { steps: limits.steps }),
+    ...(limits.seconds !== undefined && { seconds: limits.seconds }),
+    ...(limits.epochs !== undefined && { epochs: limits.epochs }),
+    ...(scheme !== undefined && { scheme }),
+  };
+}
+
+/** Options as JSON can hold them: a scheme by its name, a function by the word. */
+const plainly = ({ scheme = 'upper-bound', ...options }: FitOptions): Record<string, unknown> => ({
+  ...Object.fromEntries(
+    Object.entries(options).map(([name, value]) => [name, typeof value === 'function' ? 'a function' : value]),
+  ),
+  scheme: typeof scheme === 'string' ? scheme : scheme.name,
+});
+
+/**
+ * Lets timers, signals and files have their turn now and then. Steps on an engine in this process may follow each other
+ * without ever going back to the event loop, and then Ctrl-C would not be heard.
+ */
+function breather(everyMs = 20): () => Promise<void> {
+  let last = performance.now();
+  return async () => {
+    if (performance.now() - last < everyMs) return;
+    await setImmediate();
+    last = performance.now();
+  };
+}
+
+const describeEngine = ({ name, description }: Engine): Run['engine'] => ({ name, description });
+
+const describeModel = (model: tf.LayersModel): Run['model'] => ({
+  name: model.name,
+  parameters: parametersIn(model.weights),
+  trained: parametersIn(model.trainableWeights),
+});
+
+const parametersIn = (weights: readonly tf.LayerVariable[]) =>
+  weights.reduce((sum, { shape }) => sum + shape.reduce<number>((product, axis) => product * (axis ?? 1), 1), 0);
+
+const describeCorpus = ({ train, validation }: PipelineCorpus): Run['corpus'] => ({
+  name: train.name,
+  ...(train.length !== undefined && { samples: train.length }),
+  ...(validation?.length !== undefined && { validationSamples: validation.length }),
+});

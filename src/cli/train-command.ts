@@ -1,0 +1,94 @@
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { engineNames } from '../engine/engine.ts';
+import { Progress } from '../report/progress.ts';
+import { describeSummary } from '../report/summary.ts';
+import type { Host } from './host.ts';
+import { listenForInterrupt } from './interrupt.ts';
+import { loadPipeline } from './load-pipeline.ts';
+import { runTraining, type TrainingOutcome, type TrainingRequest } from './run-training.ts';
+
+type Flags = Omit<TrainingRequest, 'file'> & { readonly json?: boolean; readonly quiet?: boolean };
+
+/** `taustream train FILE` */
+export function addTrainCommand(program: Command, host: Host, exit: (code: number) => void): void {
+  program
+    .command('train')
+    .description('Trains the pipeline that FILE exports, into a run folder of its own.')
+    .argument('<FILE>', 'a TypeScript or JavaScript file with `export default definePipeline({ … })`')
+    .option('--steps <n>', 'stop after n steps', wholeAbove(0))
+    .option('--seconds <s>', 'stop after s seconds of training', positive)
+    .option('--epochs <n>', 'stop after n passes over the corpus', wholeAbove(0))
+    .option('--scheme <name>', 'how samples are scored: uniform, loss, upper-bound, …')
+    .addOption(new Option('--engine <name>', 'where to compute').choices([...engineNames, 'auto']))
+    .option('--seed <n>', 'base of every random number', wholeAbove(-1))
+    .option('--out <folder>', 'the run folder (default: runs/<name>); -2, -3, … is added if it is there already')
+    .option('--checkpoint-every <s>', 'seconds between checkpoints (default: 60)', positive)
+    .option('--json', 'print the summary as one JSON object, and nothing else, on stdout')
+    .option('--quiet', 'show no progress and no summary')
+    .addHelpText('after', trainHelp)
+    .action(async (file: string, flags: Flags) => exit(await train(file, flags, host)));
+}
+
+const trainHelp = `
+A limit given here takes the place of all limits in FILE; other options take the place of their namesakes.
+Progress goes to stderr. Ctrl-C finishes the step, saves, prints the summary and exits with 130; a second one exits at once.
+
+The run folder holds
+  metrics.jsonl    one JSON object a step
+  run.json         options, versions, seed, engine, machine, and the summary
+  model/           the model in tfjs layers format, and the files that go with it (a vocabulary, say)
+  checkpoints/     the last two: parameters and optimizer as safetensors, the rest as msgpack
+
+Examples
+  taustream train pipelines/moby-dick.ts --seconds 60 --scheme uniform --seed 1
+  taustream train my-pipeline.ts --steps 1000 --out runs/trial --json > summary.json`;
+
+/** @returns the exit code */
+async function train(file: string, flags: Flags, host: Host): Promise<number> {
+  const { json = false, quiet = false, ...request } = flags;
+  const progress = quiet ? undefined : new Progress({ output: host.stderr, colors: host.colors });
+  using interrupt = listenForInterrupt(() =>
+    progress?.note('Finishing the step, then saving. Once more to leave at once.'),
+  );
+  try {
+    const pipeline = await loadPipeline(file);
+    const run = { host, signal: interrupt.signal, ...(progress && { progress }) };
+    const outcome = await runTraining(pipeline, { ...request, file }, run);
+    if (json) host.stdout.write(`${JSON.stringify(summaryObject(outcome))}\n`);
+    else if (!quiet) host.stdout.write(summaryText(outcome, host));
+  } catch (error) {
+    const stopped = interrupt.signal.aborted && error === interrupt.signal.reason; // before there was a run to save
+    if (!stopped) throw error;
+  }
+  return interrupt.exitCode ?? 0;
+}
+
+const summaryObject = ({ folder, run, summary, text }: TrainingOutcome) => ({
+  name: run.name,
+  folder,
+  status: run.status,
+  seed: run.seed,
+  engine: run.engine.name,
+  scheme: run.options['scheme'],
+  ...summary,
+  written: text,
+});
+
+const summaryText = ({ folder, run, summary, text }: TrainingOutcome, { colors }: Host): string =>
+  `\n${describeSummary(run.name, summary, colors)}` +
+  (text === undefined ? '' : `\n${colors.dim('The trained model writes:')}\n${text.trimEnd()}\n`) +
+  `\n${colors.dim('Metrics, model and checkpoints:')} ${folder}\n`;
+
+function wholeAbove(low: number) {
+  return (text: string): number => {
+    const value = Number(text);
+    if (text.trim() !== '' && Number.isSafeInteger(value) && value > low) return value;
+    throw new InvalidArgumentError(`Expected a whole number from ${low + 1} on.`);
+  };
+}
+
+function positive(text: string): number {
+  const value = Number(text);
+  if (text.trim() !== '' && Number.isFinite(value) && value > 0) return value;
+  throw new InvalidArgumentError('Expected a number above 0.');
+}
