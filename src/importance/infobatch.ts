@@ -41,7 +41,7 @@ export function infobatch(options: z.input<typeof InfobatchOptions> = {}): Schem
           if (easy) admitted.set(id, 1 / (1 - pruneShare));
           return true;
         },
-        weightOf(id) {
+        weightOf: (id) => {
           const weight = admitted.get(id) ?? 1;
           admitted.delete(id);
           return weight;

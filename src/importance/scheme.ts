@@ -35,17 +35,15 @@ export interface SchemeContext {
   /** Samples in one forward pass of scoring. */
   readonly scoreBatchSize: number;
   /** Share of the run's budget that is used up, in [0, 1]. */
-  share(): number;
+  readonly share: () => number;
   /** Trains a copy of the model, from its present weights, on a corpus in a share of the run's budget. @returns owned by the caller */
   trainCopy(corpus: Corpus, budgetShare: number): Promise<tf.LayersModel>;
 }
 
 /** How the trainer's step differs from plain gradient descent on the minibatch. */
-export interface VarianceReduction {
-  readonly kind: 'svrg' | 'scsg' | 'katyusha';
-  /** Katyusha's weights of the momentum and of the anchor. */
-  readonly weights?: readonly [momentum: number, anchor: number];
-}
+export type VarianceReduction =
+  | { readonly kind: 'svrg' | 'scsg' }
+  | { readonly kind: 'katyusha'; readonly weights: readonly [momentum: number, anchor: number] };
 
 /** A scheme at work. All of it is optional: what is absent is as in Algorithm 1. */
 export interface SchemeRun {
@@ -71,7 +69,7 @@ export interface SchemeRun {
   /** Whether a sample is trained on at all; asked before it is buffered. */
   admit?(id: string): boolean;
   /** Weight of an admitted sample in a step without presample. @default 1 */
-  weightOf?(id: string): number;
+  readonly weightOf?: (id: string) => number;
   readonly update?: VarianceReduction;
   /** Work to be done within the budget before the first step, such as training a holdout model. */
   prepare?(signal?: AbortSignal): Promise<void>;

@@ -123,11 +123,11 @@ function preActivationShapes(head: Head, layers: readonly OpenLayer[], inputs: r
 function squaredNorm(layer: OpenLayer, input: tf.Tensor, delta: tf.Tensor): tf.Tensor1D {
   const samples = delta.shape[0];
   const units = delta.shape.at(-1)!;
-  const d = tf.reshape(delta, [samples, -1, units]) as tf.Tensor3D; // [B, P, C]
+  const d = tf.reshape<tf.Rank.R3>(delta, [samples, -1, units]); // [B, P, C]
   const a = isDense(layer)
-    ? (tf.reshape(input, [samples, -1, input.shape.at(-1)!]) as tf.Tensor3D)
+    ? tf.reshape<tf.Rank.R3>(input, [samples, -1, input.shape.at(-1)!])
     : patches(layer, input as tf.Tensor4D);
-  const kernel = tf.sum(tf.square(tf.matMul(a, d, true, false)), [1, 2]) as tf.Tensor1D; // [B, K, P] · [B, P, C]
+  const kernel = tf.sum<tf.Tensor1D>(tf.square(tf.matMul(a, d, true, false)), [1, 2]); // [B, K, P] · [B, P, C]
   if (!layer.useBias) return kernel;
   return tf.add(kernel, tf.sum(tf.square(tf.sum(d, 1)), 1));
 }
@@ -143,8 +143,8 @@ function patches(layer: OpenLayer, input: tf.Tensor4D /* [B, H, W, D] */): tf.Te
   const depth = input.shape[3];
   const size = height * width * depth;
   // An identity as the kernel lays each patch out along the channels.
-  const unfold = tf.reshape(tf.eye(size), [height, width, depth, size]) as tf.Tensor4D;
-  return tf.reshape(tf.conv2d(input, unfold, strides, padding), [input.shape[0], -1, size]) as tf.Tensor3D;
+  const unfold = tf.reshape<tf.Rank.R4>(tf.eye(size), [height, width, depth, size]);
+  return tf.reshape<tf.Rank.R3>(tf.conv2d(input, unfold, strides, padding), [input.shape[0], -1, size]);
 }
 
 /** A backward pass for each sample. */

@@ -47,17 +47,17 @@ async function trainCopy(
 ): Promise<tf.LayersModel> {
   const copy = await copyModel(model);
   const { batchSize, seed, clipNorm, weightDecay, steps, seconds } = values;
-  await fit(copy, corpus, ({
-	batchSize,
-	presampleSize: batchSize,
-	seed,
-	weightDecay,
-	scheme: 'uniform',
-	...clipNorm && { clipNorm },
-	...steps !== undefined && { steps: Math.ceil(share * steps) },
-	...seconds !== undefined && { seconds: share * seconds },
-	...steps === undefined && seconds === undefined && { epochs: 1 }
-}));
+  await fit(copy, corpus, {
+    batchSize,
+    presampleSize: batchSize,
+    seed,
+    weightDecay,
+    scheme: 'uniform',
+    ...(clipNorm && { clipNorm }),
+    ...(steps !== undefined && { steps: Math.ceil(share * steps) }),
+    ...(seconds !== undefined && { seconds: share * seconds }),
+    ...(steps === undefined && seconds === undefined && { epochs: 1 }),
+  });
   return copy;
 }
 
@@ -121,11 +121,11 @@ class Run {
 
   async #step(batch: Minibatch): Promise<void> {
     const learningRate = this.#rate(this.#budget.progress());
-    const { phase, size, presample, turn } = batch;
+    const { phase, size, presample } = batch;
     this.#options.onMinibatch?.(batch);
     const loss = await this.#parts.trainer.step(batch, learningRate);
     this.#budget.steps += 1;
-    if (turn === 0) this.#budget.samplesSeen += presample.size;
+    if (batch.turn === 0) this.#budget.samplesSeen += presample.size;
     this.#samplesTrained += size;
     this.#epochLosses.push(loss);
     const record = this.#record(loss, learningRate, phase);

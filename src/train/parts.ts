@@ -1,5 +1,5 @@
 import { importance } from '../importance/importance.ts';
-import { modelScorer, type Scorer } from '../importance/model-scorer.ts';
+import { modelScorer } from '../importance/model-scorer.ts';
 import { schemeOf } from '../importance/schemes.ts';
 import type { Scheme, SchemeContext, SchemeRun } from '../importance/scheme.ts';
 import type { Head } from '../model/head.ts';
@@ -8,10 +8,10 @@ import { Costs } from '../resample/costs.ts';
 import { resample } from '../resample/resample.ts';
 import { effectiveSampleSize } from '../resample/tau.ts';
 import { shutGate, tauGate, type TauGate } from '../resample/tau-gate.ts';
+import type { Turnstile } from '../stream/gate.ts';
 import { InFlight } from '../stream/in-flight.ts';
 import { Meter } from '../stream/meter.ts';
 import { createRng, type Rng } from '../stream/random.ts';
-import type { Schema } from '../stream/columns.ts';
 import type { Corpus, Sample } from '../stream/sample.ts';
 import { createTurnstile } from '../stream/turnstile.ts';
 import { asReadable, asTransform } from '../stream/transform.ts';
@@ -31,13 +31,12 @@ export type RunContext = Pick<SchemeContext, 'share' | 'trainCopy'>;
 export function assemble(head: Head, corpus: Corpus, values: FitSettings, options: FitOptions, context: RunContext) {
   const scheme = schemeOf(options.scheme ?? 'upper-bound');
   const { schema } = corpus;
-  const { batchSize, seed, scoreBatchSize } = values;
-  const sizes = { presampleSize: values.presampleSize, batchSize, scoreBatchSize };
+  const { batchSize, seed, scoreBatchSize, presampleSize } = values;
+  const sizes = { presampleSize, batchSize, scoreBatchSize };
   const chooser = scheme.start?.({ head, corpus, schema, seed, ...sizes, ...context }) ?? {};
-  const presampleSize = chooser.presampleSize ?? values.presampleSize;
   const [costs, turnstile, meter, inFlight] = [new Costs(), createTurnstile(values.ahead), new Meter(), new InFlight()];
-  const rng = createRng(seed, 'resample');
-  const gate = gateOf(scheme, chooser, { ...values, presampleSize }, costs);
+  const shared = { scheme, chooser, costs, turnstile, meter, inFlight, rng: createRng(seed, 'resample') };
+  const gate = gateOf(scheme, chooser, { ...values, presampleSize: chooser.presampleSize ?? presampleSize }, costs);
   const observed = { effectiveSampleSize: batchSize };
   const onScores: FitOptions['onScores'] = (batch, scores) => {
     observed.effectiveSampleSize = effectiveSampleSize(scores);
@@ -55,58 +54,74 @@ export function assemble(head: Head, corpus: Corpus, values: FitSettings, option
     weightDecay: values.weightDecay,
     onCost: (samples, ms) => costs.trained(samples, ms),
   });
+  const wiring = { ...shared, gate, head, corpus, values, share: context.share, onScores, onSkip: options.onSkip };
+  return { ...shared, gate, observed, trainer, stages: (signal: AbortSignal) => stagesOf(wiring, signal) };
+}
 
-  const stages = (signal: AbortSignal) => {
-    const samples = admitted(corpus.samples({ seed, epochs: values.epochs ?? Infinity, signal }), chooser);
-    const fillSize = chooser.fillSize && (() => chooser.fillSize!(gate.tau));
-    const { additive, adaptive, power, uniformFloor, draws } = values;
-    return [
-      asReadable(samples, samplesAhead),
-      asTransform(
-        meter.count(
-          'presample',
-          presample({ schema, gate, turnstile, inFlight, signal, presampleSize, batchSize, fillSize }),
-        ),
-        1,
-      ),
-      asTransform(
-        meter.count(
-          'importance',
-          importance(scorerOf(scheme, chooser, head, values, schema), {
-            turnstile,
-            onScores,
-            onBadScore: values.onBadScore,
-            onCost: (count, ms) => costs.scored(count, ms),
-            onSkip: options.onSkip,
-          }),
-        ),
-        1,
-      ),
-      asTransform(
-        meter.count(
-          'resample',
-          resample(({
-	gate,
-	rng,
-	batchSize,
-	seed,
-	draws,
-	additive,
-	adaptive,
-	power,
-	uniformFloor,
-	share: () => context.share(),
-	...chooser.selection && { selection: chooser.selection },
-	...chooser.drawCount && { drawCount: () => chooser.drawCount!() },
-	...chooser.weightOf && { weightOf: (id: string) => chooser.weightOf!(id) }
-})),
-        ),
-        1,
-      ),
-    ] as const;
-  };
+interface Wiring {
+  readonly onScores: NonNullable<FitOptions['onScores']>;
+  readonly onSkip: FitOptions['onSkip'] | undefined;
+  readonly scheme: Scheme;
+  readonly chooser: SchemeRun;
+  readonly gate: TauGate;
+  readonly costs: Costs;
+  readonly turnstile: Turnstile;
+  readonly meter: Meter;
+  readonly inFlight: InFlight;
+  readonly rng: Rng;
+  readonly head: Head;
+  readonly corpus: Corpus;
+  readonly values: FitSettings;
+  readonly share: () => number;
+}
 
-  return { scheme, chooser, gate, costs, turnstile, meter, inFlight, rng, observed, trainer, stages };
+/** The source and the three stages, as Node streams. */
+function stagesOf(wiring: Wiring, signal: AbortSignal) {
+  const { chooser, gate, turnstile, meter, inFlight, corpus, values } = wiring;
+  const { seed, batchSize, epochs = Infinity } = values;
+  const fill = presample({
+    schema: corpus.schema,
+    gate,
+    turnstile,
+    inFlight,
+    signal,
+    batchSize,
+    presampleSize: chooser.presampleSize ?? values.presampleSize,
+    fillSize: chooser.fillSize && (() => chooser.fillSize!(gate.tau)),
+  });
+  return [
+    asReadable(admitted(corpus.samples({ seed, epochs, signal }), chooser), samplesAhead),
+    asTransform(meter.count('presample', fill), 1),
+    asTransform(meter.count('importance', scoring(wiring)), 1),
+    asTransform(meter.count('resample', drawing(wiring)), 1),
+  ] as const;
+}
+
+function scoring({ scheme, chooser, head, corpus, values, turnstile, costs, onScores, onSkip }: Wiring) {
+  const { onBadScore, scoreBatchSize } = values;
+  const byScheme = () => scheme.score && modelScorer(head, { scheme, schema: corpus.schema, scoreBatchSize });
+  const scorer = chooser.scorer === undefined ? byScheme() : chooser.scorer;
+  const onCost = (count: number, ms: number) => costs.scored(count, ms);
+  return importance(scorer ?? undefined, { turnstile, onBadScore, onCost, onSkip, onScores });
+}
+
+function drawing({ chooser, gate, rng, values, share }: Wiring) {
+  const { seed, batchSize, draws, additive, adaptive, power, uniformFloor } = values;
+  return resample({
+    gate,
+    rng,
+    batchSize,
+    seed,
+    draws,
+    additive,
+    adaptive,
+    power,
+    uniformFloor,
+    share,
+    ...(chooser.selection && { selection: chooser.selection }),
+    ...(chooser.drawCount && { drawCount: chooser.drawCount }),
+    ...(chooser.weightOf && { weightOf: chooser.weightOf }),
+  });
 }
 
 /** What a run must remember beside its tensors. */
@@ -121,31 +136,20 @@ async function* admitted(samples: AsyncIterable<Sample>, chooser: SchemeRun): As
   for await (const sample of samples) if (chooser.admit?.(sample.id) ?? true) yield sample;
 }
 
-function scorerOf(
-  scheme: Scheme,
-  chooser: SchemeRun,
-  head: Head,
-  { scoreBatchSize }: FitSettings,
-  schema: Schema,
-): Scorer | undefined {
-  if (chooser.scorer !== undefined) return chooser.scorer ?? undefined;
-  return scheme.score && modelScorer(head, { scheme, schema, scoreBatchSize });
-}
-
 function gateOf(scheme: Scheme, chooser: SchemeRun, values: FitSettings, costs: Costs): TauGate {
   const { tauThreshold, tauSmoothing, warmUp, hysteresis, presampleSize, batchSize, draws } = values;
   const { fetch = scheme.score ? 'gate' : 'never', breakEven } = chooser;
   if (fetch === 'never') return shutGate();
   if (fetch === 'always') return tauGate({ tauThreshold: 0, tauSmoothing });
-  return tauGate(({
-	tauThreshold,
-	tauSmoothing,
-	warmUp,
-	hysteresis,
-	costs,
-	presampleSize,
-	batchSize,
-	draws,
-	breakEven: breakEven && (() => breakEven(costs.perSample))
-}));
+  return tauGate({
+    tauThreshold,
+    tauSmoothing,
+    warmUp,
+    hysteresis,
+    costs,
+    presampleSize,
+    batchSize,
+    draws,
+    breakEven: breakEven && (() => breakEven(costs.perSample)),
+  });
 }

@@ -9,7 +9,7 @@ import type { Minibatch } from '../stream/minibatch.ts';
 import type { Presample } from '../stream/presample.ts';
 import { fromTfjs } from './optimizers/from-tfjs.ts';
 import type { Optimizer } from './optimizers/optimizer.ts';
-import { anchoredSteps, type AnchoredSteps } from './variance-reduced.ts';
+import { AnchoredSteps } from './variance-reduced.ts';
 import { trainableVariables, weightedStep, type WeightedStep } from './step.ts';
 
 export interface TrainerOptions {
@@ -65,7 +65,7 @@ export class Trainer {
     const common = { optimizer, compilable, weightDecay, clipNorm };
     this.#plainStep = weightedStep(head, common, false);
     this.#scoredStep = weightedStep(head, { ...common, score: stepScore ?? score }, true);
-    this.#anchored = update && anchoredSteps(head, { ...common, schema, update, microBatchSize: 256 });
+    this.#anchored = update && new AnchoredSteps(head, { ...common, schema, update, microBatchSize: 256 });
   }
 
   /**
