@@ -58,10 +58,11 @@ function firstAbove(cumulative: Float64Array, mass: number): number {
 export function drawSystematically(g: Float64Array /* [B] */, count: number, start: number): Int32Array {
   const picks = new Int32Array(count);
   const mass = g.reduce((sum, gi) => sum + gi, 0);
+  const last = g.findLastIndex((gi) => gi > 0); // rounding must not lead on to rows without mass
   let [row, below] = [0, g[0]!];
   for (let k = 0; k < count; k++) {
     const at = ((start + k) / count) * mass;
-    while (below <= at && row < g.length - 1) below += g[++row]!;
+    while (below <= at && row < last) below += g[++row]!;
     picks[k] = row;
   }
   return picks;

@@ -32,7 +32,13 @@ async function run(scheme: string | Scheme, options: Partial<FitOptions> = {}, c
   const records: StepRecord[] = [];
   const model = classifier();
   const summary = await fit(model, corpus, {
-    ...{ batchSize: 8, presampleSize: 24, tauThreshold: 1.05, seed: 5, learningRate: 0.02, steps: 60, scheme },
+    batchSize: 8,
+    presampleSize: 24,
+    tauThreshold: 1.05,
+    seed: 5,
+    learningRate: 0.02,
+    steps: 60,
+    scheme,
     onMinibatch: ({ ids, weights, phase, presample }) =>
       void taken.push({ ids, weights: [...weights], phase, presampleSize: presample.size }),
     onStep: (record) => void records.push(record),
@@ -127,7 +133,12 @@ describe('hardNegative', () => {
     const head = openHead(model);
     let checked = 0;
     await fit(model, clusters(), {
-      ...{ batchSize: 8, presampleSize: 24, seed: 5, learningRate: 0.02, steps: 20, scheme: 'hard-negative' },
+      batchSize: 8,
+      presampleSize: 24,
+      seed: 5,
+      learningRate: 0.02,
+      steps: 20,
+      scheme: 'hard-negative',
       onMinibatch: ({ ids, presample }) => {
         const losses = tf.tidy(() => [
           ...head
@@ -173,7 +184,12 @@ describe('onlineScores', () => {
     const lambda = 0.1;
     let drawn = 0;
     await fit(model, clusters(), {
-      ...{ batchSize: 8, presampleSize: 24, seed: 5, learningRate: 0.02, steps: 30, scheme: onlineScores() },
+      batchSize: 8,
+      presampleSize: 24,
+      seed: 5,
+      learningRate: 0.02,
+      steps: 30,
+      scheme: onlineScores(),
       onMinibatch: ({ ids, weights, presample }) => {
         const known = presample.ids.map((id) => remembered.get(id));
         const sure = known.filter((score) => score !== undefined);
@@ -288,7 +304,12 @@ describe('rhoLoss', () => {
     await fit(holdout, clusters(), { batchSize: 8, presampleSize: 8, steps: 60, scheme: 'uniform' });
     const [head, other] = [openHead(model), openHead(holdout)];
     await fit(model, clusters(), {
-      ...{ batchSize: 8, presampleSize: 24, seed: 5, learningRate: 0.02, steps: 20, scheme: rhoLoss({ holdout }) },
+      batchSize: 8,
+      presampleSize: 24,
+      seed: 5,
+      learningRate: 0.02,
+      steps: 20,
+      scheme: rhoLoss({ holdout }),
       onMinibatch: ({ ids, presample }) => {
         const rho = tf.tidy(() => {
           const [x, y] = [presample.tensor('x'), presample.tensor('y')];
@@ -317,7 +338,12 @@ describe('constantVariance', () => {
     const sizes = new Set<string>();
     const model = classifier();
     await fit(model, clusters(), {
-      ...{ batchSize: 16, presampleSize: 24, seed: 5, learningRate: 0.05, steps: 200, scheme: 'constant-variance' },
+      batchSize: 16,
+      presampleSize: 24,
+      seed: 5,
+      learningRate: 0.05,
+      steps: 200,
+      scheme: 'constant-variance',
       tauThreshold: 1,
       onMinibatch: ({ phase, size, presample }) => void sizes.add(`${phase} ${presample.size} ${size}`),
     });
@@ -355,7 +381,11 @@ describe('svrg', () => {
     const corpus = clusters(80);
     const [one, other] = [classifier(tf.train.sgd(0.1)), classifier(tf.train.sgd(0.1))];
     await fit(one, corpus, {
-      ...{ batchSize: 8, presampleSize: 8, steps: 1, learningRate: 0.1, seed: 5 },
+      batchSize: 8,
+      presampleSize: 8,
+      steps: 1,
+      learningRate: 0.1,
+      seed: 5,
       scheme: svrg({ anchorBatches: 10 }),
     });
     // At the anchor both minibatch gradients are equal, so what is left is the gradient of all 80.
@@ -385,7 +415,11 @@ describe('svrg', () => {
     const copy = () => variables.map((variable) => tf.tensor(variable.dataSync().slice(), variable.shape));
     let anchor: tf.Tensor[] = [];
     await fit(model, corpus, {
-      ...{ batchSize: 8, presampleSize: 8, steps: 8, learningRate: 0.1, seed: 5 },
+      batchSize: 8,
+      presampleSize: 8,
+      steps: 8,
+      learningRate: 0.1,
+      seed: 5,
       scheme: svrg({ anchorBatches: 4, steps: 4 }),
       onMinibatch: (batch) => {
         if (batch.turn === 0) anchor = copy();
