@@ -9,11 +9,14 @@ import {
   topRows,
 } from './draw.ts';
 import type { Smoothing } from './smoothing.ts';
+import { tauOfDraw } from './tau.ts';
 
 /** Rows of a presample that make a minibatch, and their weights. */
 export interface Pick {
   readonly picks: Int32Array /* [b] */;
   readonly weights: Float32Array /* [b] */;
+  /** τ of the draw, the scores being what gradient norms are taken for; absent where it does not weigh. */
+  readonly drawTau?: number;
 }
 
 export interface SelectOptions {
@@ -62,13 +65,14 @@ export function select(
   const inclusion = draw === 'distinct' ? inclusionProbabilities(g, few) : undefined;
   const p = inclusion ? inclusion.map((pi) => pi / few) : g;
   const weightOf = weightsOf(p, selection, share);
+  const drawTau = tauOfDraw(scores, p);
   return repeat(draws, () => {
     const picks = inclusion
       ? drawSystematically(inclusion, few, rng.uniform())
       : draw === 'systematic'
         ? drawSystematically(g, few, rng.uniform())
         : drawWithReplacement(g, few, rng);
-    return { picks, weights: Float32Array.from(picks, (row) => weightOf[row]!) };
+    return { picks, weights: Float32Array.from(picks, (row) => weightOf[row]!), drawTau };
   });
 }
 

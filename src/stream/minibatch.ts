@@ -14,6 +14,8 @@ export interface Draw {
   readonly tau: number;
   /** How many steps the parameters behind the scores had taken. */
   readonly version: number;
+  /** By what τ the draw has reduced the variance, for the probabilities drawn by. @default 1 */
+  readonly drawTau?: number;
   /** Which of the minibatches drawn from its presample it is, from 0, and how many there are. @default the only one */
   readonly turn?: number;
   readonly turns?: number;
@@ -32,6 +34,8 @@ export class Minibatch implements Disposable {
   readonly weights: Float32Array;
   readonly tau: number;
   readonly version: number;
+  /** By what τ the draw has reduced the variance; 1 for a uniform one. */
+  readonly drawTau: number;
   readonly turn: number;
   /** Whether no further minibatch is drawn from its presample. */
   readonly isLast: boolean;
@@ -48,6 +52,7 @@ export class Minibatch implements Disposable {
     this.weights = draw.weights;
     this.tau = draw.tau;
     this.version = draw.version;
+    this.drawTau = draw.drawTau ?? 1;
     this.turn = draw.turn ?? 0;
     this.isLast = this.turn === (draw.turns ?? 1) - 1;
   }

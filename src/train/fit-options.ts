@@ -7,6 +7,7 @@ import { TauGateOptions } from '../resample/tau-gate.ts';
 import type { Minibatch } from '../stream/minibatch.ts';
 import type { Presample } from '../stream/presample.ts';
 import type { Corpus } from '../stream/sample.ts';
+import { RateScalingOptions } from './rate-scaling.ts';
 import type { ScheduleOptions } from './schedule.ts';
 import type { Measures, StepRecord } from './step-record.ts';
 
@@ -15,6 +16,8 @@ const count = z.int().positive();
 /** The plain values among the options of a run; see FitOptions for the rest. */
 export const FitValues = z
   .strictObject({
+    /** What the options not given are taken from: `paper` is exactly Algorithm 1, `fast` what pays by the clock. @default 'paper' */
+    mode: z.enum(['paper', 'fast']).default('paper'),
     /** Samples scored at a time, the paper's B. @default 640 – the paper's CIFAR setting */
     presampleSize: count.default(640),
     /** Samples trained on at a time, the paper's b. @default 128 – the paper's CIFAR setting */
@@ -23,6 +26,8 @@ export const FitValues = z
     scoreBatchSize: count.default(256),
     /** Minibatches drawn from each scored presample. @default 1 – Algorithm 1 */
     draws: count.max(10_000).default(1),
+    /** What the learning rate of a step drawn by importance is multiplied with. @default 'none' – Algorithm 1 */
+    rateScaling: RateScalingOptions.default('none'),
     ...SmoothingOptions.shape,
     ...TauGateOptions.shape,
     ...ImportanceOptions.shape,

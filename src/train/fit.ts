@@ -13,6 +13,8 @@ import { evaluate } from './evaluate.ts';
 import { FitValues, type FitOptions, type FitSettings, type Snapshot } from './fit-options.ts';
 import { assemble, stateOf, type Parts } from './parts.ts';
 import { copyModel } from './copy-model.ts';
+import { withMode } from './modes.ts';
+import { rateFactor } from './rate-scaling.ts';
 import { schedule, type LearningRate } from './schedule.ts';
 import type { FitSummary, Measures, StepRecord, StopReason } from './step-record.ts';
 
@@ -29,7 +31,7 @@ import type { FitSummary, Measures, StepRecord, StopReason } from './step-record
  * const summary = await fit(model, corpus, { steps: 1000, batchSize: 32, presampleSize: 96, tauThreshold: 1.2, seed: 7 });
  */
 export async function fit(model: tf.LayersModel, corpus: Corpus, options: FitOptions): Promise<FitSummary> {
-  const values = parseOptions('fit()', FitValues, plainValues(options));
+  const values = parseOptions('fit()', FitValues, withMode(plainValues(options)));
   const run = new Run(openHead(model), corpus, values, options);
   try {
     return await run.go();
@@ -120,7 +122,7 @@ class Run {
   }
 
   async #step(batch: Minibatch): Promise<void> {
-    const learningRate = this.#rate(this.#budget.progress());
+    const learningRate = this.#rate(this.#budget.progress()) * this.#rateFactor(batch);
     const { phase, size, presample } = batch;
     this.#options.onMinibatch?.(batch);
     const loss = await this.#parts.trainer.step(batch, learningRate);
@@ -134,6 +136,11 @@ class Run {
     this.#account.add(record);
     await this.#options.onStep?.(record, () => this.#snapshot());
     if (Math.floor(this.#budget.epochs) > this.#epoch) await this.#endEpoch();
+  }
+
+  #rateFactor({ phase, drawTau }: Minibatch): number {
+    const { rateScaling, batchSize } = this.#values;
+    return phase === 'uniform' ? 1 : rateFactor(rateScaling, drawTau, this.#parts.noise.value / batchSize);
   }
 
   #record(loss: number, lr: number, phase: StepRecord['phase']): StepRecord {

@@ -5,6 +5,7 @@ import type { Scheme, SchemeContext, SchemeRun } from '../importance/scheme.ts';
 import type { Head } from '../model/head.ts';
 import { presample } from '../presample/presample.ts';
 import { Costs } from '../resample/costs.ts';
+import { NoiseScale } from '../resample/noise-scale.ts';
 import { resample } from '../resample/resample.ts';
 import { effectiveSampleSize } from '../resample/tau.ts';
 import { shutGate, tauGate, type TauGate } from '../resample/tau-gate.ts';
@@ -36,7 +37,10 @@ export function assemble(head: Head, corpus: Corpus, values: FitSettings, option
   const chooser = scheme.start?.({ head, corpus, schema, seed, ...sizes, ...context }) ?? {};
   const [costs, turnstile, meter, inFlight] = [new Costs(), createTurnstile(values.ahead), new Meter(), new InFlight()];
   const shared = { scheme, chooser, costs, turnstile, meter, inFlight, rng: createRng(seed, 'resample') };
-  const gate = gateOf(scheme, chooser, { ...values, presampleSize: chooser.presampleSize ?? presampleSize }, costs);
+  const noise = new NoiseScale();
+  const sized = { ...values, presampleSize: chooser.presampleSize ?? presampleSize };
+  const gate = gateOf(scheme, chooser, sized, { costs, noise: () => noise.value / batchSize });
+  const isNoiseAsked = values.tauThreshold === 'progress' || values.rateScaling === 'gain';
   const observed = { effectiveSampleSize: batchSize };
   const onScores: FitOptions['onScores'] = (batch, scores) => {
     observed.effectiveSampleSize = effectiveSampleSize(scores);
@@ -50,12 +54,13 @@ export function assemble(head: Head, corpus: Corpus, values: FitSettings, option
     stepScore: chooser.stepScore,
     trained: chooser.trained && ((ids, scores) => chooser.trained!(ids, scores)),
     update: chooser.update,
+    noise: isNoiseAsked && (chooser.fetch ?? scheme.score) ? noise : undefined,
     clipNorm: values.clipNorm,
     weightDecay: values.weightDecay,
     onCost: (samples, ms) => costs.trained(samples, ms),
   });
   const wiring = { ...shared, gate, head, corpus, values, share: context.share, onScores, onSkip: options.onSkip };
-  return { ...shared, gate, observed, trainer, stages: (signal: AbortSignal) => stagesOf(wiring, signal) };
+  return { ...shared, gate, noise, observed, trainer, stages: (signal: AbortSignal) => stagesOf(wiring, signal) };
 }
 
 interface Wiring {
@@ -125,8 +130,9 @@ function drawing({ chooser, gate, rng, values, share }: Wiring) {
 }
 
 /** What a run must remember beside its tensors. */
-export const stateOf = ({ gate, rng, chooser }: { gate: TauGate; rng: Rng; chooser: SchemeRun }) => ({
+export const stateOf = ({ gate, noise, rng, chooser }: Pick<Parts, 'gate' | 'noise' | 'rng' | 'chooser'>) => ({
   gate: gate.state(),
+  noise: noise.state(),
   rng: rng.state(),
   ...(chooser.state && { scheme: chooser.state() }),
 });
@@ -136,20 +142,26 @@ async function* admitted(samples: AsyncIterable<Sample>, chooser: SchemeRun): As
   for await (const sample of samples) if (chooser.admit?.(sample.id) ?? true) yield sample;
 }
 
-function gateOf(scheme: Scheme, chooser: SchemeRun, values: FitSettings, costs: Costs): TauGate {
+function gateOf(
+  scheme: Scheme,
+  chooser: SchemeRun,
+  values: FitSettings,
+  { costs, noise }: { costs: Costs; noise: () => number },
+): TauGate {
   const { tauThreshold, tauSmoothing, warmUp, hysteresis, presampleSize, batchSize, draws } = values;
   const { fetch = scheme.score ? 'gate' : 'never', breakEven } = chooser;
   if (fetch === 'never') return shutGate();
   if (fetch === 'always') return tauGate({ tauThreshold: 0, tauSmoothing });
-  return tauGate({
-    tauThreshold,
-    tauSmoothing,
-    warmUp,
-    hysteresis,
-    costs,
-    presampleSize,
-    batchSize,
-    draws,
-    breakEven: breakEven && (() => breakEven(costs.perSample)),
-  });
+  return tauGate(({
+	tauThreshold,
+	tauSmoothing,
+	warmUp,
+	hysteresis,
+	costs,
+	noise,
+	presampleSize,
+	batchSize,
+	draws,
+	breakEven: breakEven && (() => breakEven(costs.perSample))
+}));
 }

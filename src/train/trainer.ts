@@ -8,7 +8,8 @@ import type { Gate } from '../stream/gate.ts';
 import type { Minibatch } from '../stream/minibatch.ts';
 import type { Presample } from '../stream/presample.ts';
 import { fromTfjs } from './optimizers/from-tfjs.ts';
-import type { Optimizer } from './optimizers/optimizer.ts';
+import { Slots, type Optimizer } from './optimizers/optimizer.ts';
+import type { NoiseScale } from '../resample/noise-scale.ts';
 import { AnchoredSteps } from './variance-reduced.ts';
 import { trainableVariables, weightedStep, type WeightedStep } from './step.ts';
 
@@ -25,6 +26,8 @@ export interface TrainerOptions {
   readonly update?: VarianceReduction | undefined;
   readonly clipNorm?: number | undefined;
   readonly weightDecay?: number;
+  /** Told what successive gradients say about their noise; without it nothing is measured. */
+  readonly noise?: NoiseScale | undefined;
   /** Told how long a step took. */
   readonly onCost?: (samples: number, milliseconds: number) => void;
   /** Told the scores of a uniform step's own batch. */
@@ -47,7 +50,9 @@ export class Trainer {
   readonly #plainStep: WeightedStep;
   readonly #scoredStep: WeightedStep;
   readonly #anchored: AnchoredSteps | undefined;
+  readonly #lastGradient: Slots | undefined;
   #anchoredTo: Presample | undefined;
+  #hasLast = false;
 
   constructor(head: Head, options: TrainerOptions) {
     const { model } = head;
@@ -62,7 +67,8 @@ export class Trainer {
     const { optimizer, compilable } = fromTfjs(model.optimizer);
     this.optimizer = optimizer;
     const { score, stepScore, update, schema, clipNorm, weightDecay = 0 } = options;
-    const common = { optimizer, compilable, weightDecay, clipNorm };
+    this.#lastGradient = options.noise && new Slots();
+    const common = { optimizer, compilable, weightDecay, clipNorm, lastGradient: this.#lastGradient };
     this.#plainStep = weightedStep(head, common, false);
     this.#scoredStep = weightedStep(head, { ...common, score: stepScore ?? score }, true);
     this.#anchored = update && new AnchoredSteps(head, { ...common, schema, update, microBatchSize: 256 });
@@ -77,13 +83,15 @@ export class Trainer {
    * @throws {LabelError} when a label lies outside the model's classes
    */
   async step(batch: Minibatch, learningRate: number): Promise<number> {
-    const { gate, onCost, onScores, trained } = this.#options;
+    const { gate, onCost, onScores, trained, noise: noiseScale } = this.#options;
     try {
       const begun = performance.now();
       if (batch.phase === 'uniform' || this.#anchored) checkLabels(this.#head, this.#binding, batch);
-      const { loss, scores } = await this.#take(batch, learningRate);
+      const { loss, scores, noise } = await this.#take(batch, learningRate);
       onCost?.(batch.size, performance.now() - begun);
       if (!Number.isFinite(loss)) throw lossError(batch, loss);
+      if (noise && this.#hasLast) noiseScale?.observe(noise[0]!, noise[1]!, batch.size * batch.drawTau ** 2);
+      this.#hasLast = true;
       if (scores) trained?.(batch.ids, scores);
       if (scores && batch.phase === 'uniform') {
         onScores?.(batch, scores);
@@ -95,17 +103,18 @@ export class Trainer {
     }
   }
 
-  async #take(batch: Minibatch, learningRate: number): Promise<{ loss: number; scores?: Float32Array }> {
+  async #take(batch: Minibatch, learningRate: number): Promise<Taken> {
     const take = this.#stepFor(batch);
-    const { loss, scores } = tf.tidy(() => {
+    const { loss, scores, noise } = tf.tidy(() => {
       const feed = feedOf(this.#head.model, this.#binding, batch);
       return take(feed, tf.tensor1d(batch.weights), tf.scalar(learningRate)) as unknown as tf.TensorContainer;
     }) as unknown as ReturnType<WeightedStep>;
     try {
-      const [value, batchScores] = await Promise.all([loss.data(), scores[0]?.data()]);
-      return { loss: value[0]!, ...(batchScores ? { scores: batchScores as Float32Array } : {}) };
+      const reads = [loss, ...scores, ...noise].map((tensor) => tensor.data<'float32'>());
+      const [value, ...rest] = await Promise.all(reads);
+      return { loss: value![0]!, scores: scores.length > 0 ? rest[0] : undefined, noise: rest[scores.length] };
     } finally {
-      tf.dispose([loss, ...scores]);
+      tf.dispose([loss, ...scores, ...noise]);
     }
   }
 
@@ -128,12 +137,20 @@ export class Trainer {
   dispose(): void {
     this.optimizer.dispose();
     this.#anchored?.dispose();
+    this.#lastGradient?.dispose();
   }
 
   /** Names and variables that are trained. @returns borrowed */
   get trained(): readonly { name: string; variable: tf.Variable }[] {
     return trainableVariables(this.#head.model);
   }
+}
+
+/** What a step left behind, read. */
+interface Taken {
+  readonly loss: number;
+  readonly scores: Float32Array | undefined;
+  readonly noise: Float32Array | undefined;
 }
 
 const lossError = (batch: Minibatch, loss: number): LossError =>
