@@ -144,7 +144,7 @@ class Run {
   }
 
   #record(loss: number, lr: number, phase: StepRecord['phase']): StepRecord {
-    const { gate, meter, observed } = this.#parts;
+    const { gate, meter, observed, noise } = this.#parts;
     const waited = meter.stages.get('presample')?.waitedUpstreamMs ?? 0;
     const waitedMs = waited - this.#waitedMs;
     this.#waitedMs = waited;
@@ -159,6 +159,7 @@ class Run {
       tau: gate.tau,
       gate: gate.isOpen ? 'open' : 'shut',
       ess: observed.effectiveSampleSize,
+      ...(noise.observations > 0 && { noiseScale: noise.value }),
       samplesSeen: this.#budget.samplesSeen,
       samplesTrained: this.#samplesTrained,
       waitedMs,

@@ -152,16 +152,16 @@ function gateOf(
   const { fetch = scheme.score ? 'gate' : 'never', breakEven } = chooser;
   if (fetch === 'never') return shutGate();
   if (fetch === 'always') return tauGate({ tauThreshold: 0, tauSmoothing });
-  return tauGate(({
-	tauThreshold,
-	tauSmoothing,
-	warmUp,
-	hysteresis,
-	costs,
-	noise,
-	presampleSize,
-	batchSize,
-	draws,
-	breakEven: breakEven && (() => breakEven(costs.perSample))
-}));
+  return tauGate({
+    tauThreshold,
+    tauSmoothing,
+    warmUp,
+    hysteresis,
+    costs,
+    noise,
+    presampleSize,
+    batchSize,
+    draws,
+    breakEven: breakEven && (() => breakEven(costs.perSample)),
+  });
 }

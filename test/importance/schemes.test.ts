@@ -17,7 +17,7 @@ import type { Corpus } from '../../src/stream/sample.ts';
 import type { FitOptions } from '../../src/train/fit-options.ts';
 import { fit } from '../../src/train/fit.ts';
 import type { StepRecord } from '../../src/train/step-record.ts';
-import { useCpu } from '../engine-cpu.ts';
+import { useTestEngine } from '../test-engine.ts';
 import { classifier, clusters } from './toys.ts';
 
 interface Taken {
@@ -48,7 +48,7 @@ async function run(scheme: string | Scheme, options: Partial<FitOptions> = {}, c
 }
 
 describe('every scheme', () => {
-  before(useCpu);
+  before(useTestEngine);
 
   for (const name of Object.keys(schemes))
     it(`${name} learns, gives steps of finite loss, and leaves no tensor behind`, async () => {
@@ -87,7 +87,7 @@ describe('every scheme', () => {
 });
 
 describe('schemes with a memory', () => {
-  before(useCpu);
+  before(useTestEngine);
   const remembering = { onlineScores, proportionalHistory, onlineBatchSelection, infobatch };
 
   for (const [name, make] of Object.entries(remembering)) {
@@ -116,7 +116,7 @@ describe('schemes with a memory', () => {
 });
 
 describe('randomSubset', () => {
-  before(useCpu);
+  before(useTestEngine);
   it('trains on b different samples of each B, with weight 1', async () => {
     const { taken } = await run('random-subset');
     for (const { ids, weights, phase, presampleSize } of taken) {
@@ -127,7 +127,7 @@ describe('randomSubset', () => {
 });
 
 describe('hardNegative', () => {
-  before(useCpu);
+  before(useTestEngine);
   it('trains on the b largest losses of each presample, by a slow reference', async () => {
     const model = classifier();
     const head = openHead(model);
@@ -156,7 +156,7 @@ describe('hardNegative', () => {
 });
 
 describe('selectiveBackprop', () => {
-  before(useCpu);
+  before(useTestEngine);
   it('keeps the largest loss always, half of all with β = 1, and never weighs', async () => {
     const { taken } = await run(selectiveBackprop(), { steps: 400 });
     const kept = taken.flatMap(({ weights }) => weights).filter((weight) => weight > 0);
@@ -176,7 +176,7 @@ describe('selectiveBackprop', () => {
 });
 
 describe('onlineScores', () => {
-  before(useCpu);
+  before(useTestEngine);
   it('draws by the scores of the last visits, by a slow reference', async () => {
     const model = classifier();
     const head = openHead(model);
@@ -237,7 +237,7 @@ describe('onlineScores', () => {
 });
 
 describe('infobatch', () => {
-  before(useCpu);
+  before(useTestEngine);
   it('leaves out half of the samples below the mean loss, doubles the others, and nobody near the end', async () => {
     const { taken, records } = await run(infobatch(), { steps: 400, learningRate: 1e-4 });
     const seenBy = (from: number, to: number) => taken.slice(from, to).flatMap(({ weights }) => weights);
@@ -288,7 +288,7 @@ describe('proportionalHistory', () => {
 });
 
 describe('biased', () => {
-  before(useCpu);
+  before(useTestEngine);
   it('is Algorithm 1 by the loss with k = 1', async () => {
     const [one, other] = [await run(biased({ k: 1 })), await run('loss')];
     assert.deepEqual(one.taken, other.taken);
@@ -297,7 +297,7 @@ describe('biased', () => {
 });
 
 describe('rhoLoss', () => {
-  before(useCpu);
+  before(useTestEngine);
 
   it('takes the b largest of loss less irreducible loss, by a slow reference', async () => {
     const [model, holdout] = [classifier(), classifier(tf.train.adam(0.05))];
@@ -333,7 +333,7 @@ describe('rhoLoss', () => {
 });
 
 describe('constantVariance', () => {
-  before(useCpu);
+  before(useTestEngine);
   it('trains on about b / τ² samples, and scores 1.2 b', async () => {
     const sizes = new Set<string>();
     const model = classifier();
@@ -375,7 +375,7 @@ describe('constantTimeSizes', () => {
 });
 
 describe('svrg', () => {
-  before(useCpu);
+  before(useTestEngine);
 
   it('takes a step of the exact gradient from its anchor, whatever is drawn', async () => {
     const corpus = clusters(80);
@@ -443,7 +443,7 @@ describe('svrg', () => {
 });
 
 describe('a scheme that does not fit', () => {
-  before(useCpu);
+  before(useTestEngine);
   it('is refused when it cannot copy the model for a holdout', async () => {
     class Secret extends tf.layers.Layer {
       static className = 'Secret';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import * as tf from '@tensorflow/tfjs';
 import { exactNorms } from '../../src/model/gradient-norms.ts';
 import { openHead } from '../../src/model/head.ts';
-import { useCpu } from '../engine-cpu.ts';
+import { useTestEngine } from '../test-engine.ts';
 
 const seeded = (seed: number) => tf.initializers.randomNormal({ stddev: 0.5, seed });
 const compiled = (layers: tf.layers.Layer[], loss = 'sparseCategoricalCrossentropy') => {
@@ -74,7 +74,7 @@ const models: Record<string, { model: () => tf.LayersModel; shape: number[]; bat
 };
 
 describe('exactNorms', () => {
-  before(useCpu);
+  before(useTestEngine);
   for (const [name, { model: build, shape, batchSize }] of Object.entries(models))
     it(`equals the norm of each sample's own gradient for ${name}`, () => {
       const model = build();
