@@ -25,6 +25,16 @@ export class Costs {
     this.#stepMs = average(this.#stepMs, milliseconds / samples);
   }
 
+  /** What was learned, to go on with after a stop. */
+  state(): { readonly scoreMs: number; readonly stepMs: number } {
+    return { scoreMs: this.#scoreMs, stepMs: this.#stepMs };
+  }
+
+  restore({ scoreMs, stepMs }: { readonly scoreMs: number; readonly stepMs: number }): void {
+    this.#scoreMs = scoreMs;
+    this.#stepMs = stepMs;
+  }
+
   /** The τ above which a gated step is worth its cost. Until both costs are known: the paper's assumption. */
   breakEven(presampleSize: number, batchSize: number): number {
     const known = this.#scoreMs > 0 && this.#stepMs > 0;
