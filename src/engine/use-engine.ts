@@ -3,6 +3,7 @@ import { EngineError } from '../errors.ts';
 import { parseOptions } from '../options.ts';
 import { cpuEngine } from './cpu-engine.ts';
 import { type Engine, type EngineName, engineNames } from './engine.ts';
+import { registerAvgPoolGradient } from './avg-pool-gradient.ts';
 import { registerBatchNormGradient } from './batch-norm-gradient.ts';
 import { registerEinsumGradient } from './einsum-gradient.ts';
 import { wasmEngine } from './wasm/wasm-engine.ts';
@@ -58,7 +59,7 @@ export const activeEngine = (): Engine | undefined => active;
 
 /**
  * Activates an engine: from then on it holds the tensors and computes. `auto` takes the fastest that is installed,
- * `tensorflow` before `wasm`.
+ * `tensorflow` before `wasm`; one that is installed and does not start is passed over, and the description says why.
  *
  * @returns the engine, whose `description` says what was chosen
  * @throws {EngineError} when the engine is unknown, not installed, or does not start
@@ -70,20 +71,28 @@ export const activeEngine = (): Engine | undefined => active;
  * const step = engine.compile((x: tf.Tensor) => tf.square(x));
  */
 export async function useEngine(name: EngineName | 'auto' = 'auto', options: EngineOptions = {}): Promise<Engine> {
-  const chosen = name === 'auto' ? await fastest() : name;
-  const loader = await loaderOf(chosen);
   registerEinsumGradient();
   registerBatchNormGradient();
-  active = await loader.start(options);
+  registerAvgPoolGradient();
+  active = name === 'auto' ? await startFastest(options) : await (await loaderOf(name)).start(options);
   return active;
 }
 
-async function fastest(): Promise<EngineName> {
+/** Starts the first engine that is there. Options are for the fastest alone: another would not know them. */
+async function startFastest(options: EngineOptions): Promise<Engine> {
+  const passedOver: string[] = [];
   for (const name of bySpeed) {
     const loader = await findLoader(name);
-    if (loader && (await (loader.isInstalled?.() ?? true))) return name;
+    if (!loader || !((await loader.isInstalled?.()) ?? true)) continue;
+    try {
+      const engine = await loader.start(name === 'wasm' ? {} : options);
+      return { ...engine, description: [engine.description, ...passedOver].join('; ') };
+    } catch (error) {
+      if (!(error instanceof EngineError)) throw error;
+      passedOver.push(`${name} did not start: ${error.message}`);
+    }
   }
-  return 'wasm';
+  throw new EngineError(`useEngine('auto'): no engine started (${passedOver.join('; ')}). Use \`cpu\`.`);
 }
 
 async function loaderOf(name: EngineName): Promise<EngineLoader> {

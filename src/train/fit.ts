@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import type * as tf from '@tensorflow/tfjs';
 import { CorpusError } from '../errors.ts';
 import { openHead, type Head } from '../model/head.ts';
@@ -79,6 +80,7 @@ class Run {
     const { signal } = this.#options;
     for await (const batch of until(batches, signal)) {
       await this.#step(batch);
+      await turn(); // an engine's reads may resolve without one, and then no timer, signal or socket is ever served
       this.#parts.turnstile.stepped();
       this.#parts.turnstile.leave();
       const reached = this.#budget.reached();
