@@ -31,7 +31,7 @@ export function packedRightBytes(n: i32, k: i32): i32 {
 }
 
 /** Packs rows `fromRow` to `fromRow + depth` of B [k, n] (stored [n, k] if `transposed`) into panels [n / 8][depth][8]. */
-export function packRight(
+function packRight(
   b: usize,
   stride: i32,
   transposed: i32,

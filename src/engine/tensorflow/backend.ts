@@ -1,8 +1,8 @@
 import * as tf from '@tensorflow/tfjs';
 import type { NodeJSKernelBackend } from '@tensorflow/tfjs-node-gpu/dist/nodejs_kernel_backend.js';
 import { EngineError } from '../../errors.ts';
-import type { Binding } from './binding/binding.ts';
-import { nameOfType, tfjsType, type DataType } from './binding/data-types.ts';
+import type { Binding, Executor } from './binding/binding.ts';
+import { dataTypes, nameOfType, tfjsType, type DataType } from './binding/data-types.ts';
 import type { TensorMetadata } from './binding/ops.ts';
 import type { HostValues } from './binding/tensors.ts';
 
@@ -15,7 +15,27 @@ export interface TensorEntry {
   /** Values that no operation has asked for yet. */
   values: HostValues | null;
   refCount: number;
+  /** Whether the host wrote the values; an operation's result otherwise. */
+  fromHost?: boolean;
+  /** What was being traced when the host wrote the values. */
+  writtenBy?: Tracer | undefined;
 }
+
+/** What the backend asks of a trace, besides running operations. */
+export interface Tracer extends Executor {
+  /** The number of a tensor within the trace. */
+  idOf: (dataId: object, entry: TensorEntry) => number;
+  /** Values read on the host: a trace refuses most reads. */
+  read: (entry: TensorEntry) => tf.backend_util.BackendValues;
+}
+
+/** tfjs-node's stand-in for a tensor of one int64. */
+interface Int64Scalar {
+  readonly valueArray: Int32Array;
+}
+
+/** Values as TensorFlow.js types them. */
+export type BackendValues = tf.backend_util.BackendValues;
 
 /** The backend's parts that tfjs-node keeps to itself. */
 interface Hidden {
@@ -29,75 +49,135 @@ interface Hidden {
 
 /** tfjs-node's backend on our binding. */
 export interface TensorflowBackend extends NodeJSKernelBackend {
+  readonly tensors: BackendTensors;
   readonly engineBinding: Binding;
-  entryOf: (dataId: object) => TensorEntry | undefined;
-  /** Makes sure that TensorFlow holds the tensor, and returns the binding's number. */
-  idOf: (tensor: tf.TensorInfo) => number;
+}
+
+/** The backend's tensors: which data TensorFlow holds under which number, on the device or in a trace. */
+export class BackendTensors {
+  /** Takes the calls of the kernels while it is set. */
+  tracer: Tracer | undefined;
+  /** Replaces what the host writes by a symbolic tensor, where it knows better; set while a step is traced. */
+  intercept: ((values: unknown, shape: number[], dtype: tf.DataType) => TensorMetadata | undefined) | undefined;
+  readonly #map: Hidden['tensorMap'];
+  readonly #binding: Binding;
+  readonly #backend: NodeJSKernelBackend;
+  /** Frees what nobody disposed, once it is collected. */
+  readonly #finalizer: FinalizationRegistry<TensorEntry>;
+
+  constructor(backend: NodeJSKernelBackend, binding: Binding) {
+    this.#backend = backend;
+    this.#binding = binding;
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- private in tfjs-node's types, and used here as it uses it
+    this.#map = (backend as unknown as Hidden).tensorMap;
+    this.#finalizer = new FinalizationRegistry((entry) => {
+      if (entry.id > 0) binding.release(entry.id);
+    });
+  }
+
+  entryOf(dataId: object): TensorEntry | undefined {
+    return this.#map.has(dataId) ? this.#map.get(dataId) : undefined;
+  }
+
+  /** The tensor's number: the binding's, or the trace's while a step is traced. */
+  idOf(tensor: tf.TensorInfo): number {
+    const entry = this.#map.get(tensor.dataId);
+    return this.tracer ? this.tracer.idOf(tensor.dataId, entry) : this.uploadedId(entry);
+  }
+
+  /** Makes sure that TensorFlow holds the data, and returns the binding's number. */
+  uploadedId(entry: TensorEntry): number {
+    if (entry.values !== null) {
+      entry.id = this.#binding.upload(entry.shape, entry.dtype, entry.values);
+      entry.values = null;
+    }
+    return entry.id;
+  }
+
   /** Wraps an output of the binding as a tensor, owned by the caller (or the running `tf.tidy`). */
-  tensorOf: (metadata: TensorMetadata) => tf.Tensor;
-  /** Called for each piece of data that the host writes, while set. */
-  onWrite: ((dataId: object) => void) | undefined;
+  tensorOf(metadata: TensorMetadata): tf.Tensor {
+    const dtype = tfjsType(metadata.dtype);
+    if (dtype === undefined) {
+      this.#binding.release(metadata.id);
+      throw new EngineError(
+        `a tensor of ${nameOfType(metadata.dtype)} cannot be shown to TensorFlow.js: cast it to float32.`,
+      );
+    }
+    const dataId = this.dataOf(metadata);
+    return tf.engine().makeTensorFromTensorInfo({ dataId, shape: metadata.shape, dtype }, this.#backend);
+  }
+
+  /** Makes data of an output of the binding. */
+  dataOf({ id, shape, dtype }: TensorMetadata): object {
+    const dataId = {};
+    const entry: TensorEntry = { shape, dtype, id, values: null, refCount: 1 };
+    this.#map.set(dataId, entry);
+    this.#finalizer.register(dataId, entry);
+    return dataId;
+  }
+
+  /** Notes that the host wrote this data. */
+  written(dataId: object): void {
+    const entry = this.#map.get(dataId);
+    entry.fromHost = true;
+    entry.writtenBy = this.tracer;
+    this.#finalizer.register(dataId, entry);
+  }
+
+  /** Reads data, if a trace does not forbid it. */
+  read(dataId: object, eagerly: () => BackendValues): BackendValues {
+    return this.tracer ? this.tracer.read(this.#map.get(dataId)) : eagerly();
+  }
+
+  /** Runs `action` as if nothing were traced. */
+  untraced<T>(action: () => T): T {
+    const { tracer } = this;
+    this.tracer = undefined;
+    try {
+      return action();
+    } finally {
+      this.tracer = tracer;
+    }
+  }
 }
 
 /** Derives the backend from tfjs-node's class, which has to be imported late: it reads `util.isNullOrUndefined`. */
 export function createBackend(Base: typeof NodeJSKernelBackend, binding: Binding): TensorflowBackend {
-  const finalizer = new FinalizationRegistry<TensorEntry>((entry) => {
-    if (entry.id > 0) binding.release(entry.id);
-  });
-
-  class Backend extends Base implements TensorflowBackend {
-    readonly engineBinding = binding;
-    onWrite: ((dataId: object) => void) | undefined;
-
-    get #map() {
-      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- private in tfjs-node's types, and used here as it uses it
-      return (this as unknown as Hidden).tensorMap;
-    }
-
-    entryOf(dataId: object): TensorEntry | undefined {
-      return this.#map.has(dataId) ? this.#map.get(dataId) : undefined;
-    }
-
-    idOf(tensor: tf.TensorInfo): number {
-      const entry = this.#map.get(tensor.dataId);
-      if (entry.values !== null) {
-        entry.id = binding.createTensor(entry.shape, entry.dtype, entry.values);
-        entry.values = null;
-      }
-      return entry.id;
-    }
-
-    tensorOf({ id, shape, dtype }: TensorMetadata): tf.Tensor {
-      const type = tfjsType(dtype);
-      if (type === undefined) {
-        binding.release(id);
-        throw new EngineError(`a tensor of ${nameOfType(dtype)} cannot be shown to TensorFlow.js: cast it to float32.`);
-      }
-      const dataId = {};
-      const entry: TensorEntry = { shape, dtype, id, values: null, refCount: 1 };
-      this.#map.set(dataId, entry);
-      finalizer.register(dataId, entry);
-      return tf.engine().makeTensorFromTensorInfo({ dataId, shape, dtype: type }, this);
-    }
-
-    override move(
-      dataId: object,
-      values: tf.backend_util.BackendValues,
-      shape: number[],
-      dtype: tf.DataType,
-      refCount: number,
-    ): void {
-      super.move(dataId, values, shape, dtype, refCount);
-      finalizer.register(dataId, this.#map.get(dataId));
-      this.onWrite?.(dataId);
-    }
-
-    override memory(): { unreliable: boolean } {
-      return { unreliable: false };
-    }
-  }
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- it has what tfjs_binding.d.ts asks for, typed closer
-  const backend = new Backend(binding as never, '@tensorflow/tfjs-node-gpu');
-  // Private in tfjs-node's types. Its own version prints a warning for every int64.
-  return Object.assign(backend, { createOutputTensor: (metadata: TensorMetadata) => backend.tensorOf(metadata) });
+  const backend = new Base(binding as never, '@tensorflow/tfjs-node-gpu');
+  const tensors = new BackendTensors(backend, binding);
+  binding.currentTracer = () => tensors.tracer;
+  const write = backend.write.bind(backend);
+  const move = backend.move.bind(backend);
+  const readSync = backend.readSync.bind(backend);
+  const overrides = {
+    tensors,
+    engineBinding: binding,
+    createOutputTensor: (metadata: TensorMetadata) => tensors.tensorOf(metadata),
+    getInputTensorIds: (inputs: readonly (tf.TensorInfo | Int64Scalar)[]) =>
+      inputs.map((input) =>
+        'valueArray' in input ? binding.createTensor([], dataTypes.int64, input.valueArray) : tensors.idOf(input),
+      ),
+    write: (values: BackendValues, shape: number[], dtype: tf.DataType) => {
+      const symbolic = tensors.intercept?.(values, shape, dtype);
+      return symbolic ? tensors.dataOf(symbolic) : write(values, shape, dtype);
+    },
+    move: (dataId: object, ...rest: [BackendValues, number[], tf.DataType, number]) => {
+      move(dataId, ...rest);
+      tensors.written(dataId);
+    },
+    readSync: (dataId: object) => tensors.read(dataId, () => readSync(dataId)),
+    read: (dataId: object) => readLater(tensors, dataId, () => readSync(dataId)),
+    memory: () => ({ unreliable: false }),
+  };
+  return Object.assign(backend, overrides);
+}
+
+/** A read that a trace refuses never ends: the trace remembers it, and throws when the step returns. */
+function readLater(tensors: BackendTensors, dataId: object, eagerly: () => BackendValues): Promise<BackendValues> {
+  try {
+    return Promise.resolve(tensors.read(dataId, eagerly));
+  } catch (error) {
+    return tensors.tracer ? new Promise(() => undefined) : Promise.reject(error);
+  }
 }

@@ -3,9 +3,12 @@ import { z } from 'zod';
 import { EngineError } from '../../errors.ts';
 import { parseOptions } from '../../options.ts';
 import type { Engine, Step, Tensors } from '../engine.ts';
+import { compileStep, type CompiledStep, type CompileOptions } from './compile/compile-step.ts';
+import { Seeds } from './compile/seeds.ts';
 import { createBackend, type TensorflowBackend } from './backend.ts';
 import { Binding } from './binding/binding.ts';
 import type { EngineStatistics } from './binding/statistics.ts';
+import { registerKernels } from './kernels/register-kernels.ts';
 import { restoreUtil } from './node-legacy.ts';
 import { usableInstallation } from './install/installation.ts';
 import { hasNvidiaDriver } from './install/nvidia-driver.ts';
@@ -36,6 +39,28 @@ export type TensorflowOptions = z.input<typeof TensorflowOptions>;
 export interface TensorflowEngine extends Engine {
   readonly name: 'tensorflow';
   readonly backend: TensorflowBackend;
+  /**
+   * Compiles a step: the first call with a structure, shape and type of its arguments traces it, later calls run one
+   * TensorFlow function. Variables that the step reads become inputs, those that it assigns to become outputs, without
+   * copies; random numbers are drawn by TensorFlow, new ones at every call. Plain JavaScript runs at the trace alone:
+   * what changes from call to call has to be an argument or a variable.
+   *
+   * @returns the step, whose results are owned by the caller
+   * @throws {CompileError} at the first call, when the step reads a tensor on the host or captures one, naming the place
+   *
+   * @example
+   * const step = engine.compile((x: tf.Tensor2D, y: tf.Tensor1D, rate: tf.Scalar) => {
+   *   const { value, grads } = tf.variableGrads(() => loss(model.apply(x), y));
+   *   for (const v of weights) v.assign(v.sub(grads[v.name].mul(rate)));
+   *   return value;
+   * });
+   */
+  compile<Args extends readonly Tensors[], Result extends Tensors>(
+    step: Step<Args, Result>,
+    options?: CompileOptions,
+  ): CompiledStep<Args, Result>;
+  /** Starts the random numbers of compiled steps over from `seed`. */
+  setSeed(seed: number): void;
   /** What the engine holds at this moment. */
   statistics(): EngineStatistics;
 }
@@ -75,11 +100,13 @@ async function start(options: z.output<typeof TensorflowOptions>): Promise<Tenso
     );
   }
   const backend = await registerBackend(binding);
+  const seeds = new Seeds();
   return {
     name: 'tensorflow',
     description: `TensorFlow ${binding.TF_Version} on ${binding.context.device.type}`,
     backend,
-    compile: <Args extends readonly Tensors[], Result extends Tensors>(step: Step<Args, Result>) => step,
+    compile: (step, compileOptions) => compileStep(backend, (seed) => seeds.stream(seed), step, compileOptions),
+    setSeed: (seed) => seeds.set(seed),
     statistics: () => binding.statistics(),
   };
 }
@@ -92,5 +119,6 @@ async function registerBackend(binding: Binding): Promise<TensorflowBackend> {
   const backend = createBackend(NodeJSKernelBackend, binding);
   const FIRST = 3; // above wasm's 2 and cpu's 1, as tfjs-node has it
   tf.registerBackend('tensorflow', () => backend, FIRST);
+  registerKernels(backend);
   return backend;
 }

@@ -1,4 +1,3 @@
-/* oxlint-disable typescript/no-unsafe-type-assertion -- tfjs-layers types one result and several alike */
 import assert from 'node:assert/strict';
 import * as tf from '@tensorflow/tfjs';
 import { fuse } from '../../../src/engine/layers/fuse.ts';

@@ -33,8 +33,8 @@ export class Binding implements OpRunnerParts {
   readonly savedModels: SavedModels;
   /** Names of the functions that TensorFlow knows, compiled steps and their parts. */
   readonly functions = new Set<string>();
-  /** Takes the calls of the kernels while it is set. */
-  tracer: Executor | undefined;
+  /** What takes the calls of the kernels while a step is traced. */
+  currentTracer: () => Executor | undefined = () => undefined;
 
   readonly TF_FLOAT = dataTypes.float32;
   readonly TF_INT32 = dataTypes.int32;
@@ -68,14 +68,19 @@ export class Binding implements OpRunnerParts {
   }
 
   createTensor(shape: number[], dtype: DataType, values: HostValues): number {
-    if (this.tracer) return this.tracer.createTensor(shape, dtype, values);
+    return this.currentTracer()?.createTensor(shape, dtype, values) ?? this.upload(shape, dtype, values);
+  }
+
+  /** Makes a tensor even while a step is traced. */
+  upload(shape: number[], dtype: DataType, values: HostValues): number {
     const id = this.handles.add(this.tensors.upload(shape, dtype, values));
     if (dtype === dataTypes.string) this.#ownStrings.add(id);
     return id;
   }
 
   deleteTensor(id: number): void {
-    if (this.tracer) this.tracer.deleteTensor(id);
+    const tracer = this.currentTracer();
+    if (tracer) tracer.deleteTensor(id);
     else this.release(id);
   }
 
@@ -86,17 +91,14 @@ export class Binding implements OpRunnerParts {
   }
 
   tensorDataSync(id: number): ReadValues {
-    return this.tracer ? this.tracer.tensorDataSync(id) : this.tensors.download(this.handles.get(id));
+    return this.currentTracer()?.tensorDataSync(id) ?? this.tensors.download(this.handles.get(id));
   }
 
   executeOp(name: string, attributes: readonly Attribute[], inputs: number[], outputs: number): TensorMetadata[] {
-    return (this.tracer ?? this.#eager).executeOp(name, attributes, inputs, outputs);
+    const tracer = this.currentTracer();
+    if (tracer) return tracer.executeOp(name, attributes, inputs, outputs);
+    return this.ops.run(name, attributes, inputs, outputs);
   }
-
-  readonly #eager = {
-    executeOp: (name: string, attributes: readonly Attribute[], inputs: number[], outputs: number) =>
-      this.ops.run(name, attributes, inputs, outputs),
-  };
 
   loadSavedModel(folder: string, tags: string): number {
     return this.savedModels.load(folder, tags);

@@ -26,6 +26,17 @@ export interface OpRunnerParts {
   readonly tensors: Tensors;
 }
 
+/** What is known of a function called by its name. */
+const functionCall: OpDefinition = {
+  name: 'function',
+  inputs: [],
+  outputs: [],
+  attributes: new Map([['_XlaMustCompile', 'bool']]),
+  inferred: new Set(),
+  hasListInput: false,
+  isStateful: true,
+};
+
 /** Runs one operation at a time, eagerly. */
 export class OpRunner {
   readonly #parts: OpRunnerParts;
@@ -57,13 +68,13 @@ export class OpRunner {
   execute(name: string, attributes: readonly Attribute[], inputs: readonly number[], outputs: number): Pointer[] {
     const { library, status, context, definitions } = this.#parts;
     const { c } = library;
-    const definition = definitions.has(name) ? definitions.get(name) : undefined;
+    const definition = definitions.has(name) ? definitions.get(name) : functionCall;
     const op = c.TFE_NewOp(context.pointer, name, status.pointer);
     if (!status.ok) throw this.#failure(name, inputs);
     try {
       if (context.isGpu) c.TFE_OpSetDevice(op, context.device.name, status.pointer);
       this.#addInputs(op, definition, attributes, inputs);
-      if (definition) this.#setAttributes(op, definition, attributes, inputs.length);
+      this.#setAttributes(op, definition, attributes, inputs.length);
       return this.#execute(op, name, inputs, outputs);
     } finally {
       c.TFE_DeleteOp(op);
@@ -82,14 +93,9 @@ export class OpRunner {
     return made;
   }
 
-  #addInputs(
-    op: Pointer,
-    definition: OpDefinition | undefined,
-    attributes: readonly Attribute[],
-    inputs: readonly number[],
-  ): void {
+  #addInputs(op: Pointer, definition: OpDefinition, attributes: readonly Attribute[], inputs: readonly number[]): void {
     const { library, status, handles } = this.#parts;
-    if (definition?.hasListInput) {
+    if (definition.hasListInput) {
       for (const group of groupInputs(definition, attributes, inputs)) {
         if (!Array.isArray(group)) library.c.TFE_OpAddInput(op, handles.get(Number(group)), status.pointer);
         else {

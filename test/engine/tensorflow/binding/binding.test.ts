@@ -169,6 +169,10 @@ describeWithTensorflow('Binding', (engine) => {
   it('frees a tensor that was forgotten once it is collected', async () => {
     setFlagsFromString('--expose-gc');
     const collect: () => void = runInNewContext('gc');
+    collect();
+    await turn();
+    collect();
+    await turn();
     const { liveTensors } = engine().statistics();
     const before = tf.memory().numTensors;
     const [a, b] = [tf.tensor1d([1, 2]), tf.tensor1d([1, 2, 3])];

@@ -1,0 +1,173 @@
+import * as tf from '@tensorflow/tfjs';
+import { z } from 'zod';
+import { CompileError } from '../../../errors.ts';
+import { parseOptions } from '../../../options.ts';
+import type { Step, Tensors } from '../../engine.ts';
+import type { TensorflowBackend } from '../backend.ts';
+import type { TensorMetadata } from '../binding/ops.ts';
+import { FunctionCache } from './function-cache.ts';
+import type { SeedStream } from './seeds.ts';
+import { flatten, rebuild, signatureOf } from './structure.ts';
+import { traceStep, type TracedStep } from './trace-step.ts';
+
+export const CompileOptions = z.strictObject({
+  /** Compiles the function with XLA: for GPUs; on CPUs TensorFlow's own kernels are faster. @default false */
+  xla: z.boolean().default(false),
+  /** Functions kept, one for each structure, shape and type of the arguments. @default 16 – guess */
+  signatures: z.int().min(1).default(16),
+  /** Seed of the random numbers drawn within the step. @default the engine's seed */
+  seed: z
+    .int()
+    .min(0)
+    .max(2 ** 32 - 1)
+    .optional(),
+});
+export type CompileOptions = z.input<typeof CompileOptions>;
+
+/** A step that runs as one TensorFlow function. */
+export type CompiledStep<Args extends readonly Tensors[], Result extends Tensors> = Step<Args, Result> & {
+  /** Functions made so far and kept. */
+  readonly signatures: number;
+  /** Operations of the function that was called last. */
+  readonly operations: number;
+  /** Gives the functions up; a later call traces again. */
+  dispose(): void;
+};
+
+/** Compiles steps for one backend: see `TensorflowEngine.compile`. */
+export function compileStep<Args extends readonly Tensors[], Result extends Tensors>(
+  backend: TensorflowBackend,
+  seedStream: (seed: number | undefined) => SeedStream,
+  step: Step<Args, Result>,
+  input: CompileOptions = {},
+): CompiledStep<Args, Result> {
+  const options = parseOptions('compile()', CompileOptions, input);
+  const seeds = seedStream(options.seed);
+  const cache = new FunctionCache<TracedStep<Result>>(options.signatures, step.name || 'step', ({ fn }) =>
+    fn.dispose(),
+  );
+  const attributes = options.xla ? [{ name: '_XlaMustCompile', value: true }] : [];
+  let operations = 0;
+
+  const compiled = (...args: Args): Result => {
+    // Within another step it is part of that one; under `debug` each operation is checked by itself.
+    if (backend.tensors.tracer || tf.env().getBool('DEBUG')) return runTidy(() => step(...args));
+    const signature = signatureOf(args);
+    const traced =
+      cache.get(signature, ({ frozen }) => frozen.every((dataId) => backend.tensors.entryOf(dataId) !== undefined)) ??
+      cache.add(
+        signature,
+        traceStep(backend, step, args, () => seeds.upload(backend)),
+      );
+    operations = traced.fn.size;
+    return callTraced(backend, traced, flatten(args, 'compile()'), seeds, attributes);
+  };
+  const members = {
+    get signatures() {
+      return cache.size;
+    },
+    get operations() {
+      return operations;
+    },
+    dispose: () => cache.clear(),
+  };
+  const descriptors = Object.getOwnPropertyDescriptors(members);
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the members are defined in the same breath
+  return Object.defineProperties(compiled, descriptors) as CompiledStep<Args, Result>;
+}
+
+/** `tf.tidy` for our own, read-only type of nested tensors. */
+function runTidy<Result extends Tensors>(action: () => Result): Result {
+  let result: Result | undefined;
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the same structure; TensorFlow.js' type is of mutable arrays
+  tf.tidy(() => (result = action()) as unknown as tf.TensorContainer);
+  if (result === undefined) throw new CompileError('compile(): expected tensors, got nothing. Return the tensors.');
+  return result;
+}
+
+function callTraced<Result extends Tensors>(
+  backend: TensorflowBackend,
+  traced: TracedStep<Result>,
+  leaves: readonly tf.Tensor[],
+  seeds: SeedStream,
+  attributes: readonly { name: string; value: boolean }[],
+): Result {
+  const binding = backend.engineBinding;
+  let seed: number | undefined;
+  const inputs = traced.sources.map((source) => {
+    if (source.kind === 'argument') return idOf(backend, leaves[source.index]);
+    if (source.kind === 'variable') return variableId(backend, source.variable);
+    return (seed = seeds.upload(backend));
+  });
+  try {
+    const outputs = traced.fn.call(inputs, attributes);
+    return distribute(backend, traced, outputs);
+  } finally {
+    if (seed !== undefined) binding.release(seed);
+  }
+}
+
+function idOf(backend: TensorflowBackend, tensor: tf.Tensor | undefined): number {
+  if (!tensor) throw new CompileError('compile(): a compiled step got fewer tensors than it was traced with.');
+  return backend.tensors.idOf(tensor);
+}
+
+function variableId(backend: TensorflowBackend, variable: tf.Variable): number {
+  const entry = backend.tensors.entryOf(variable.dataId);
+  if (entry && !variable.isDisposed) return backend.tensors.uploadedId(entry);
+  throw new CompileError(
+    `compile(): the variable \`${variable.name}\`, which the step uses, was disposed. Compile the step anew with the variables that it is to use.`,
+    { variable: variable.name },
+  );
+}
+
+/** Hands outputs to variables and to the result. An output wanted twice is shared, as `tf.clone` shares. */
+function distribute<Result extends Tensors>(
+  backend: TensorflowBackend,
+  traced: TracedStep<Result>,
+  outputs: readonly TensorMetadata[],
+): Result {
+  const made = new Map<number, tf.Tensor>();
+  const tensorAt = (output: number): tf.Tensor => {
+    const shared = made.get(output);
+    if (shared) return shared.clone();
+    const metadata = outputs[output];
+    if (!metadata)
+      throw new RangeError(`callTraced(): the function gave ${outputs.length} outputs, number ${output} is asked for.`);
+    const tensor = backend.tensors.tensorOf(metadata);
+    made.set(output, tensor);
+    return tensor;
+  };
+  const results = traced.results.map(({ output }) => tensorAt(output));
+  for (const { variable, output } of traced.updates) {
+    const metadata = outputs[output];
+    if (
+      metadata &&
+      !made.has(output) &&
+      !traced.updates.some((other) => other.variable !== variable && other.output === output)
+    ) {
+      takeOver(backend, variable, metadata);
+    } else {
+      const value = tensorAt(output);
+      variable.assign(value);
+      value.dispose();
+    }
+  }
+  return rebuild(traced.template, results);
+}
+
+/** Gives a variable a new handle. Tensors that share the old data keep it. */
+function takeOver(backend: TensorflowBackend, variable: tf.Variable, metadata: TensorMetadata): void {
+  const entry = backend.tensors.entryOf(variable.dataId);
+  if (entry && entry.refCount === 1) {
+    const old = entry.id;
+    entry.id = metadata.id;
+    entry.values = null;
+    entry.fromHost = false;
+    if (old > 0) backend.engineBinding.release(old);
+    return;
+  }
+  const value = backend.tensors.tensorOf(metadata);
+  variable.assign(value);
+  value.dispose();
+}

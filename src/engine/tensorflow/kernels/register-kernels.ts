@@ -1,0 +1,11 @@
+import type { TensorflowBackend } from '../backend.ts';
+import { registerActivationGradients } from './activation-gradients.ts';
+import { registerBias } from './bias.ts';
+import { registerGather } from './gather.ts';
+
+/** Puts the engine's kernels and gradients in the place of tfjs-node's and TensorFlow.js' slower ones. Once a process. */
+export function registerKernels(backend: TensorflowBackend): void {
+  registerGather(backend);
+  registerBias(backend);
+  registerActivationGradients(backend);
+}

