@@ -1,4 +1,3 @@
-import { createWriteStream } from 'node:fs';
 import type { Writable } from 'node:stream';
 import { type Command, InvalidArgumentError } from 'commander';
 import type { Address } from '../consumer/listen.ts';
@@ -85,8 +84,12 @@ async function stream(file: string, flags: Flags, host: Host): Promise<number> {
   return interrupt.exitCode ?? 0;
 }
 
-/** Not `process.stdout`: its writes to a pipe block the process, so that Ctrl-C would not be heard. */
-const standardOutput = (): Writable => createWriteStream('', { fd: 1, autoClose: false, highWaterMark: 1 });
+function standardOutput(): Writable {
+  if (!process.stdout.isTTY) return process.stdout;
+  throw new OptionsError(
+    'taustream stream: expected frames to go to a program, got a terminal. Add `| python3 my_trainer.py`, or --socket.',
+  );
+}
 
 function addressOf({ socket, port: number, host, token }: Flags): Address | undefined {
   if (socket !== undefined && number !== undefined)

@@ -4,8 +4,8 @@ import { encodeFrame, FrameReader, frameKinds, type Frame, type FrameLimits } fr
 
 /** One consumer's connection: writes that wait for it, and frames that come from it. */
 export class Connection {
-  /** Resolves when it is over, with what went wrong if it was not the consumer that ended it. */
-  readonly closed: Promise<ConsumerError | undefined>;
+  /** Resolves when it is over. */
+  readonly closed: Promise<void>;
   readonly #socket: Socket;
   #failure: ConsumerError | undefined;
   #isOver = false;
@@ -30,9 +30,14 @@ export class Connection {
           this.#failure ??= new ConsumerError(
             `Consumer: expected a whole frame, got ${reader.pending} bytes of one, then the end. Look at why it died.`,
           );
-        resolve(this.#failure);
+        resolve();
       });
     });
+  }
+
+  /** What went wrong, if it was not the consumer that ended it. */
+  get failure(): ConsumerError | undefined {
+    return this.#failure;
   }
 
   get isOver(): boolean {

@@ -140,6 +140,9 @@ function unpackHeader(bytes: Uint8Array): Record<string, unknown> {
   } catch (cause) {
     throw new ConsumerError('Frame: expected a msgpack map as header, got other bytes. Send a map.', {}, { cause });
   }
-  if (typeof header === 'object' && header !== null && !Array.isArray(header)) return header as Record<string, unknown>;
+  if (isMap(header)) return header;
   throw new ConsumerError(`Frame: expected a msgpack map as header, got ${typeof header}. Send a map.`);
 }
+
+const isMap = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype;

@@ -1,4 +1,4 @@
-import { chmod, rm } from 'node:fs/promises';
+import { chmod, lstat, rm } from 'node:fs/promises';
 import { connect, isIP, type ListenOptions, type Server } from 'node:net';
 import { ConsumerError, OptionsError } from '../errors.ts';
 
@@ -57,6 +57,8 @@ function open(server: Server, options: ListenOptions, where: string): Promise<vo
 
 /** A process that was killed leaves its socket file behind: nobody answers there. */
 async function removeStale(path: string): Promise<void> {
+  const file = await lstat(path).catch(() => undefined);
+  if (!file?.isSocket()) return; // what is no socket is not ours to remove
   const code = await new Promise<string | undefined>((resolve) => {
     const probe = connect(path);
     probe.once('connect', () => {

@@ -191,16 +191,21 @@ class Serving {
       if (connection !== this.#connection)
         connection.fail(new ConsumerError('Consumer: expected a greeting within 10 seconds, got none. Greet first.'));
     }, 10_000);
-    void connection.closed.then((failure) => {
+    socket.once('close', () => {
       clearTimeout(timer);
       this.#strangers.delete(socket);
-      if (failure) this.#settings.onNote(failure.message);
-      if (connection !== this.#connection) return;
-      this.#connection = undefined;
-      this.#lost = failure;
-      if (!this.#wantsNoMore) this.#wait();
-      this.#state.changed();
+      this.#part(connection);
     });
+  }
+
+  #part(connection: Connection): void {
+    const { failure } = connection;
+    if (failure) this.#settings.onNote(failure.message);
+    if (connection !== this.#connection) return;
+    this.#connection = undefined;
+    this.#lost = failure;
+    if (!this.#wantsNoMore) this.#wait();
+    this.#state.changed();
   }
 
   #greet(connection: Connection, frame: Frame): void {
@@ -270,7 +275,7 @@ class Serving {
     const scores = floatsOf(frame);
     if (scores.length !== asked.size || scores.some((score) => !(score >= 0 && score < Infinity)))
       throw new ConsumerError(
-        `Consumer: expected ${asked.size} finite scores of at least 0 for request ${request}, got ${scores.length}: ${[...scores.slice(0, 5)].join(', ')}${scores.length > 5 ? ', ...' : ''}. Send one for each id.`,
+        `Consumer: expected ${asked.size} finite scores of at least 0 for request ${request}, got ${scores.length}: ${scores.slice(0, 5).join(', ')}${scores.length > 5 ? ', ...' : ''}. Send one for each id.`,
         { request, got: scores.length },
       );
     asked.answer = scores;
