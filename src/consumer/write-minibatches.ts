@@ -7,6 +7,9 @@ import type { MinibatchOptions } from './minibatch-options.ts';
 import { minibatches } from './minibatches.ts';
 import type { ServeSummary } from './serve.ts';
 
+/** A write's callback says first what went wrong; the event, if nobody heard it, would end the process. */
+const ignore = () => {};
+
 export interface WriteLimits {
   readonly steps?: number | undefined;
   readonly seconds?: number | undefined;
@@ -26,6 +29,7 @@ export async function writeMinibatches(
 ): Promise<ServeSummary> {
   const [begun, { signal }] = [performance.now(), options];
   const batches = minibatches(corpus, options);
+  output.on('error', ignore);
   const account = { batches: 0, samples: 0 };
   let stoppedBy: ServeSummary['stoppedBy'] = 'end';
   const write = (chunks: readonly Uint8Array[]) => writeAll(output, chunks, account.batches);
@@ -56,25 +60,23 @@ export async function writeMinibatches(
     await batches.return();
   }
   await write(encodeFrame(frameKinds.end, { batches: account.batches, stoppedBy }));
+  output.off('error', ignore);
   return { ...account, stoppedBy };
 }
 
 function writeAll(output: Writable, chunks: readonly Uint8Array[], given: number): Promise<void> {
   return new Promise((resolve, reject) => {
-    const fail = (cause: Error) =>
-      reject(
-        new ConsumerError(
-          `Output: expected it to take every frame, but it was closed after ${given} batches (${cause.message}). Let the consumer read to the end, or ask for fewer steps.`,
-          { given },
-          { cause },
-        ),
-      );
-    output.once('error', fail);
     for (const chunk of chunks.slice(0, -1)) output.write(chunk);
-    output.write(chunks.at(-1)!, (error) => {
-      output.off('error', fail);
-      if (error) fail(error);
-      else resolve();
+    output.write(chunks.at(-1)!, (cause) => {
+      if (!cause) resolve();
+      else
+        reject(
+          new ConsumerError(
+            `Output: expected it to take every frame, but it was closed after ${given} batches (${cause.message}). Let the consumer read to the end, or ask for fewer steps.`,
+            { given },
+            { cause },
+          ),
+        );
     });
   });
 }
