@@ -102,8 +102,8 @@ export class Minibatches implements AsyncIterableIterator<WeightedBatch>, AsyncD
       return this.#current ? { done: false as const, value: this.#current } : ended;
     });
     this.#asked = result.then(
-      () => {},
-      () => {},
+      () => undefined,
+      () => undefined, // whoever asked is told; the next one asks anew
     );
     return result;
   }
