@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import * as tf from '@tensorflow/tfjs';
 import { CorpusError } from '../../src/errors.ts';
 import { fitImportance } from '../../src/train/fit-importance.ts';
-import { useCpu } from '../engine-cpu.ts';
+import { useTestEngine } from '../test-engine.ts';
 import { classifier, clusters } from './toy.ts';
 
 const sizes = { batchSize: 8, presampleSize: 24, tauThreshold: 1.2, seed: 5, learningRate: 0.02 };
@@ -19,7 +19,7 @@ async function dataset(count: number, batchSize?: number) {
 }
 
 describe('fitImportance', () => {
-  before(useCpu);
+  before(useTestEngine);
 
   for (const [name, batchSize] of [
     ['single samples', undefined],
