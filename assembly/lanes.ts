@@ -26,13 +26,13 @@ export function tanh4(value: v128): v128 {
 }
 
 /** 1 / (1 + exp(-x)), by tanh(x / 2) / 2 + 1 / 2. */
-export function sigmoid4(x: v128): v128 {
+function sigmoid4(x: v128): v128 {
   const half = f32x4.splat(0.5);
   return multiplyAdd(tanh4(f32x4.mul(x, half)), half, half);
 }
 
 /** clip(0.2 x + 0.5, 0, 1), the recurrent activation that Keras' recurrent layers start from. */
-export function hardSigmoid4(x: v128): v128 {
+function hardSigmoid4(x: v128): v128 {
   const line = f32x4.add(f32x4.mul(x, f32x4.splat(0.2)), f32x4.splat(0.5));
   return f32x4.min(f32x4.max(line, f32x4.splat(0)), f32x4.splat(1));
 }

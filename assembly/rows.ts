@@ -1,5 +1,5 @@
 /** Sums over rows, and rows filled: the small change of a dense layer. */
-import { load4, store4 } from './lanes';
+import { load4, multiplyAdd, store4 } from './lanes';
 
 /** Rows whose sum is taken before it goes to the total, so that rounding errors do not add up over long columns. */
 const BLOCK: i32 = 128;
@@ -83,5 +83,18 @@ export function segmentSum(x: usize, segment: usize, rows: i32, columns: i32, se
       const at = (<usize>i) << 2;
       store4(to + at, f32x4.add(load4(to + at, columns - i), load4(x + at, columns - i)), columns - i);
     }
+  }
+}
+
+/** out = x * factor + offset, both [columns], for each row of x [rows, columns]. */
+export function scaleRows(x: usize, rows: i32, columns: i32, factor: usize, offset: usize, out: usize): void {
+  for (let row = 0; row < rows; row++) {
+    for (let i = 0; i < columns; i += 4, x += 16, out += 16) {
+      const at = (<usize>i) << 2;
+      const left = columns - i;
+      store4(out, multiplyAdd(load4(x, left), load4(factor + at, left), load4(offset + at, left)), left);
+    }
+    x -= (<usize>((4 - (columns & 3)) & 3)) << 2;
+    out -= (<usize>((4 - (columns & 3)) & 3)) << 2;
   }
 }

@@ -10,6 +10,7 @@ export type ErrorCode =
   | 'ERR_SHARD' // one shard is corrupt, truncated, or not what its manifest says
   | 'ERR_LABEL' // a label lies outside the classes
   | 'ERR_SCORE' // a score is NaN, infinite or negative
+  | 'ERR_HISTORY' // a table of scores by sample id outgrows its limit, or ids are not stable
   | 'ERR_LOSS' // the training loss is NaN or infinite
   | 'ERR_MODEL' // a model's head, loss or optimizer cannot be used
   | 'ERR_ENGINE' // an engine is missing, broken, or lacks an operation
@@ -58,6 +59,7 @@ export class CorpusError extends errorOf('ERR_CORPUS', 'CorpusError') {}
 export class ShardError extends errorOf('ERR_SHARD', 'ShardError') {}
 export class LabelError extends errorOf('ERR_LABEL', 'LabelError') {}
 export class ScoreError extends errorOf('ERR_SCORE', 'ScoreError') {}
+export class HistoryError extends errorOf('ERR_HISTORY', 'HistoryError') {}
 export class LossError extends errorOf('ERR_LOSS', 'LossError') {}
 export class ModelError extends errorOf('ERR_MODEL', 'ModelError') {}
 export class EngineError extends errorOf('ERR_ENGINE', 'EngineError') {}

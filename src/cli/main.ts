@@ -3,6 +3,8 @@ import { Command, CommanderError } from 'commander';
 import { isTaustreamError } from '../errors.ts';
 import { packageVersion } from '../report/run-file.ts';
 import type { Host } from './host.ts';
+import { addDoctorCommand } from './doctor-command.ts';
+import { addEngineCommand } from './engine-command.ts';
 import { addTrainCommand } from './train-command.ts';
 
 const usageError = 2;
@@ -40,6 +42,8 @@ function createProgram(host: Host, exit: (code: number) => void): Command {
     .showHelpAfterError('(--help shows what there is)')
     .configureOutput({ writeOut: (text) => host.stdout.write(text), writeErr: (text) => host.stderr.write(text) });
   addTrainCommand(program, host, exit);
+  addEngineCommand(program, host, exit);
+  addDoctorCommand(program, host, exit);
   return program;
 }
 

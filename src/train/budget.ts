@@ -14,11 +14,16 @@ export class Budget {
   samplesSeen = 0;
   readonly #limits: Limits;
   readonly #epochLength: () => number | undefined;
-  readonly #begun = performance.now();
+  #begun = performance.now();
 
   constructor(limits: Limits, epochLength: () => number | undefined) {
     this.#limits = limits;
     this.#epochLength = epochLength;
+  }
+
+  /** Starts the clock: what was done before, such as a first validation, does not count. */
+  begin(): void {
+    this.#begun = performance.now();
   }
 
   get seconds(): number {

@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import type * as tf from '@tensorflow/tfjs';
 import { CorpusError } from '../errors.ts';
 import { openHead, type Head } from '../model/head.ts';
@@ -11,6 +12,9 @@ import { Budget } from './budget.ts';
 import { evaluate } from './evaluate.ts';
 import { FitValues, type FitOptions, type FitSettings, type Snapshot } from './fit-options.ts';
 import { assemble, stateOf, type Parts } from './parts.ts';
+import { copyModel } from './copy-model.ts';
+import { withMode } from './modes.ts';
+import { rateFactor } from './rate-scaling.ts';
 import { schedule, type LearningRate } from './schedule.ts';
 import type { FitSummary, Measures, StepRecord, StopReason } from './step-record.ts';
 
@@ -27,13 +31,36 @@ import type { FitSummary, Measures, StepRecord, StopReason } from './step-record
  * const summary = await fit(model, corpus, { steps: 1000, batchSize: 32, presampleSize: 96, tauThreshold: 1.2, seed: 7 });
  */
 export async function fit(model: tf.LayersModel, corpus: Corpus, options: FitOptions): Promise<FitSummary> {
-  const values = parseOptions('fit()', FitValues, plainValues(options));
+  const values = parseOptions('fit()', FitValues, withMode(plainValues(options)));
   const run = new Run(openHead(model), corpus, values, options);
   try {
     return await run.go();
   } finally {
     run.dispose();
   }
+}
+
+/** Trains a copy of a model uniformly, in a share of a run's budget. */
+async function trainCopy(
+  model: tf.LayersModel,
+  corpus: Corpus,
+  values: FitSettings,
+  share: number,
+): Promise<tf.LayersModel> {
+  const copy = await copyModel(model);
+  const { batchSize, seed, clipNorm, weightDecay, steps, seconds } = values;
+  await fit(copy, corpus, {
+    batchSize,
+    presampleSize: batchSize,
+    seed,
+    weightDecay,
+    scheme: 'uniform',
+    ...(clipNorm && { clipNorm }),
+    ...(steps !== undefined && { steps: Math.ceil(share * steps) }),
+    ...(seconds !== undefined && { seconds: share * seconds }),
+    ...(steps === undefined && seconds === undefined && { epochs: 1 }),
+  });
+  return copy;
 }
 
 /** One run: the loop at the end of the pipeline, and its account. */
@@ -54,13 +81,18 @@ class Run {
     this.#head = head;
     this.#values = values;
     this.#options = options;
-    this.#parts = assemble(head, corpus, values, options);
     this.#budget = new Budget(values, () => corpus.length);
+    this.#parts = assemble(head, corpus, values, options, {
+      share: () => this.#budget.progress().share,
+      trainCopy: (samples, share) => trainCopy(head.model, samples, values, share),
+    });
     this.#rate = schedule(options.learningRate ?? this.#parts.trainer.optimizer.learningRate);
   }
 
   async go(): Promise<FitSummary> {
     await this.#validate();
+    this.#budget.begin();
+    await this.#parts.chooser.prepare?.(this.#options.signal);
     const teardown = new AbortController();
     const [source, ...stages] = this.#parts.stages(teardown.signal);
     const stoppedBy = await runPipeline<Minibatch, StopReason>([source, ...stages], (batches) =>
@@ -79,8 +111,9 @@ class Run {
     const { signal } = this.#options;
     for await (const batch of until(batches, signal)) {
       await this.#step(batch);
+      await turn(); // an engine's reads may resolve without one, and then no timer, signal or socket is ever served
       this.#parts.turnstile.stepped();
-      this.#parts.turnstile.leave();
+      if (batch.isLast) this.#parts.turnstile.leave();
       const reached = this.#budget.reached();
       if (reached) return reached;
     }
@@ -89,12 +122,12 @@ class Run {
   }
 
   async #step(batch: Minibatch): Promise<void> {
-    const learningRate = this.#rate(this.#budget.progress());
+    const learningRate = this.#rate(this.#budget.progress()) * this.#rateFactor(batch);
     const { phase, size, presample } = batch;
     this.#options.onMinibatch?.(batch);
     const loss = await this.#parts.trainer.step(batch, learningRate);
     this.#budget.steps += 1;
-    this.#budget.samplesSeen += presample.size;
+    if (batch.turn === 0) this.#budget.samplesSeen += presample.size;
     this.#samplesTrained += size;
     this.#epochLosses.push(loss);
     const record = this.#record(loss, learningRate, phase);
@@ -105,8 +138,13 @@ class Run {
     if (Math.floor(this.#budget.epochs) > this.#epoch) await this.#endEpoch();
   }
 
+  #rateFactor({ phase, drawTau }: Minibatch): number {
+    const { rateScaling, batchSize } = this.#values;
+    return phase === 'uniform' ? 1 : rateFactor(rateScaling, drawTau, this.#parts.noise.value / batchSize);
+  }
+
   #record(loss: number, lr: number, phase: StepRecord['phase']): StepRecord {
-    const { gate, meter, observed } = this.#parts;
+    const { gate, meter, observed, noise } = this.#parts;
     const waited = meter.stages.get('presample')?.waitedUpstreamMs ?? 0;
     const waitedMs = waited - this.#waitedMs;
     this.#waitedMs = waited;
@@ -121,6 +159,7 @@ class Run {
       tau: gate.tau,
       gate: gate.isOpen ? 'open' : 'shut',
       ess: observed.effectiveSampleSize,
+      ...(noise.observations > 0 && { noiseScale: noise.value }),
       samplesSeen: this.#budget.samplesSeen,
       samplesTrained: this.#samplesTrained,
       waitedMs,
@@ -160,6 +199,7 @@ class Run {
   dispose(): void {
     this.#parts.inFlight.clear();
     this.#parts.trainer.dispose();
+    this.#parts.chooser.dispose?.();
   }
 }
 

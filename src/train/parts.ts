@@ -1,17 +1,19 @@
 import { importance } from '../importance/importance.ts';
 import { modelScorer } from '../importance/model-scorer.ts';
 import { schemeOf } from '../importance/schemes.ts';
-import type { Scheme } from '../importance/scheme.ts';
+import type { Scheme, SchemeContext, SchemeRun } from '../importance/scheme.ts';
 import type { Head } from '../model/head.ts';
 import { presample } from '../presample/presample.ts';
 import { Costs } from '../resample/costs.ts';
+import { NoiseScale } from '../resample/noise-scale.ts';
 import { resample } from '../resample/resample.ts';
 import { effectiveSampleSize } from '../resample/tau.ts';
 import { shutGate, tauGate, type TauGate } from '../resample/tau-gate.ts';
+import type { Turnstile } from '../stream/gate.ts';
 import { InFlight } from '../stream/in-flight.ts';
 import { Meter } from '../stream/meter.ts';
 import { createRng, type Rng } from '../stream/random.ts';
-import type { Corpus } from '../stream/sample.ts';
+import type { Corpus, Sample } from '../stream/sample.ts';
 import { createTurnstile } from '../stream/turnstile.ts';
 import { asReadable, asTransform } from '../stream/transform.ts';
 import type { FitOptions, FitSettings } from './fit-options.ts';
@@ -23,61 +25,143 @@ const samplesAhead = 64;
 /** The stages of one run and what they share. */
 export type Parts = ReturnType<typeof assemble>;
 
+/** What a run offers to the scheme that it is assembled for. */
+export type RunContext = Pick<SchemeContext, 'share' | 'trainCopy'>;
+
 /** Makes the stages of a run, wired to one gate, one turnstile and one account of costs. */
-export function assemble(head: Head, corpus: Corpus, values: FitSettings, options: FitOptions) {
+export function assemble(head: Head, corpus: Corpus, values: FitSettings, options: FitOptions, context: RunContext) {
   const scheme = schemeOf(options.scheme ?? 'upper-bound');
   const { schema } = corpus;
-  const { presampleSize, batchSize, seed } = values;
+  const { batchSize, seed, scoreBatchSize, presampleSize } = values;
+  const sizes = { presampleSize, batchSize, scoreBatchSize };
+  const chooser = scheme.start?.({ head, corpus, schema, seed, ...sizes, ...context }) ?? {};
   const [costs, turnstile, meter, inFlight] = [new Costs(), createTurnstile(values.ahead), new Meter(), new InFlight()];
-  const rng = createRng(seed, 'resample');
-  const gate = gateOf(scheme, values, costs);
+  const shared = { scheme, chooser, costs, turnstile, meter, inFlight, rng: createRng(seed, 'resample') };
+  const noise = new NoiseScale();
+  const sized = { ...values, presampleSize: chooser.presampleSize ?? presampleSize };
+  const gate = gateOf(scheme, chooser, sized, { costs, noise: () => noise.value / batchSize });
+  const isNoiseAsked = values.tauThreshold === 'progress' || values.rateScaling === 'gain';
   const observed = { effectiveSampleSize: batchSize };
   const onScores: FitOptions['onScores'] = (batch, scores) => {
     observed.effectiveSampleSize = effectiveSampleSize(scores);
     options.onScores?.(batch, scores);
   };
-  const scorer = scheme.score && modelScorer(head, { scheme, schema, scoreBatchSize: values.scoreBatchSize });
   const trainer = new Trainer(head, {
     schema,
-    scheme,
     gate,
     onScores,
+    score: chooser.fetch === 'always' ? undefined : scheme.score,
+    stepScore: chooser.stepScore,
+    trained: chooser.trained && ((ids, scores) => chooser.trained!(ids, scores)),
+    update: chooser.update,
+    noise: isNoiseAsked && (chooser.fetch ?? scheme.score) ? noise : undefined,
     clipNorm: values.clipNorm,
     weightDecay: values.weightDecay,
     onCost: (samples, ms) => costs.trained(samples, ms),
   });
+  const wiring = { ...shared, gate, head, corpus, values, share: context.share, onScores, onSkip: options.onSkip };
+  return { ...shared, gate, noise, observed, trainer, stages: (signal: AbortSignal) => stagesOf(wiring, signal) };
+}
 
-  const stages = (signal: AbortSignal) =>
-    [
-      asReadable(corpus.samples({ seed, epochs: values.epochs ?? Infinity, signal }), samplesAhead),
-      asTransform(
-        meter.count('presample', presample({ schema, gate, turnstile, inFlight, signal, presampleSize, batchSize })),
-        1,
-      ),
-      asTransform(
-        meter.count(
-          'importance',
-          importance(scorer, {
-            turnstile,
-            onScores,
-            onBadScore: values.onBadScore,
-            onCost: (samples, ms) => costs.scored(samples, ms),
-            onSkip: options.onSkip,
-          }),
-        ),
-        1,
-      ),
-      asTransform(meter.count('resample', resample({ gate, rng, batchSize, seed })), 1),
-    ] as const;
+interface Wiring {
+  readonly onScores: NonNullable<FitOptions['onScores']>;
+  readonly onSkip: FitOptions['onSkip'] | undefined;
+  readonly scheme: Scheme;
+  readonly chooser: SchemeRun;
+  readonly gate: TauGate;
+  readonly costs: Costs;
+  readonly turnstile: Turnstile;
+  readonly meter: Meter;
+  readonly inFlight: InFlight;
+  readonly rng: Rng;
+  readonly head: Head;
+  readonly corpus: Corpus;
+  readonly values: FitSettings;
+  readonly share: () => number;
+}
 
-  return { scheme, gate, turnstile, meter, inFlight, rng, observed, trainer, stages };
+/** The source and the three stages, as Node streams. */
+function stagesOf(wiring: Wiring, signal: AbortSignal) {
+  const { chooser, gate, turnstile, meter, inFlight, corpus, values } = wiring;
+  const { seed, batchSize, epochs = Infinity } = values;
+  const fill = presample({
+    schema: corpus.schema,
+    gate,
+    turnstile,
+    inFlight,
+    signal,
+    batchSize,
+    presampleSize: chooser.presampleSize ?? values.presampleSize,
+    fillSize: chooser.fillSize && (() => chooser.fillSize!(gate.tau)),
+  });
+  return [
+    asReadable(admitted(corpus.samples({ seed, epochs, signal }), chooser), samplesAhead),
+    asTransform(meter.count('presample', fill), 1),
+    asTransform(meter.count('importance', scoring(wiring)), 1),
+    asTransform(meter.count('resample', drawing(wiring)), 1),
+  ] as const;
+}
+
+function scoring({ scheme, chooser, head, corpus, values, turnstile, costs, onScores, onSkip }: Wiring) {
+  const { onBadScore, scoreBatchSize } = values;
+  const byScheme = () => scheme.score && modelScorer(head, { scheme, schema: corpus.schema, scoreBatchSize });
+  const scorer = chooser.scorer === undefined ? byScheme() : chooser.scorer;
+  const onCost = (count: number, ms: number) => costs.scored(count, ms);
+  return importance(scorer ?? undefined, { turnstile, onBadScore, onCost, onSkip, onScores });
+}
+
+function drawing({ chooser, gate, rng, values, share }: Wiring) {
+  const { seed, batchSize, draws, additive, adaptive, power, uniformFloor } = values;
+  return resample({
+    gate,
+    rng,
+    batchSize,
+    seed,
+    draws,
+    additive,
+    adaptive,
+    power,
+    uniformFloor,
+    share,
+    ...(chooser.selection && { selection: chooser.selection }),
+    ...(chooser.drawCount && { drawCount: chooser.drawCount }),
+    ...(chooser.weightOf && { weightOf: chooser.weightOf }),
+  });
 }
 
 /** What a run must remember beside its tensors. */
-export const stateOf = ({ gate, rng }: { gate: TauGate; rng: Rng }) => ({ gate: gate.state(), rng: rng.state() });
+export const stateOf = ({ gate, noise, rng, chooser }: Pick<Parts, 'gate' | 'noise' | 'rng' | 'chooser'>) => ({
+  gate: gate.state(),
+  noise: noise.state(),
+  rng: rng.state(),
+  ...(chooser.state && { scheme: chooser.state() }),
+});
 
-function gateOf(scheme: Scheme, values: FitSettings, costs: Costs): TauGate {
-  if (!scheme.score) return shutGate();
-  const { tauThreshold, tauSmoothing, warmUp, hysteresis, presampleSize, batchSize } = values;
-  return tauGate({ tauThreshold, tauSmoothing, warmUp, hysteresis, costs, presampleSize, batchSize });
+/** The samples that the scheme lets in. */
+async function* admitted(samples: AsyncIterable<Sample>, chooser: SchemeRun): AsyncGenerator<Sample, void, void> {
+  for await (const sample of samples) if (chooser.admit?.(sample.id) ?? true) yield sample;
+}
+
+function gateOf(
+  scheme: Scheme,
+  chooser: SchemeRun,
+  values: FitSettings,
+  { costs, noise }: { costs: Costs; noise: () => number },
+): TauGate {
+  const { tauThreshold, tauSmoothing, warmUp, hysteresis, presampleSize, batchSize, draws } = values;
+  const { fetch = scheme.score ? 'gate' : 'never', breakEven } = chooser;
+  if (fetch === 'never') return shutGate();
+  if (fetch === 'always') return tauGate({ tauThreshold: 0, tauSmoothing });
+  return tauGate({
+    tauThreshold,
+    tauSmoothing,
+    warmUp,
+    hysteresis,
+    costs,
+    noise,
+    presampleSize,
+    batchSize,
+    draws,
+    breakEven: breakEven && (() => breakEven(costs.perSample)),
+  });
 }

@@ -9,6 +9,7 @@ import { activeEngine, useEngine } from '../../src/engine/use-engine.ts';
 /** Runs a module in a process of its own. */
 const run = async (source: string) =>
   promisify(execFile)(process.execPath, ['--import', 'tsx', '--input-type', 'module', '--eval', source]);
+const errorsPath = JSON.stringify(new URL('../../src/errors.ts', import.meta.url).href);
 const modulePath = JSON.stringify(new URL('../../src/engine/use-engine.ts', import.meta.url).href);
 
 describe('useEngine', () => {
@@ -40,6 +41,16 @@ describe('useEngine', () => {
       registerEngine('tensorflow', { isInstalled: async () => true, start });
       console.log(wasm.name, (await useEngine('auto', { threads: 2 })).name);`);
     assert.equal(stdout, '{"threads":2}\nwasm tensorflow\n');
+  }).timeout(30_000);
+
+  it('passes over an engine that does not start for auto, and says why', async () => {
+    const { stdout } = await run(`
+      const { registerEngine, useEngine } = await import(${modulePath});
+      const { EngineError } = await import(${errorsPath});
+      registerEngine('tensorflow', { start: () => Promise.reject(new EngineError('driver too old')) });
+      const { name, description } = await useEngine('auto', { threads: 2 });
+      console.log(name, description.endsWith('; tensorflow did not start: driver too old'));`);
+    assert.equal(stdout, 'wasm true\n');
   }).timeout(30_000);
 
   it('refuses a name that is no engine, and says which are', async () => {

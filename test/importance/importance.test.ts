@@ -5,7 +5,7 @@ import { importance } from '../../src/importance/importance.ts';
 import type { Scorer } from '../../src/importance/model-scorer.ts';
 import { InFlight } from '../../src/stream/in-flight.ts';
 import { Presample } from '../../src/stream/presample.ts';
-import { useCpu } from '../engine-cpu.ts';
+import { useTestEngine } from '../test-engine.ts';
 import { itBehavesLikeAStage } from '../stage-suite.ts';
 
 const buffer = (size = 3, phase: 'uniform' | 'importance' = 'importance') =>
@@ -20,7 +20,7 @@ async function* only<Item>(item: Item) {
 }
 
 describe('importance', () => {
-  before(useCpu);
+  before(useTestEngine);
   const inFlight = new InFlight();
   itBehavesLikeAStage({
     make: () => importance(scorerOf(1, 2, 3)),

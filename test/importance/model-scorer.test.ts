@@ -9,7 +9,7 @@ import { importanceWeights, probabilities } from '../../src/resample/draw.ts';
 import { createRng } from '../../src/stream/random.ts';
 import { Presample } from '../../src/stream/presample.ts';
 import type { Schema } from '../../src/stream/columns.ts';
-import { useCpu } from '../engine-cpu.ts';
+import { useTestEngine } from '../test-engine.ts';
 
 const B = 48;
 
@@ -103,7 +103,7 @@ async function trainABit(model: tf.LayersModel, presample: Presample): Promise<v
 }
 
 describe('modelScorer', () => {
-  before(useCpu);
+  before(useTestEngine);
 
   for (const [name, build, shape] of [
     ['LSTM', lstm, [7, 3]],

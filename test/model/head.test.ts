@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import * as tf from '@tensorflow/tfjs';
 import type { ModelError } from '../../src/errors.ts';
 import { openHead } from '../../src/model/head.ts';
-import { useCpu } from '../engine-cpu.ts';
+import { useTestEngine } from '../test-engine.ts';
 
 /** Deterministic numbers, different for each seed. */
 const values = (shape: number[], seed: number) => tf.randomNormal(shape, 0, 1, 'float32', seed);
@@ -138,7 +138,7 @@ function sequence(loss: string) {
 }
 
 describe('openHead', () => {
-  before(useCpu);
+  before(useTestEngine);
 
   for (const { name, build, x, y, mask } of cases) {
     it(`agrees with autodiff and finite differences for ${name}`, async () => {

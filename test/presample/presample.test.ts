@@ -7,7 +7,7 @@ import { InFlight } from '../../src/stream/in-flight.ts';
 import type { Presample } from '../../src/stream/presample.ts';
 import type { Sample } from '../../src/stream/sample.ts';
 import { itBehavesLikeAStage } from '../stage-suite.ts';
-import { useCpu } from '../engine-cpu.ts';
+import { useTestEngine } from '../test-engine.ts';
 
 const schema = { x: { type: 'float32', shape: [2] }, y: { type: 'int32', shape: [] } } as const;
 const sample = (i: number): Sample => ({ id: `s:${i}`, x: [i, i / 2], y: i % 3 });
@@ -32,7 +32,7 @@ const collect = async (source: AsyncIterable<Presample>) => {
 };
 
 describe('presample', () => {
-  before(useCpu);
+  before(useTestEngine);
   itBehavesLikeAStage({ make: stageOf, item: sample, release: (buffer) => buffer.release(), itemsPerOutput: 4 });
 
   it('fills b samples while the gate is shut and B while it is open', async () => {

@@ -4,7 +4,7 @@ import { resample } from '../../src/resample/resample.ts';
 import { tauGate } from '../../src/resample/tau-gate.ts';
 import { Presample, type Scored } from '../../src/stream/presample.ts';
 import { itBehavesLikeAStage } from '../stage-suite.ts';
-import { useCpu } from '../engine-cpu.ts';
+import { useTestEngine } from '../test-engine.ts';
 
 const scoredOf = (scores: readonly number[], from = 0): Scored => ({
   presample: new Presample(
@@ -18,7 +18,7 @@ const scoredOf = (scores: readonly number[], from = 0): Scored => ({
 const openGate = () => tauGate({ tauThreshold: 0 });
 
 describe('resample', () => {
-  before(useCpu);
+  before(useTestEngine);
   itBehavesLikeAStage({
     make: () => resample({ gate: openGate(), batchSize: 2, seed: 1 }),
     item: (i) => scoredOf([1, 2, 3], 3 * i),

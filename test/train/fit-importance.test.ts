@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import * as tf from '@tensorflow/tfjs';
 import { CorpusError } from '../../src/errors.ts';
 import { fitImportance } from '../../src/train/fit-importance.ts';
-import { useCpu } from '../engine-cpu.ts';
+import { useTestEngine } from '../test-engine.ts';
 import { classifier, clusters } from './toy.ts';
 
 const sizes = { batchSize: 8, presampleSize: 24, tauThreshold: 1.2, seed: 5, learningRate: 0.02 };
@@ -14,12 +14,12 @@ async function dataset(count: number, batchSize?: number) {
     xs.push(x as number[]);
     ys.push(y as number);
   }
-  const zipped = tf.data.zip({ xs: tf.data.array(xs), ys: tf.data.array(ys) }) as tf.data.Dataset<tf.TensorContainer>;
+  const zipped = tf.data.zip<tf.TensorContainer>({ xs: tf.data.array(xs), ys: tf.data.array(ys) });
   return batchSize ? zipped.batch(batchSize) : zipped;
 }
 
 describe('fitImportance', () => {
-  before(useCpu);
+  before(useTestEngine);
 
   for (const [name, batchSize] of [
     ['single samples', undefined],

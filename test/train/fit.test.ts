@@ -7,7 +7,7 @@ import type { Minibatch } from '../../src/stream/minibatch.ts';
 import type { FitOptions } from '../../src/train/fit-options.ts';
 import { fit } from '../../src/train/fit.ts';
 import type { StepRecord } from '../../src/train/step-record.ts';
-import { useCpu } from '../engine-cpu.ts';
+import { useTestEngine } from '../test-engine.ts';
 import { classifier, clusters } from './toy.ts';
 
 const sizes = { batchSize: 8, presampleSize: 24, tauThreshold: 1.2, seed: 5, learningRate: 0.02 };
@@ -31,7 +31,7 @@ async function watched(options: Partial<FitOptions> = {}, model = classifier(), 
 }
 
 describe('fit', () => {
-  before(useCpu);
+  before(useTestEngine);
 
   it('learns, in both phases, and sums up what it did', async () => {
     const { corpus } = clusters();

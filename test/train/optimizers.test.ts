@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import * as tf from '@tensorflow/tfjs';
 import { fromTfjs } from '../../src/train/optimizers/from-tfjs.ts';
 import { rmsprop } from '../../src/train/optimizers/rmsprop.ts';
-import { useCpu } from '../engine-cpu.ts';
+import { useTestEngine } from '../test-engine.ts';
 
 const factories: Readonly<Record<string, () => tf.Optimizer>> = {
   SGD: () => tf.train.sgd(0.1),
@@ -36,7 +36,7 @@ const start = () =>
   );
 
 describe('fromTfjs', () => {
-  before(useCpu);
+  before(useTestEngine);
 
   for (const [name, make] of Object.entries(factories))
     it(`takes the very steps that tfjs' ${name} takes`, () => {
@@ -79,7 +79,7 @@ describe('fromTfjs', () => {
 });
 
 describe('rmsprop', () => {
-  before(useCpu);
+  before(useTestEngine);
   it('takes the mean gradient out of the mean square when centred', () => {
     const [variable, optimizer] = [
       tf.variable(tf.scalar(0)),

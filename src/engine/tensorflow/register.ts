@@ -1,6 +1,11 @@
-/** Makes the engine known under its name; `use-engine.ts` imports this when it is asked for. */
 import { registerEngine } from '../use-engine.ts';
 import { isInstalled } from './install/installation.ts';
-import { loadTensorflow } from './tensorflow-engine.ts';
 
-registerEngine('tensorflow', { isInstalled: () => isInstalled(), start: loadTensorflow });
+// The binding and tfjs-node's kernels take half a second to load, so they wait until the engine is really started.
+registerEngine('tensorflow', {
+  isInstalled: () => isInstalled(),
+  async start(options) {
+    const { loadTensorflow } = await import('./tensorflow-engine.ts');
+    return loadTensorflow(options);
+  },
+});

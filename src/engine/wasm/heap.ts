@@ -11,8 +11,11 @@ declare const WebAssembly: {
 };
 
 /** Emscripten's module object, of which the backend's published type shows too little. */
-interface EmscriptenModule {
+interface EmscriptenModule extends Allocator {
   readonly asm: { readonly memory: object };
+}
+
+interface Allocator {
   /** Views of the memory as it is now: growing replaces them. */
   readonly HEAPU8: Uint8Array;
   _malloc(bytes: number): number;
@@ -34,6 +37,7 @@ export type KernelName =
   | 'columnSums'
   | 'fillRows'
   | 'previousStates'
+  | 'scaleRows'
   | 'segmentSum'
   | 'maxPoolBackward'
   | 'patches'
@@ -64,11 +68,12 @@ export class WasmHeap {
     const build = kernelBuild();
     if (!build) throw new EngineError('wasm: this machine has no WebAssembly SIMD. Use the engine `cpu`.');
     this.backend = backend;
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the published type shows too little
+    // the published type shows too little
     this.#module = backend.wasm as unknown as EmscriptenModule;
+    guardAllocation(this.#module);
     const imports = { env: { memory: this.#module.asm.memory } };
     const instance = new WebAssembly.Instance(new WebAssembly.Module(build.bytes), imports);
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a test compares the exports with KernelName
+    // a test compares the exports with KernelName
     this.kernels = instance.exports as unknown as Kernels;
   }
 
@@ -82,6 +87,16 @@ export class WasmHeap {
     return this.backend.makeOutput([...shape], dtype);
   }
 
+  /** Size of the heap as it is now; it grows and never shrinks. */
+  get bytes(): number {
+    return this.#module.HEAPU8.length;
+  }
+
+  /** A view of numbers in the heap, good until something is allocated. */
+  floats(at: number, count: number): Float32Array {
+    return new Float32Array(this.#module.HEAPU8.buffer, at, count);
+  }
+
   /** Sets an output to zeros. */
   clear(output: tf.TensorInfo): void {
     const from = this.at(output);
@@ -93,12 +108,6 @@ export class WasmHeap {
     const rounded = sizes.map((size) => (size + 15) & ~15);
     const total = rounded.reduce((sum, size) => sum + size, 16);
     const start = this.#module._malloc(total) >>> 0;
-    if (start === 0) {
-      throw new EngineError(
-        `wasm: expected ${total} bytes of scratch memory, but the heap is full (4 GiB at most). Use smaller batches or another engine.`,
-        { bytes: total },
-      );
-    }
     try {
       let next = (start + 15) & ~15;
       return use(...rounded.map((size) => (next += size) - size));
@@ -106,6 +115,27 @@ export class WasmHeap {
       this.#module._free(start);
     }
   }
+}
+
+/** From 2 GiB on, the backend's allocator takes a size for a negative one and shrinks the heap. */
+const tensorLimit = 2 ** 31 - 2 ** 16;
+
+/**
+ * Makes a full heap an error. The backend does not look whether it got memory: it would write a tensor that does not fit
+ * to address 0, over its own data.
+ */
+export function guardAllocation(module: Allocator): void {
+  // Emscripten's first call puts another function in its own place, and would put it in ours.
+  module._free(module._malloc(1));
+  const allocate = module._malloc.bind(module);
+  module._malloc = (bytes) => {
+    const at = bytes < tensorLimit ? allocate(bytes) >>> 0 : 0;
+    if (at !== 0) return at;
+    throw new EngineError(
+      `wasm: expected ${(bytes / 2 ** 20).toFixed(1)} MiB for a tensor, but the heap has no such room (${(module.HEAPU8.length / 2 ** 20).toFixed(0)} MiB now, 4 GiB at most, 2 GiB a tensor). Use smaller batches, or the engine \`tensorflow\`.`,
+      { bytes, heapBytes: module.HEAPU8.length },
+    );
+  };
 }
 
 const heaps = new WeakMap<object, WasmHeap>();

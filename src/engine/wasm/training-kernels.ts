@@ -6,6 +6,7 @@ import {
   maxPoolGrad,
 } from './conv-gradients.ts';
 import { einsum } from './einsum.ts';
+import { fusedBatchNorm } from './batch-norm.ts';
 import { batchMatMul, fusedMatMul } from './mat-mul.ts';
 import { mean, sum } from './reductions.ts';
 import { unsortedSegmentSum } from './segment-sum.ts';
@@ -22,6 +23,7 @@ export const trainingKernels: readonly WasmKernel[] = [
   depthwiseBackpropInput,
   maxPoolGrad,
   einsum,
+  fusedBatchNorm,
   sum,
   mean,
 ];

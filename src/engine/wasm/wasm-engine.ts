@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs';
 import { version_wasm } from '@tensorflow/tfjs-backend-wasm';
 import { EngineError } from '../../errors.ts';
 import { type Engine, compileWithinTidy } from '../engine.ts';
-import { kernelBuild } from './heap.ts';
+import { heapOf, kernelBuild } from './heap.ts';
 import { registerWasmLayers } from './recurrent.ts';
 import { trainingKernels } from './training-kernels.ts';
 import { registerWasmKernels } from './wasm-kernel.ts';
@@ -12,6 +12,8 @@ export async function wasmEngine(): Promise<Engine> {
   await activateBackend();
   const build = kernelBuild();
   if (build) {
+    // Links our kernels now: what does not fit should fail here, and not in the middle of a step.
+    heapOf(tf.backend());
     registerWasmKernels(trainingKernels);
     registerWasmLayers();
   }
@@ -41,7 +43,7 @@ async function activateBackend(): Promise<void> {
  */
 function dropListenersSince(event: 'uncaughtException' | 'unhandledRejection', before: readonly unknown[]): void {
   for (const listener of process.rawListeners(event)) {
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- removing needs the function's identity only
+    // removing needs the function's identity only
     if (!before.includes(listener)) process.removeListener(event, listener as () => void);
   }
 }

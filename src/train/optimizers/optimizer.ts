@@ -19,6 +19,11 @@ export interface Optimizer {
   apply(trained: readonly Trained[], learningRate: tf.Scalar): void;
   /** What it remembers between steps, by name; borrowed. */
   slots(): Readonly<Record<string, tf.Variable>>;
+  /**
+   * Takes the values of `slots()` of an earlier run, before the first step.
+   * @param slots borrowed
+   */
+  restore(slots: Readonly<Record<string, tf.Tensor>>): void;
   dispose(): void;
 }
 
@@ -26,9 +31,11 @@ export interface Optimizer {
 export class Slots {
   readonly #slots = new Map<string, tf.Variable>();
 
-  /** A slot of the variable's shape. @returns borrowed */
-  like(variable: tf.Variable, owner: string, slot: string, initial = 0): tf.Variable {
-    return this.#get(`${owner}/${slot}`, () => tf.fill(variable.shape, initial));
+  /** A slot of the variable's shape, filled with a number or with a tensor's values. @returns borrowed */
+  like(variable: tf.Variable, owner: string, slot: string, initial: number | tf.Tensor = 0): tf.Variable {
+    return this.#get(`${owner}/${slot}`, () =>
+      typeof initial === 'number' ? tf.fill(variable.shape, initial) : tf.clone(initial),
+    );
   }
 
   /** A slot that holds one number. @returns borrowed */
@@ -38,6 +45,15 @@ export class Slots {
 
   all(): Record<string, tf.Variable> {
     return Object.fromEntries(this.#slots);
+  }
+
+  restore(slots: Readonly<Record<string, tf.Tensor>>): void {
+    this.dispose();
+    for (const [name, value] of Object.entries(slots))
+      this.#slots.set(
+        name,
+        tf.tidy(() => tf.variable(value.clone(), false)),
+      );
   }
 
   dispose(): void {

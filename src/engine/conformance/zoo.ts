@@ -1,0 +1,115 @@
+import * as tf from '@tensorflow/tfjs';
+import { fuse } from '../layers/fuse.ts';
+import { type InputSpec, inputTensor } from './case.ts';
+
+/** A small model of a kind that is trained in earnest, with a batch for it. */
+export interface ZooModel {
+  readonly name: string;
+  build(): tf.LayersModel;
+  readonly x: InputSpec;
+  /** Classes, one for each place of the model's output but the last axis. */
+  readonly y: InputSpec;
+  readonly classes: number;
+}
+
+const characters = 11;
+
+function charLstm(): tf.LayersModel {
+  const lstm = {
+    units: 12,
+    returnSequences: true,
+    recurrentActivation: 'sigmoid',
+    recurrentInitializer: 'glorotUniform',
+  } as const;
+  const model = tf.sequential({
+    layers: [
+      tf.layers.embedding({ inputDim: characters, outputDim: 6, inputShape: [9] }),
+      tf.layers.lstm(lstm),
+      tf.layers.lstm(lstm),
+      tf.layers.dense({ units: characters, activation: 'softmax' }),
+    ],
+  });
+  fuse(model);
+  return model;
+}
+
+const smallCnn = (): tf.LayersModel =>
+  tf.sequential({
+    layers: [
+      tf.layers.conv2d({ filters: 6, kernelSize: 3, padding: 'same', activation: 'relu', inputShape: [8, 8, 1] }),
+      tf.layers.maxPooling2d({ poolSize: 2 }),
+      tf.layers.separableConv2d({ filters: 8, kernelSize: 3, padding: 'same', activation: 'relu' }),
+      tf.layers.averagePooling2d({ poolSize: 2 }),
+      tf.layers.flatten(),
+      tf.layers.dense({ units: 4, activation: 'softmax' }),
+    ],
+  });
+
+/** Two pre-activation blocks, the second with stride 2 and a projection: a wide ResNet in small. */
+function wideResNet(): tf.LayersModel {
+  const image = tf.input({ shape: [8, 8, 3] });
+  const conv = (x: tf.SymbolicTensor, filters: number, kernelSize: number, strides: number) =>
+    apply(tf.layers.conv2d({ filters, kernelSize, strides, padding: 'same', useBias: false }), x);
+  const activated = (x: tf.SymbolicTensor) => apply(tf.layers.reLU(), apply(tf.layers.batchNormalization(), x));
+  const block = (x: tf.SymbolicTensor, filters: number, strides: number) => {
+    const before = activated(x);
+    const inner = conv(activated(conv(before, filters, 3, strides)), filters, 3, 1);
+    return apply(tf.layers.add(), [inner, conv(before, filters, 1, strides)]);
+  };
+  const body = activated(block(block(conv(image, 4, 3, 1), 8, 1), 8, 2));
+  const pooled = apply(tf.layers.globalAveragePooling2d({}), body);
+  return tf.model({ inputs: image, outputs: apply(tf.layers.dense({ units: 4, activation: 'softmax' }), pooled) });
+}
+
+const apply = (layer: tf.LayersModel['layers'][number], x: tf.SymbolicTensor | tf.SymbolicTensor[]) =>
+  // each of these layers gives one symbolic tensor
+  layer.apply(x) as tf.SymbolicTensor;
+
+const mlp = (): tf.LayersModel =>
+  tf.sequential({
+    layers: [
+      tf.layers.dense({ units: 16, activation: 'tanh', inputShape: [10] }),
+      tf.layers.dense({ units: 16, activation: 'relu' }),
+      tf.layers.dense({ units: 4, activation: 'softmax' }),
+    ],
+  });
+
+const labels = (shape: readonly number[], below: number): InputSpec => ({ shape, low: 0, high: below, dtype: 'int32' });
+
+export const zoo: readonly ZooModel[] = [
+  {
+    name: 'char LSTM',
+    build: charLstm,
+    x: labels([4, 9], characters),
+    y: labels([4, 9], characters),
+    classes: characters,
+  },
+  { name: 'small CNN', build: smallCnn, x: { shape: [6, 8, 8, 1] }, y: labels([6], 4), classes: 4 },
+  { name: 'wide ResNet', build: wideResNet, x: { shape: [6, 8, 8, 3] }, y: labels([6], 4), classes: 4 },
+  { name: 'MLP', build: mlp, x: { shape: [8, 10] }, y: labels([8], 4), classes: 4 },
+];
+
+/** Builds the model with the same weights on every engine: batch norm's keep their start, which is what makes it train. */
+export function buildSeeded(model: ZooModel): tf.LayersModel {
+  const built = model.build();
+  tf.tidy(() => {
+    for (const [i, layer] of built.layers.entries()) {
+      if (layer.getClassName() === 'BatchNormalization') continue;
+      const weights = layer.getWeights().map(({ shape }, j) => {
+        const fanIn = Math.max(1, tf.util.sizeFromShape(shape.slice(0, -1)));
+        const limit = Math.sqrt(3 / fanIn);
+        return inputTensor({ shape, low: -limit, high: limit }, `${model.name} ${i} ${j}`);
+      });
+      layer.setWeights(weights);
+    }
+  });
+  return built;
+}
+
+/** The batch: inputs, and targets as one-hot rows. */
+export function batchOf(model: ZooModel): { readonly x: tf.Tensor; readonly y: tf.Tensor } {
+  const y = inputTensor(model.y, `${model.name} y`);
+  const oneHot = tf.tidy(() => tf.oneHot(y, model.classes).toFloat());
+  y.dispose();
+  return { x: inputTensor(model.x, `${model.name} x`), y: oneHot };
+}

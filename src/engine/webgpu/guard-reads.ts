@@ -1,0 +1,55 @@
+import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
+import { EngineError } from '../../errors.ts';
+
+const scopes = ['validation', 'out-of-memory', 'internal'] as const;
+
+/**
+ * Makes what goes wrong on a GPU an error at the next read. WebGPU computes behind the program's back: a tensor that does
+ * not fit, a refused shader or a lost device would otherwise show as zeros, or as a line on stderr.
+ */
+export function guardReads(backend: WebGPUBackend, device: GPUDevice): void {
+  const lost = device.lost.then(({ reason, message }): never => {
+    throw new EngineError(
+      `webgpu: the GPU was lost (${reason}: ${message.trim()}). Call useEngine('webgpu') again and restore the last checkpoint.`,
+      { reason },
+    );
+  });
+  // Only reads look at it; a device that is lost while nobody reads is no unhandled error.
+  lost.catch(() => undefined);
+  openScopes(device);
+  const read = backend.read.bind(backend);
+  backend.read = async (dataId) => {
+    const values = await Promise.race([read(dataId), lost]);
+    await Promise.race([throwCaught(device), lost]);
+    return values;
+  };
+  const readSync = backend.readSync.bind(backend);
+  backend.readSync = (dataId) => {
+    const data = backend.tensorMap.get(dataId);
+    // Small tensors may lie on the host still; what lies on the GPU can only be waited for.
+    if (data.values !== undefined && data.values !== null) return readSync(dataId);
+    throw new EngineError(
+      'webgpu: a tensor on the GPU cannot be read synchronously. Use `await tensor.data()` in place of `dataSync()` and `arraySync()`.',
+    );
+  };
+}
+
+function openScopes(device: GPUDevice): void {
+  for (const scope of scopes) device.pushErrorScope(scope);
+}
+
+/** Closes the error scopes, opens new ones, and throws the first error that they caught. */
+async function throwCaught(device: GPUDevice): Promise<void> {
+  const closing = scopes.map(() => device.popErrorScope());
+  openScopes(device);
+  const caught = (await Promise.all(closing)).find((error) => error !== null);
+  if (!caught) return;
+  const message = caught.message.split('\n')[0] ?? '';
+  const isTooMuch = /memory|exceeds the max/i.test(message);
+  throw new EngineError(
+    isTooMuch
+      ? `webgpu: the GPU has no room for a tensor (${message}). Use smaller batches, or the engine \`wasm\`.`
+      : `webgpu: the GPU refused an operation (${message}). Use the engine \`wasm\`, and report it.`,
+    { message: caught.message },
+  );
+}
