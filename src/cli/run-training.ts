@@ -21,6 +21,7 @@ export interface TrainingRequest {
   readonly seconds?: number;
   readonly epochs?: number;
   readonly scheme?: string;
+  readonly mode?: 'paper' | 'fast';
   readonly engine?: EngineName | 'auto';
   readonly seed?: number;
   /** The run's folder. @default runs/<name> */
@@ -165,6 +166,7 @@ function fitOptionsOf({ options }: Pipeline, request: TrainingRequest): FitOptio
     ...(limits.seconds !== undefined && { seconds: limits.seconds }),
     ...(limits.epochs !== undefined && { epochs: limits.epochs }),
     ...(scheme !== undefined && { scheme }),
+    ...(request.mode !== undefined && { mode: request.mode }),
   };
 }
 

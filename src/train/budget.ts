@@ -26,6 +26,17 @@ export class Budget {
     this.#begun = performance.now();
   }
 
+  /** Does something whose time is not the training's, such as a validation. */
+  async uncounted<Result>(work: () => Promise<Result>): Promise<Result> {
+    const from = performance.now();
+    try {
+      return await work();
+    } finally {
+      this.#begun += performance.now() - from;
+    }
+  }
+
+  /** Seconds of training so far. */
   get seconds(): number {
     return (performance.now() - this.#begun) / 1000;
   }

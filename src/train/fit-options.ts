@@ -39,7 +39,7 @@ export const FitValues = z
       .default(0),
     /** Steps after which to stop. */
     steps: count.optional(),
-    /** Seconds after which to stop, at the end of the step then running. */
+    /** Seconds of training after which to stop, at the end of the step then running; validation does not count. */
     seconds: z.number().positive().optional(),
     /** Passes over the corpus after which to stop. */
     epochs: count.optional(),
@@ -49,6 +49,8 @@ export const FitValues = z
     weightDecay: z.number().nonnegative().default(0),
     /** Steps between validations, or `'epoch'`; 0 for the start and the end only. @default 0 */
     validateEvery: z.union([z.int().nonnegative(), z.literal('epoch')]).default(0),
+    /** Further validations, spread evenly over the budget between start and end. @default 0 */
+    validations: z.int().nonnegative().default(0),
     /** Samples of the validation corpus to look at, from its beginning; all of them without it. */
     validationSamples: count.optional(),
     /** Minibatches that may be made ahead of the trainer; 0 is lockstep, exactly Algorithm 1. @default 0 */

@@ -80,6 +80,7 @@ class Run {
   #waitedMs = 0;
   #epochLosses: number[] = [];
   #epoch = 0;
+  #validated = 0;
 
   constructor(head: Head, corpus: Corpus, values: FitSettings, options: FitOptions) {
     this.#head = head;
@@ -180,15 +181,20 @@ class Run {
   }
 
   async #validateIfDue(): Promise<Measures | undefined> {
-    const every = this.#values.validateEvery;
-    return typeof every === 'number' && every > 0 && this.#budget.steps % every === 0 ? this.#validate() : undefined;
+    const { validateEvery: every, validations } = this.#values;
+    const { share } = this.#budget.progress();
+    const isSpread = this.#validated < validations && share < 1 && share >= (this.#validated + 1) / (validations + 1);
+    if (isSpread) this.#validated = Math.floor(share * (validations + 1));
+    const isRegular = typeof every === 'number' && every > 0 && this.#budget.steps % every === 0;
+    return isSpread || isRegular ? this.#validate() : undefined;
   }
 
   async #validate(): Promise<Measures | undefined> {
     const { validation, deriveMeasures = (measures) => measures } = this.#options;
     if (!validation) return undefined;
     const { validationSamples: limit, scoreBatchSize: batchSize } = this.#values;
-    const measures = deriveMeasures(await evaluate(this.#head, validation, { batchSize, limit }));
+    const measured = this.#budget.uncounted(() => evaluate(this.#head, validation, { batchSize, limit }));
+    const measures = deriveMeasures(await measured);
     this.#account.addValidation(measures);
     return measures;
   }
