@@ -14,11 +14,18 @@ export class Budget {
   samplesSeen = 0;
   readonly #limits: Limits;
   readonly #epochLength: () => number | undefined;
-  readonly #begun = performance.now();
+  #begun = performance.now();
 
   constructor(limits: Limits, epochLength: () => number | undefined) {
     this.#limits = limits;
     this.#epochLength = epochLength;
+  }
+
+  /** Goes on with what an earlier run had used up. */
+  restore({ step, samplesSeen, seconds }: { step: number; samplesSeen: number; seconds: number }): void {
+    this.steps = step;
+    this.samplesSeen = samplesSeen;
+    this.#begun = performance.now() - 1000 * seconds;
   }
 
   get seconds(): number {

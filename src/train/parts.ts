@@ -10,11 +10,12 @@ import { effectiveSampleSize } from '../resample/tau.ts';
 import { shutGate, tauGate, type TauGate } from '../resample/tau-gate.ts';
 import { InFlight } from '../stream/in-flight.ts';
 import { Meter } from '../stream/meter.ts';
-import { createRng, type Rng } from '../stream/random.ts';
+import { createRng, rngFrom } from '../stream/random.ts';
 import type { Corpus } from '../stream/sample.ts';
 import { createTurnstile } from '../stream/turnstile.ts';
 import { asReadable, asTransform } from '../stream/transform.ts';
 import type { FitOptions, FitSettings } from './fit-options.ts';
+import { openStream, type OpenStream, type ResumeState } from './resume.ts';
 import { Trainer } from './trainer.ts';
 
 /** Samples read ahead of presample, so that a shard's reads overlap with computing. */
@@ -24,12 +25,12 @@ const samplesAhead = 64;
 export type Parts = ReturnType<typeof assemble>;
 
 /** Makes the stages of a run, wired to one gate, one turnstile and one account of costs. */
-export function assemble(head: Head, corpus: Corpus, values: FitSettings, options: FitOptions) {
+export function assemble(head: Head, corpus: Corpus, values: FitSettings, options: FitOptions, saved?: ResumeState) {
   const scheme = schemeOf(options.scheme ?? 'upper-bound');
   const { schema } = corpus;
   const { presampleSize, batchSize, seed } = values;
   const [costs, turnstile, meter, inFlight] = [new Costs(), createTurnstile(values.ahead), new Meter(), new InFlight()];
-  const rng = createRng(seed, 'resample');
+  const rng = saved ? rngFrom(saved.rng) : createRng(seed, 'resample');
   const gate = gateOf(scheme, values, costs);
   const observed = { effectiveSampleSize: batchSize };
   const onScores: FitOptions['onScores'] = (batch, scores) => {
@@ -47,9 +48,11 @@ export function assemble(head: Head, corpus: Corpus, values: FitSettings, option
     onCost: (samples, ms) => costs.trained(samples, ms),
   });
 
-  const stages = (signal: AbortSignal) =>
-    [
-      asReadable(corpus.samples({ seed, epochs: values.epochs ?? Infinity, signal }), samplesAhead),
+  let stream: OpenStream | undefined;
+  const stages = (signal: AbortSignal) => {
+    stream = openStream(corpus, { seed, epochs: values.epochs ?? Infinity, signal }, saved?.position);
+    return [
+      asReadable(stream.samples, samplesAhead),
       asTransform(
         meter.count('presample', presample({ schema, gate, turnstile, inFlight, signal, presampleSize, batchSize })),
         1,
@@ -69,12 +72,18 @@ export function assemble(head: Head, corpus: Corpus, values: FitSettings, option
       ),
       asTransform(meter.count('resample', resample({ gate, rng, batchSize, seed })), 1),
     ] as const;
+  };
 
-  return { scheme, gate, turnstile, meter, inFlight, rng, observed, trainer, stages };
+  /** What the stages must remember beside tensors, when `taken` samples of the stream were trained on or passed by. */
+  const state = (taken: number) => ({
+    gate: gate.state(),
+    rng: rng.state(),
+    costs: costs.state(),
+    optimizer: trainer.optimizer.name,
+    position: stream?.position(taken) ?? saved?.position ?? {},
+  });
+  return { scheme, gate, turnstile, meter, inFlight, costs, observed, trainer, stages, state };
 }
-
-/** What a run must remember beside its tensors. */
-export const stateOf = ({ gate, rng }: { gate: TauGate; rng: Rng }) => ({ gate: gate.state(), rng: rng.state() });
 
 function gateOf(scheme: Scheme, values: FitSettings, costs: Costs): TauGate {
   if (!scheme.score) return shutGate();

@@ -8,6 +8,7 @@ import type { Gate } from '../stream/gate.ts';
 import type { Minibatch } from '../stream/minibatch.ts';
 import { fromTfjs } from './optimizers/from-tfjs.ts';
 import type { Optimizer } from './optimizers/optimizer.ts';
+import { countersOf } from './resume.ts';
 import { trainableVariables, weightedStep, type WeightedStep } from './step.ts';
 
 export interface TrainerOptions {
@@ -100,7 +101,7 @@ export class Trainer {
   tensors(): Record<string, tf.Tensor> {
     const weights = this.#head.model.weights.map((weight) => [`model/${weight.originalName}`, weight.read()] as const);
     const slots = Object.entries(this.optimizer.slots()).map(([name, slot]) => [`optimizer/${name}`, slot] as const);
-    return Object.fromEntries<tf.Tensor>([...weights, ...slots]);
+    return { ...Object.fromEntries<tf.Tensor>([...weights, ...slots]), ...countersOf(this.#head.model) };
   }
 
   dispose(): void {
