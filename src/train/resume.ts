@@ -47,10 +47,10 @@ export const countersOf = (model: tf.LayersModel): Record<string, tf.Variable> =
 export function restoreTensors(
   model: tf.LayersModel,
   optimizer: Optimizer,
-  { optimizer: name, tensors }: { readonly optimizer: string; readonly tensors: Readonly<Record<string, TensorData>> },
+  saved: { readonly optimizer: string; readonly tensors: Readonly<Record<string, TensorData>> },
 ): void {
-  if (name !== optimizer.name) throw mismatch(`optimizer ${optimizer.name}`, name);
-  const left = new Map(Object.entries(renamed(tensors, model)));
+  if (saved.optimizer !== optimizer.name) throw mismatch(`optimizer ${optimizer.name}`, saved.optimizer);
+  const left = new Map(Object.entries(renamed(saved.tensors, model)));
   const take = (name: string, shape: readonly (number | null)[]): tf.Tensor => {
     const found = left.get(name);
     left.delete(name);
