@@ -2,6 +2,7 @@ import { Console } from 'node:console';
 import { Command, CommanderError } from 'commander';
 import { isTaustreamError } from '../errors.ts';
 import { packageVersion } from '../report/run-file.ts';
+import { addCompareCommand } from './compare-command.ts';
 import type { Host } from './host.ts';
 import { addStreamCommand } from './stream-command.ts';
 import { addDoctorCommand } from './doctor-command.ts';
@@ -46,6 +47,7 @@ function createProgram(host: Host, exit: (code: number) => void): Command {
   addStreamCommand(program, host, exit);
   addEngineCommand(program, host, exit);
   addDoctorCommand(program, host, exit);
+  addCompareCommand(program, host, exit);
   return program;
 }
 

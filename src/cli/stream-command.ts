@@ -9,7 +9,7 @@ import type { Pipeline } from '../pipeline.ts';
 import type { Host } from './host.ts';
 import { listenForInterrupt } from './interrupt.ts';
 import { loadPipeline } from './load-pipeline.ts';
-import { positive, wholeAbove } from './numbers.ts';
+import { positive, wholeAbove } from './arguments.ts';
 
 interface Flags {
   readonly steps?: number;

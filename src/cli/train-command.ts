@@ -1,11 +1,13 @@
 import { type Command, Option } from 'commander';
 import { engineNames } from '../engine/engine.ts';
 import { Progress } from '../report/progress.ts';
+import { schemes } from '../importance/schemes.ts';
 import { describeSummary } from '../report/summary.ts';
+import { modes } from '../train/modes.ts';
+import { positive, wholeAbove } from './arguments.ts';
 import type { Host } from './host.ts';
 import { listenForInterrupt } from './interrupt.ts';
 import { loadPipeline } from './load-pipeline.ts';
-import { positive, wholeAbove } from './numbers.ts';
 import { runTraining, type TrainingOutcome, type TrainingRequest } from './run-training.ts';
 
 type Flags = Omit<TrainingRequest, 'file'> & { readonly json?: boolean; readonly quiet?: boolean };
@@ -19,7 +21,10 @@ export function addTrainCommand(program: Command, host: Host, exit: (code: numbe
     .option('--steps <n>', 'stop after n steps', wholeAbove(0))
     .option('--seconds <s>', 'stop after s seconds of training', positive)
     .option('--epochs <n>', 'stop after n passes over the corpus', wholeAbove(0))
-    .option('--scheme <name>', 'how samples are scored: uniform, loss, upper-bound, …')
+    .option('--scheme <name>', `how samples are chosen: ${Object.keys(schemes).join(', ')}`)
+    .addOption(
+      new Option('--mode <name>', 'Algorithm 1 exactly, or what pays by the clock').choices(Object.keys(modes)),
+    )
     .addOption(new Option('--engine <name>', 'where to compute').choices([...engineNames, 'auto']))
     .option('--seed <n>', 'base of every random number', wholeAbove(-1))
     .option('--out <folder>', 'the run folder (default: runs/<name>); -2, -3, … is added if it is there already')

@@ -109,7 +109,13 @@ describe('modes', () => {
 
   it('trains in mode `fast`, and leaves nothing behind', async () => {
     const model = classifier();
-    const options = { ...{ batchSize: 8, presampleSize: 24, seed: 5, learningRate: 0.02 }, mode: 'fast' } as const;
+    const options = {
+      batchSize: 8,
+      presampleSize: 24,
+      seed: 5,
+      learningRate: 0.02,
+      mode: 'fast',
+    } as const;
     await fit(model, clusters().corpus, { ...options, steps: 3 });
     const before = tf.memory().numTensors;
     const summary = await fit(model, clusters().corpus, { ...options, steps: 150 });

@@ -152,6 +152,48 @@ export class Frame implements Tracer {
     return made.map(({ id, shape, dtype }) => ({ id, shape: [...shape], dtype }));
   }
 
+  /** Makes a function known here, and owned by what is built here. */
+  use(part: GraphFunction): void {
+    this.graph.useFunction(part.pointer);
+    this.parts.push(part);
+  }
+
+  /** Adds a loop, whose outputs have the shapes of its inputs. */
+  executeLoop(name: string, attributes: readonly Attribute[], inputs: readonly number[]): TensorMetadata[] {
+    return this.#addShaped(
+      name,
+      attributes,
+      inputs,
+      inputs.map((id) => this.specOf(id)),
+    );
+  }
+
+  #addShaped(
+    name: string,
+    attributes: readonly Attribute[],
+    inputs: readonly number[],
+    specs: readonly ValueSpec[],
+  ): TensorMetadata[] {
+    const operation = this.graph.operation(name, attributes, inputs, (id) => this.#outputOf(id));
+    const outputs = operation.outputs.map((output, i) => ({ ...output, shape: [...(specs[i]?.shape ?? [])] }));
+    for (const { output, shape } of outputs) this.graph.setShape(output, shape);
+    return outputs.map((_, index) => {
+      const { id, shape, dtype } = this.#adopt({ ...operation, outputs }, inputs, false, undefined, index);
+      return { id, shape: [...shape], dtype };
+    });
+  }
+
+  /** Adds a call of a function that XLA compiles. */
+  executeCall(part: GraphFunction, inputs: readonly number[]): TensorMetadata[] {
+    const attributes = [
+      { name: 'Tin', value: inputs.map((id) => this.specOf(id).dtype) },
+      { name: 'Tout', value: part.outputs.map(({ dtype }) => dtype) },
+      { name: 'f', value: part.name },
+      { name: '_XlaMustCompile', value: true },
+    ];
+    return this.#addShaped('PartitionedCall', attributes, inputs, part.outputs);
+  }
+
   #refuseEffects(name: string): void {
     if (!this.binding.definitions.get(name).isStateful || /^(?:Collective|While$|If$|Case$|Assert$|Nccl)/u.test(name))
       return;
@@ -229,7 +271,23 @@ export class Frame implements Tracer {
 
   /** Builds the function that gives `outputs`, of the operations that they need; it owns the functions that it calls. */
   build(prefix: string, outputs: readonly number[], ownsParts = true): GraphFunction {
-    const ends = outputs.map((id) => this.#asResult(this.resolve(id)));
+    return this.#build(
+      prefix,
+      outputs.map((id) => this.#asResult(this.resolve(id))),
+      ownsParts,
+    );
+  }
+
+  /** Builds the body of a loop, whose outputs may be inputs as they are: TensorFlow then knows that they never change. */
+  buildBody(prefix: string, outputs: readonly number[]): GraphFunction {
+    return this.#build(
+      prefix,
+      outputs.map((id) => this.resolve(id)),
+      true,
+    );
+  }
+
+  #build(prefix: string, ends: readonly Symbolic[], ownsParts: boolean): GraphFunction {
     const opers = this.#needed(ends);
     const name = functionName(prefix);
     const pointer = this.graph.toFunction(

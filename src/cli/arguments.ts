@@ -1,6 +1,6 @@
 import { InvalidArgumentError } from 'commander';
 
-/** Reads a whole number above `low` from the command line. */
+/** A reader of whole numbers above `low`. @throws {InvalidArgumentError} when it is something else */
 export function wholeAbove(low: number) {
   return (text: string): number => {
     const value = Number(text);
@@ -9,7 +9,7 @@ export function wholeAbove(low: number) {
   };
 }
 
-/** Reads a number above 0 from the command line. */
+/** Reads a number above 0. @throws {InvalidArgumentError} when it is something else */
 export function positive(text: string): number {
   const value = Number(text);
   if (text.trim() !== '' && Number.isFinite(value) && value > 0) return value;
