@@ -14,6 +14,7 @@ import {
   runFormat,
   writeRunFile,
 } from '../report/run-file.ts';
+import { RunRecorder } from '../report/run-recorder.ts';
 import { createRunFolder } from '../report/run-folder.ts';
 import type { FitOptions } from '../train/fit-options.ts';
 import type { Limits } from '../train/budget.ts';
@@ -166,6 +167,7 @@ class Training {
     const { validation, train } = this.#context.corpus;
     const checkpoint = this.#stopped?.checkpoint;
     using metrics = await this.#openLines<StepRecord>('metrics.jsonl');
+    using recorder = await RunRecorder.open(this.#folder, this.#stopped && stepsOf(this.#stopped));
     using ids = this.#recordIds ? await this.#openLines<TrainedIds>('ids.jsonl') : undefined;
     const breathe = breather();
     let trained: readonly string[] = [];
@@ -174,15 +176,23 @@ class Training {
       ...(validation && { validation }),
       ...(checkpoint && { resume: checkpoint }),
       signal,
-      onMinibatch: (batch) => (trained = batch.ids),
+      onMinibatch: (batch) => {
+        trained = batch.ids;
+        recorder.minibatch(batch);
+      },
+      onScores: (_, scores) => recorder.scores(scores),
       onStep: async (record, snapshot) => {
         metrics.write(record);
         ids?.write({ step: record.step, ids: trained });
+        recorder.step(record);
         progress?.step(record);
         this.#checkpointer.step(record, snapshot);
         await breathe();
       },
-      onEnd: (snapshot) => this.#checkpointer.finish(snapshot),
+      onEnd: async (snapshot) => {
+        recorder.finish();
+        await this.#checkpointer.finish(snapshot);
+      },
     });
   }
 
