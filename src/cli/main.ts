@@ -4,6 +4,7 @@ import { isTaustreamError } from '../errors.ts';
 import { packageVersion } from '../report/run-file.ts';
 import { addCompareCommand } from './compare-command.ts';
 import type { Host } from './host.ts';
+import { addReportCommand } from './report-command.ts';
 import { addStreamCommand } from './stream-command.ts';
 import { addDoctorCommand } from './doctor-command.ts';
 import { addEngineCommand } from './engine-command.ts';
@@ -45,6 +46,7 @@ function createProgram(host: Host, exit: (code: number) => void): Command {
     .configureOutput({ writeOut: (text) => host.stdout.write(text), writeErr: (text) => host.stderr.write(text) });
   addTrainCommand(program, host, exit);
   addStreamCommand(program, host, exit);
+  addReportCommand(program, host);
   addEngineCommand(program, host, exit);
   addDoctorCommand(program, host, exit);
   addCompareCommand(program, host, exit);
