@@ -8,6 +8,7 @@ import { addReportCommand } from './report-command.ts';
 import { addStreamCommand } from './stream-command.ts';
 import { addDoctorCommand } from './doctor-command.ts';
 import { addEngineCommand } from './engine-command.ts';
+import { addWatchCommand } from './watch-command.ts';
 import { addTrainCommand } from './train-command.ts';
 
 const usageError = 2;
@@ -47,6 +48,7 @@ function createProgram(host: Host, exit: (code: number) => void): Command {
   addTrainCommand(program, host, exit);
   addStreamCommand(program, host, exit);
   addReportCommand(program, host);
+  addWatchCommand(program, host, exit);
   addEngineCommand(program, host, exit);
   addDoctorCommand(program, host, exit);
   addCompareCommand(program, host, exit);

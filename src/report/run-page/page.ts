@@ -15,7 +15,7 @@ export const page = (title: string, main: string, script = ''): string => `<!doc
   body { font: 15px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; color: #1c2330; background: #fff; }
   h1 { font-size: 1.4rem; margin: 0; } h2 { font-size: 1.1rem; margin: 2rem 0 .5rem; } .facts { color: #5a6475; margin: .2rem 0 1rem; }
   table { border-collapse: collapse; } th, td { padding: .2rem .8rem .2rem 0; text-align: left; border-bottom: 1px solid #e2e6ee; vertical-align: top; }
-  .curves { display: grid; grid-template-columns: repeat(auto-fit, minmax(20rem, 1fr)); gap: 1.2rem; }
+  .curves { display: grid; grid-template-columns: repeat(auto-fit, minmax(26rem, 1fr)); gap: 1.2rem; }
   figure { margin: 0; } figcaption { font-weight: 600; } svg { width: 100%; height: auto; }
   .bar { background: #e9edf5; border-radius: 3px; height: 6px; } .bar i { display: block; background: #4269d0; border-radius: 3px; height: 6px; }
   .running { color: #1a7f37; } .failed { color: #b42318; } .samples td:last-child { overflow-wrap: anywhere; } code { white-space: pre-wrap; }
