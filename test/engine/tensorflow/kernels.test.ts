@@ -115,7 +115,7 @@ describeWithTensorflow('registerKernels', () => {
           ].flatMap((tensor) => Array.from(tensor.dataSync()));
           model.dispose();
           return numbers;
-        }) as unknown as number[];
+        });
       await tf.setBackend('cpu');
       const expected = run();
       await tf.setBackend('tensorflow');
