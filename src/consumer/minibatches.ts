@@ -101,10 +101,7 @@ export class Minibatches implements AsyncIterableIterator<WeightedBatch>, AsyncD
       this.#current = await this.draw();
       return this.#current ? { done: false as const, value: this.#current } : ended;
     });
-    this.#asked = result.then(
-      () => undefined,
-      () => undefined, // whoever asked is told; the next one asks anew
-    );
+    this.#asked = result.then(nothing, nothing);
     return result;
   }
 
@@ -255,4 +252,5 @@ export class Minibatches implements AsyncIterableIterator<WeightedBatch>, AsyncD
   }
 }
 
+const nothing = () => undefined;
 const ended = { done: true, value: undefined } as const;

@@ -26,6 +26,24 @@ export class Budget {
     this.#begun = performance.now();
   }
 
+  /** Does something whose time is not the training's, such as a validation. */
+  async uncounted<Result>(work: () => Promise<Result>): Promise<Result> {
+    const from = performance.now();
+    try {
+      return await work();
+    } finally {
+      this.#begun += performance.now() - from;
+    }
+  }
+
+  /** Goes on with what an earlier run had used up. */
+  restore({ step, samplesSeen, seconds }: { step: number; samplesSeen: number; seconds: number }): void {
+    this.steps = step;
+    this.samplesSeen = samplesSeen;
+    this.#begun = performance.now() - 1000 * seconds;
+  }
+
+  /** Seconds of training so far. */
   get seconds(): number {
     return (performance.now() - this.#begun) / 1000;
   }

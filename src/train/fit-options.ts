@@ -8,6 +8,7 @@ import type { Minibatch } from '../stream/minibatch.ts';
 import type { Presample } from '../stream/presample.ts';
 import type { Corpus } from '../stream/sample.ts';
 import { RateScalingOptions } from './rate-scaling.ts';
+import type { TensorData } from './safetensors.ts';
 import type { ScheduleOptions } from './schedule.ts';
 import type { Measures, StepRecord } from './step-record.ts';
 
@@ -39,7 +40,7 @@ export const FitValues = z
       .default(0),
     /** Steps after which to stop. */
     steps: count.optional(),
-    /** Seconds after which to stop, at the end of the step then running. */
+    /** Seconds of training after which to stop, at the end of the step then running; validation does not count. */
     seconds: z.number().positive().optional(),
     /** Passes over the corpus after which to stop. */
     epochs: count.optional(),
@@ -49,6 +50,8 @@ export const FitValues = z
     weightDecay: z.number().nonnegative().default(0),
     /** Steps between validations, or `'epoch'`; 0 for the start and the end only. @default 0 */
     validateEvery: z.union([z.int().nonnegative(), z.literal('epoch')]).default(0),
+    /** Further validations, spread evenly over the budget between start and end. @default 0 */
+    validations: z.int().nonnegative().default(0),
     /** Samples of the validation corpus to look at, from its beginning; all of them without it. */
     validationSamples: count.optional(),
     /** Minibatches that may be made ahead of the trainer; 0 is lockstep, exactly Algorithm 1. @default 0 */
@@ -65,6 +68,14 @@ export const FitValues = z
 
 /** The plain values, checked and with their defaults. */
 export type FitSettings = Readonly<z.output<typeof FitValues>>;
+
+/** What a run goes on from. */
+export interface Checkpoint {
+  /** Parameters and optimiser slots by name. */
+  readonly tensors: Readonly<Record<string, TensorData>>;
+  /** Everything else: step, gate, random states, position in the corpus. Plain values only. */
+  readonly state: Readonly<Record<string, unknown>>;
+}
 
 /** What a checkpoint needs of a run; the tensors are borrowed. */
 export interface Snapshot {
@@ -83,6 +94,12 @@ export type FitOptions = z.input<typeof FitValues> & {
   /** Adds measures that follow from others, such as bits from nats. */
   readonly deriveMeasures?: (measures: Measures) => Measures;
   readonly signal?: AbortSignal;
+  /**
+   * Goes on from a checkpoint (`readCheckpoint`) of a run with the same model, corpus, seed and sizes, so that the two
+   * runs together take the steps of one that was never stopped: sample for sample, and bit for bit in lockstep with a
+   * fixed `tauThreshold`. With `ahead`, buffers that were not trained on yet are fetched and scored again.
+   */
+  readonly resume?: Checkpoint;
   /** Called after each step, with a function that gives what a checkpoint needs. */
   readonly onStep?: (record: StepRecord, snapshot: () => Snapshot) => void | Promise<void>;
   /** Called with each scored presample, before anything is drawn, and with a uniform step's batch and its scores. */

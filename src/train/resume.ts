@@ -4,6 +4,7 @@ import { RunError } from '../errors.ts';
 import { SeededDropout } from '../model/dropout.ts';
 import { parseOptions } from '../options.ts';
 import type { Corpus, Position, Sample, SampleOptions, SampleStream } from '../stream/sample.ts';
+import type { AccountState } from './account.ts';
 import type { Optimizer } from './optimizers/optimizer.ts';
 import type { TensorData } from './safetensors.ts';
 
@@ -16,12 +17,16 @@ const ResumeState = z.object({
   samplesSeen: count,
   samplesTrained: count,
   epoch: count,
-  epochLosses: z.array(z.number()),
-  position: z.record(z.string(), z.unknown()),
+  epochLosses: z.array(z.number()).readonly(),
+  position: z.record(z.string(), z.unknown()).readonly(),
   gate: z.object({ average: z.number(), mass: z.number(), observations: count, isOpen: z.boolean() }),
-  rng: z.array(z.number()),
+  rng: z.array(z.number()).readonly(),
+  noise: z.array(z.number()).readonly(),
+  /** What the scheme remembers; it alone knows how to read it. */
+  scheme: z.unknown().optional(),
+  optimizer: z.string(),
   costs: z.object({ scoreMs: z.number(), stepMs: z.number() }),
-  account: z.custom<Readonly<Record<string, unknown>>>((value) => typeof value === 'object' && value !== null),
+  account: z.custom<AccountState>((value) => typeof value === 'object' && value !== null),
 });
 export type ResumeState = z.output<typeof ResumeState>;
 
@@ -37,15 +42,18 @@ export const countersOf = (model: tf.LayersModel): Record<string, tf.Variable> =
   );
 
 /**
- * Puts a checkpoint's tensors back: the model's weights, counters, and what the optimizer remembers.
+ * Puts a checkpoint's tensors back: the model's weights, counters, and what the optimizer remembers. Weights are found
+ * by name; where names differ (tfjs numbers layers without one over the whole process), by their order in the model.
+ *
  * @throws {RunError} when a tensor is missing, of another shape, or of no use here: it was another model's
  */
 export function restoreTensors(
   model: tf.LayersModel,
   optimizer: Optimizer,
-  tensors: Readonly<Record<string, TensorData>>,
+  saved: { readonly optimizer: string; readonly tensors: Readonly<Record<string, TensorData>> },
 ): void {
-  const left = new Map(Object.entries(tensors));
+  if (saved.optimizer !== optimizer.name) throw mismatch(`optimizer ${optimizer.name}`, saved.optimizer);
+  const left = new Map(Object.entries(renamed(saved.tensors, model)));
   const take = (name: string, shape: readonly (number | null)[]): tf.Tensor => {
     const found = left.get(name);
     left.delete(name);
@@ -62,6 +70,21 @@ export function restoreTensors(
   });
   const [unused] = left.keys();
   if (unused !== undefined) throw mismatch(`tensors of model \`${model.name}\` and its optimizer`, `\`${unused}\` too`);
+}
+
+/** The tensors under the names that this model's weights have. */
+function renamed(tensors: Readonly<Record<string, TensorData>>, model: tf.LayersModel): Record<string, TensorData> {
+  const saved = Object.keys(tensors).filter((name) => name.startsWith('model/'));
+  const own = model.weights.map(({ originalName }) => originalName);
+  if (saved.length !== own.length) throw mismatch(`${own.length} weights`, `${saved.length}`);
+  if (own.every((name) => `model/${name}` in tensors)) return { ...tensors };
+  const pairs = saved.map((name, i) => [name.slice('model/'.length), own[i]!] as const);
+  const rename = (name: string) => {
+    const [kind, rest] = [name.slice(0, name.indexOf('/') + 1), name.slice(name.indexOf('/') + 1)];
+    const pair = pairs.find(([from]) => rest === from || rest.startsWith(`${from}/`));
+    return pair && kind !== 'counter/' ? `${kind}${pair[1]}${rest.slice(pair[0].length)}` : name;
+  };
+  return Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [rename(name), tensor]));
 }
 
 const mismatch = (expected: string, got: string) =>

@@ -256,10 +256,9 @@ describe('minibatches', () => {
       const { corpus } = clusters();
       const failing = {
         ...corpus,
-        async *samples() {
-          yield* [];
-          throw new Error('the disk is gone');
-        },
+        samples: () => ({
+          [Symbol.asyncIterator]: () => ({ next: () => Promise.reject(new Error('the disk is gone')) }),
+        }),
       };
       await assert.rejects(minibatches(failing, sizes).dataset().toArray(), /the disk is gone/);
     });
