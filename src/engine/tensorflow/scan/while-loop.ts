@@ -2,7 +2,8 @@ import * as tf from '@tensorflow/tfjs';
 import { CompileError } from '../../../errors.ts';
 import type { TensorflowBackend } from '../backend.ts';
 import { dataTypes } from '../binding/data-types.ts';
-import { Frame, type Symbolic } from '../compile/frame.ts';
+import { Frame } from '../compile/frame.ts';
+import type { Symbolic } from '../compile/symbols.ts';
 import { tracing } from '../compile/tracing.ts';
 import type { GraphFunction } from '../compile/graph-function.ts';
 
