@@ -40,7 +40,7 @@ export function assemble(head: Head, corpus: Corpus, values: FitSettings, option
   const noise = new NoiseScale();
   const sized = { ...values, presampleSize: chooser.presampleSize ?? presampleSize };
   const gate = gateOf(scheme, chooser, sized, { costs, noise: () => noise.value / batchSize });
-  const isNoiseAsked = values.tauThreshold === 'progress' || values.rateScaling === 'gain';
+  const isNoiseAsked = values.tauThreshold === 'progress' || ['gain', 'cost'].includes(String(values.rateScaling));
   const observed = { effectiveSampleSize: batchSize };
   const onScores: FitOptions['onScores'] = (batch, scores) => {
     observed.effectiveSampleSize = effectiveSampleSize(scores);
