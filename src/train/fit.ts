@@ -172,9 +172,12 @@ class Run {
     if (Math.floor(this.#budget.epochs) > this.#epoch) await this.#endEpoch();
   }
 
-  #rateFactor({ phase, drawTau }: Minibatch): number {
+  #rateFactor({ phase, drawTau: tau, presample, turns }: Minibatch): number {
+    if (phase === 'uniform') return 1;
     const { rateScaling, batchSize } = this.#values;
-    return phase === 'uniform' ? 1 : rateFactor(rateScaling, drawTau, this.#parts.noise.value / batchSize);
+    const { noise, costs } = this.#parts;
+    const slowdown = costs.slowdown(presample.size, batchSize, turns);
+    return rateFactor(rateScaling, { tau, noise: noise.value / batchSize, slowdown });
   }
 
   #record(loss: number, lr: number, phase: StepRecord['phase']): StepRecord {

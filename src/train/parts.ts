@@ -101,7 +101,7 @@ interface Wiring {
 }
 
 function trainerOf({ head, corpus, scheme, chooser, gate, costs, values, onScores }: Wiring, noise: NoiseScale) {
-  const isNoiseAsked = values.tauThreshold === 'progress' || values.rateScaling === 'gain';
+  const isNoiseAsked = values.tauThreshold === 'progress' || ['gain', 'cost'].includes(String(values.rateScaling));
   return new Trainer(head, {
     schema: corpus.schema,
     gate,
