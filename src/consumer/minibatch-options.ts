@@ -24,6 +24,8 @@ export const MinibatchValues = z
     epochs: count.optional(),
     /** Minibatches made while the trainer is busy; 0 is lockstep, exactly Algorithm 1. @default 0 */
     ahead: z.int().nonnegative().default(0),
+    /** Batches of `draw` that are held at a time: as many buffers are kept for reuse. @default 1 */
+    held: count.default(1),
     /**
      * Uniform batches that may go unreported before the scorer itself is asked about the next one, so that the τ gate
      * learns something from a trainer that never reports. @default 10 – guess

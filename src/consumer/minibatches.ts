@@ -183,10 +183,11 @@ export class Minibatches implements AsyncIterableIterator<WeightedBatch>, AsyncD
 
   /** The stages, each asked by the one after it: nothing is fetched before the trainer wants it. */
   #stages(corpus: Corpus): AsyncGenerator<Minibatch, void, void> {
-    const { seed, epochs = Infinity, presampleSize, batchSize, onBadScore } = this.#values;
+    const { seed, epochs = Infinity, presampleSize, batchSize, onBadScore, ahead, held } = this.#values;
+    const ringSize = 1 + ahead + held;
     const [gate, signal] = [this.gate, this.#signal];
     const { schema } = corpus;
-    const fill = presample({ schema, gate, inFlight: this.inFlight, signal, presampleSize, batchSize });
+    const fill = presample({ schema, gate, inFlight: this.inFlight, signal, presampleSize, batchSize, ringSize });
     const score = importance(this.#scorer, {
       turnstile: this.#turnstile,
       onBadScore,

@@ -122,9 +122,10 @@ class Serving {
     let stoppedBy: ServeSummary['stoppedBy'] = 'signal';
     try {
       await this.#until(() => this.#greeting !== undefined);
-      const { scores } = this.#greeting!;
+      const { scores, credit } = this.#greeting!;
       this.#batches = minibatches(this.#corpus, {
         ...this.#options,
+        held: credit,
         ...(scores === 'presamples' && { scorer: { score: (buffer) => this.#ask(buffer) } }),
         ...(scores === 'reports' && { scorer: 'reported' as const }),
       });
@@ -157,10 +158,12 @@ class Serving {
   async #give(batch: WeightedBatch): Promise<void> {
     this.#given += 1;
     this.#samples += batch.size;
-    const { ids, phase, tau, version, weights } = batch.detach();
+    // A uniform batch is sent from where it lies; a drawn one takes its rows along, and its presample is free again.
+    if (batch.phase === 'importance') batch.detach();
+    const { ids, phase, tau, version, weights } = batch;
     const header = { batch: this.#given, phase, tau, version, ids };
     const frame = columnsFrame('batch', header, {
-      ...batch.columns,
+      ...batch.borrowColumns(),
       weights: { type: 'float32', shape: [weights.length], data: weights },
     });
     this.#outstanding.set(this.#given, { batch, frame });

@@ -64,6 +64,11 @@ export class WeightedBatch implements Disposable {
     return Object.fromEntries(this.#names.map((name) => [name, this.column(name)]));
   }
 
+  /** Every column as it lies in memory, where nothing has to be gathered. @returns borrowed: valid until `dispose` */
+  borrowColumns(): Record<string, Column> {
+    return this.#minibatch && this.phase === 'uniform' ? { ...this.#minibatch.presample.columns } : this.columns;
+  }
+
   /**
    * A column on the host. @returns owned by the caller
    * @throws {ShapeError} when there is no such column, or the batch was disposed
