@@ -80,6 +80,6 @@ export const tasks: Readonly<Record<string, Pipeline>> = {
     optimizer: 'adam',
     learningRate: { kind: 'cosine', rate: 5e-3, warmUp: 0.05 },
     clipNorm: 1,
-  }) as unknown as Pipeline, // of any corpus
-  'moby-dick': mobyDick as unknown as Pipeline, // of any corpus
+  }), // of any corpus
+  'moby-dick': mobyDick, // of any corpus
 };

@@ -101,7 +101,8 @@ interface Wiring {
 }
 
 function trainerOf({ head, corpus, scheme, chooser, gate, costs, values, onScores }: Wiring, noise: NoiseScale) {
-  const isNoiseAsked = values.tauThreshold === 'progress' || ['gain', 'cost'].includes(String(values.rateScaling));
+  const isNoiseAsked =
+    values.tauThreshold === 'progress' || values.rateScaling === 'gain' || values.rateScaling === 'cost';
   return new Trainer(head, {
     schema: corpus.schema,
     gate,
