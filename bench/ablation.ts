@@ -95,7 +95,11 @@ async function ablate(task: string): Promise<void> {
   for (let update = 0; update <= updates; update += every) {
     if (update > 0)
       await fit(model, corpus.train, {
-        ...{ batchSize: b, presampleSize: b, steps: every, scheme: 'uniform', seed: seed + update },
+        batchSize: b,
+        presampleSize: b,
+        steps: every,
+        scheme: 'uniform',
+        seed: seed + update,
         learningRate: task === 'pixel-lstm' ? 2e-3 : 0.05,
         ...(task === 'pixel-lstm' && { clipNorm: 1 }),
       });
@@ -120,7 +124,9 @@ async function measure(model: tf.LayersModel, corpus: Corpus, update: number) {
     modelScorer(head, { scheme: schemeOf(scheme), schema: corpus.schema, scoreBatchSize: 256 });
   const norms = exactNorms(head);
   const exactScorer = modelScorer(head, {
-    ...{ schema: corpus.schema, name: 'gradient-norm', scoreBatchSize: norms.batchSize },
+    schema: corpus.schema,
+    name: 'gradient-norm',
+    scoreBatchSize: norms.batchSize,
     scoreBatch: (inputs, targets, mask) => norms.of(inputs, targets, mask),
   });
   const exact = await exactScorer.score(buffer);
@@ -153,7 +159,8 @@ async function measure(model: tf.LayersModel, corpus: Corpus, update: number) {
     return { scheme, distance, expected: Math.sqrt((second - squaredMean) / b), scores, g };
   });
   const points = rows.map(({ scheme, distance, expected, scores, g }): Point => ({
-    ...{ update, scheme },
+    update,
+    scheme,
     distance: distance / rows[0]!.distance,
     expected: expected / rows[0]!.expected,
     pearson: correlation(scores, exact),
@@ -222,7 +229,11 @@ async function write(
     document: NonNullable<Plot.PlotOptions['document']>;
   };
   const distances = Plot.plot({
-    ...{ document, width: 560, height: 320, marginLeft: 50, marginRight: 90 },
+    document,
+    width: 560,
+    height: 320,
+    marginLeft: 50,
+    marginRight: 90,
     x: { label: 'updates' },
     y: { label: 'distance to the mean gradient, over uniform’s', grid: true, zero: true },
     marks: [
@@ -244,7 +255,10 @@ async function write(
   });
   const likely = scatter.filter(({ exact, p }) => exact > 0 && p > 0);
   const clouds = Plot.plot({
-    ...{ document, width: 560, height: 320, marginLeft: 60 },
+    document,
+    width: 560,
+    height: 320,
+    marginLeft: 60,
     x: { type: 'log', label: 'probability by the exact gradient norm' },
     fx: { label: null },
     y: { type: 'log', label: 'probability by the scheme', grid: true },

@@ -2,6 +2,7 @@ import { Console } from 'node:console';
 import { Command, CommanderError } from 'commander';
 import { isTaustreamError } from '../errors.ts';
 import { packageVersion } from '../report/run-file.ts';
+import { addAdviseCommand } from './advise-command.ts';
 import { addCompareCommand } from './compare-command.ts';
 import type { Host } from './host.ts';
 import { addTrainCommand } from './train-command.ts';
@@ -42,6 +43,7 @@ function createProgram(host: Host, exit: (code: number) => void): Command {
     .configureOutput({ writeOut: (text) => host.stdout.write(text), writeErr: (text) => host.stderr.write(text) });
   addTrainCommand(program, host, exit);
   addCompareCommand(program, host, exit);
+  addAdviseCommand(program, host, exit);
   return program;
 }
 

@@ -13,6 +13,7 @@ import { evaluate } from './evaluate.ts';
 import { FitValues, type FitOptions, type FitSettings, type Snapshot } from './fit-options.ts';
 import { assemble, stateOf, type Parts } from './parts.ts';
 import { copyModel } from './copy-model.ts';
+import { holdOut } from './held-out.ts';
 import { withMode } from './modes.ts';
 import { rateFactor } from './rate-scaling.ts';
 import { schedule, type LearningRate } from './schedule.ts';
@@ -85,6 +86,7 @@ class Run {
     this.#budget = new Budget(values, () => corpus.length);
     this.#parts = assemble(head, corpus, values, options, {
       share: () => this.#budget.progress().share,
+      heldOut: (share, samples) => holdOut(head, corpus, values.seed, share, samples),
       trainCopy: (samples, share) => trainCopy(head.model, samples, values, share),
     });
     this.#rate = schedule(options.learningRate ?? this.#parts.trainer.optimizer.learningRate);
@@ -130,6 +132,7 @@ class Run {
     this.#budget.steps += 1;
     if (batch.turn === 0) this.#budget.samplesSeen += presample.size;
     this.#samplesTrained += size;
+    await this.#parts.chooser.stepped?.(loss);
     this.#epochLosses.push(loss);
     const record = this.#record(loss, learningRate, phase);
     const measured = await this.#validateIfDue();

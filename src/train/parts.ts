@@ -26,7 +26,7 @@ const samplesAhead = 64;
 export type Parts = ReturnType<typeof assemble>;
 
 /** What a run offers to the scheme that it is assembled for. */
-export type RunContext = Pick<SchemeContext, 'share' | 'trainCopy'>;
+export type RunContext = Pick<SchemeContext, 'share' | 'trainCopy' | 'heldOut'>;
 
 /** Makes the stages of a run, wired to one gate, one turnstile and one account of costs. */
 export function assemble(head: Head, corpus: Corpus, values: FitSettings, options: FitOptions, context: RunContext) {
@@ -40,7 +40,8 @@ export function assemble(head: Head, corpus: Corpus, values: FitSettings, option
   const noise = new NoiseScale();
   const sized = { ...values, presampleSize: chooser.presampleSize ?? presampleSize };
   const gate = gateOf(scheme, chooser, sized, { costs, noise: () => noise.value / batchSize });
-  const isNoiseAsked = values.tauThreshold === 'progress' || ['gain', 'cost'].includes(String(values.rateScaling));
+  const isNoiseAsked =
+    values.tauThreshold === 'progress' || values.rateScaling === 'gain' || values.rateScaling === 'cost';
   const observed = { effectiveSampleSize: batchSize };
   const onScores: FitOptions['onScores'] = (batch, scores) => {
     observed.effectiveSampleSize = effectiveSampleSize(scores);
