@@ -100,7 +100,7 @@ async function ablate(task: string): Promise<void> {
         steps: every,
         scheme: 'uniform',
         seed: seed + update,
-        learningRate: task === 'pixel-lstm' ? 2e-3 : 0.05,
+        learningRate: task === 'pixel-lstm' ? 0.002 : 0.05,
         ...(task === 'pixel-lstm' && { clipNorm: 1 }),
       });
     const measured = await measure(model, corpus.train, update);
@@ -235,7 +235,11 @@ async function write(
     marginLeft: 50,
     marginRight: 90,
     x: { label: 'updates' },
-    y: { label: 'distance to the mean gradient, over uniform’s', grid: true, zero: true },
+    y: {
+      label: 'distance to the mean gradient, over uniform’s',
+      grid: true,
+      zero: true,
+    },
     marks: [
       Plot.text(
         points,
@@ -249,8 +253,17 @@ async function write(
           fill: 'scheme',
         }),
       ),
-      Plot.lineY(points, { x: 'update', y: 'expected', stroke: 'scheme' }),
-      Plot.dot(points, { x: 'update', y: 'distance', stroke: 'scheme', r: 2.5 }),
+      Plot.lineY(points, {
+        x: 'update',
+        y: 'expected',
+        stroke: 'scheme',
+      }),
+      Plot.dot(points, {
+        x: 'update',
+        y: 'distance',
+        stroke: 'scheme',
+        r: 2.5,
+      }),
     ],
   });
   const likely = scatter.filter(({ exact, p }) => exact > 0 && p > 0);
@@ -259,10 +272,26 @@ async function write(
     width: 560,
     height: 320,
     marginLeft: 60,
-    x: { type: 'log', label: 'probability by the exact gradient norm' },
+    x: {
+      type: 'log',
+      label: 'probability by the exact gradient norm',
+    },
     fx: { label: null },
-    y: { type: 'log', label: 'probability by the scheme', grid: true },
-    marks: [Plot.dot(likely, { x: 'exact', y: 'p', fx: 'scheme', stroke: 'scheme', r: 1.2, strokeOpacity: 0.5 })],
+    y: {
+      type: 'log',
+      label: 'probability by the scheme',
+      grid: true,
+    },
+    marks: [
+      Plot.dot(likely, {
+        x: 'exact',
+        y: 'p',
+        fx: 'scheme',
+        stroke: 'scheme',
+        r: 1.2,
+        strokeOpacity: 0.5,
+      }),
+    ],
   });
   await mkdir(folder, { recursive: true });
   await writeFile(

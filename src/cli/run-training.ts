@@ -2,7 +2,6 @@ import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import type * as tf from '@tensorflow/tfjs';
 import type { Engine, EngineName } from '../engine/engine.ts';
-import { fuse } from '../engine/layers/fuse.ts';
 import { saveModel } from '../model/files.ts';
 import type { ModelContext, Pipeline, PipelineCorpus } from '../pipeline.ts';
 import { MetricsFile } from '../report/metrics-file.ts';
@@ -57,7 +56,6 @@ export async function runTraining(
   signal.throwIfAborted(); // nothing to save yet
   const model = await pipeline.buildModel({ ...context, corpus });
   try {
-    fuse(model);
     const folder = await createRunFolder(request.out ?? join('runs', pipeline.options.name));
     progress?.note(`run      ${folder}`);
     const training = new Training(pipeline, model, { ...context, corpus }, folder, request);

@@ -1,5 +1,6 @@
 import type { Sample } from '../stream/sample.ts';
 import { deriveSeed } from '../stream/random.ts';
+import type { BadSamples } from './bad-samples.ts';
 import { inOrder, randomOrder, type Order } from './permutation.ts';
 
 /** Consecutive samples of one part (a stretch of a shard), read at once. */
@@ -10,11 +11,11 @@ export interface BlockRef {
   readonly count: number;
 }
 
-/** A block in memory; its samples are made when asked for. */
+/** A block in memory; its samples are made when asked for, at once or in another thread. */
 export interface Block {
   readonly count: number;
   /** @returns owned by the caller */
-  sample(index: number): Sample;
+  sample(index: number): Sample | Promise<Sample>;
 }
 
 /** What a format tells about its data, so that one order and one reader serve every format. */
@@ -27,6 +28,10 @@ export interface BlockSource {
   readonly poolSize: number;
   /** Parts whose blocks are mixed with each other; `Infinity` where reading anywhere costs the same. */
   readonly partsAtOnce: number;
+  /** Samples that are made ahead of the one asked for, where blocks give promises. @default 0 */
+  readonly decodeAhead?: number;
+  /** What is done about samples that cannot be made. @default an error ends the stream */
+  readonly badSamples?: BadSamples | undefined;
   /** Reads blocks. Every file is closed again when it settles. */
   load(refs: readonly BlockRef[], signal?: AbortSignal): Promise<readonly Block[]>;
 }
@@ -82,7 +87,7 @@ export class Pool {
   }
 
   /** The sample at a place of the order. @returns owned by the caller */
-  sample(place: number): Sample {
+  sample(place: number): Sample | Promise<Sample> {
     const number = this.#order(place);
     const block = locate(this.#starts, number);
     return this.#blocks[block]!.sample(number - this.#starts[block]!);

@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import { parseOptions } from '../options.ts';
 import { deriveSeed } from '../stream/random.ts';
-import type { Sample, SampleOptions } from '../stream/sample.ts';
-import { planEpoch, Pool, type BlockSource } from './blocks.ts';
+import type { Position, Sample, SampleOptions, SampleStream } from '../stream/sample.ts';
+import { Pool, type BlockSource } from './blocks.ts';
+import { orderName, placeOf, poolsFrom, positionAt } from './cursor.ts';
 
 const SampleOptionsSchema = z.strictObject({
   seed: z
@@ -14,8 +15,14 @@ const SampleOptionsSchema = z.strictObject({
     .default(Infinity),
   shuffle: z.boolean().default(true),
   signal: z.instanceof(AbortSignal, { error: 'must be an AbortSignal' }).optional(),
+  from: z
+    .custom<Position>((value) => typeof value === 'object' && value !== null, { error: 'must be a position' })
+    .optional(),
 });
 type ParsedSampleOptions = z.output<typeof SampleOptionsSchema>;
+
+/** A pass over a corpus that can be gone on with from any of its samples. */
+export type BlockStream = AsyncGenerator<Sample, void, void> & Required<SampleStream>;
 
 /**
  * Streams a source's samples, each exactly once an epoch.
@@ -23,38 +30,107 @@ type ParsedSampleOptions = z.output<typeof SampleOptionsSchema>;
  * The order is a pure function of the seed, the epoch, the pool's number and the place in the pool, so a stream can
  * start anywhere by naming these three numbers: nothing of what went before has to be repeated.
  *
- * Memory: two pools, the one that is being handed out and the next, which is read meanwhile. No file stays open while
- * the consumer holds a sample, so a stream that is abandoned leaks nothing.
+ * Memory: two pools, the one that is being handed out and the next, which is read meanwhile, and `decodeAhead` samples.
+ * No file stays open while the consumer holds a sample, so a stream that is abandoned leaks nothing.
  *
  * @throws {OptionsError} at once when an option is unknown or out of range
+ * @throws {CorpusError} at once when `from` was told by a stream of another order
  */
-export function streamSamples(
-  where: string,
-  source: BlockSource,
-  options: SampleOptions,
-): AsyncGenerator<Sample, void, void> {
+export function streamSamples(where: string, source: BlockSource, options: SampleOptions): BlockStream {
   const parsed = parseOptions(`${where}.samples()`, SampleOptionsSchema, options);
-  return emit(readAhead(loadPools(source, parsed)), parsed.signal);
+  const order = orderName(source, parsed.shuffle ? parsed.seed : undefined);
+  const start = parsed.from === undefined ? 0 : placeOf(`${where}.samples()`, parsed.from, order);
+  const skips = new Skips();
+  const samples = emit(readAhead(loadPools(source, parsed, start)), source, skips, parsed.signal);
+  return Object.assign(samples, {
+    position: (taken: number) => positionAt(order, start + taken + skips.before(taken)),
+  });
 }
 
-async function* emit(pools: AsyncIterable<Pool>, signal?: AbortSignal): AsyncGenerator<Sample, void, void> {
-  for await (const pool of pools) {
-    for (let place = 0; place < pool.size; place++) {
-      if (signal?.aborted) signal.throwIfAborted();
-      yield pool.sample(place);
-    }
+/** Bad samples that were left out, by how many good ones came before each. */
+class Skips {
+  readonly #given: number[] = [];
+
+  add(given: number): void {
+    this.#given.push(given);
+  }
+
+  /** Places left out until the last of `taken` samples. */
+  before(taken: number): number {
+    const next = this.#given.findIndex((given) => given >= taken);
+    return next < 0 ? this.#given.length : next;
   }
 }
 
-async function* loadPools(source: BlockSource, options: ParsedSampleOptions): AsyncGenerator<Pool, void, void> {
-  for (let epoch = 0; epoch < options.epochs; epoch++) {
+async function* emit(
+  pools: AsyncIterable<PartOfPool>,
+  { decodeAhead = 0, badSamples }: BlockSource,
+  skips: Skips,
+  signal?: AbortSignal,
+): AsyncGenerator<Sample, void, void> {
+  let given = 0;
+  const places = placesOf(pools);
+  for await (const attempt of decodeAhead > 0 ? startedAhead(places, decodeAhead) : places) {
+    if (signal?.aborted) signal.throwIfAborted();
+    let sample: Sample;
+    try {
+      const making = attempt();
+      sample = making instanceof Promise ? await making : making;
+    } catch (error) {
+      if (!badSamples) throw error;
+      badSamples.leaveOut(error);
+      skips.add(given);
+      continue;
+    }
+    given += 1;
+    yield sample;
+  }
+}
+
+/** Makes a sample, or gives the promise of one that is being made. */
+type Attempt = () => Sample | Promise<Sample>;
+
+async function* placesOf(pools: AsyncIterable<PartOfPool>): AsyncGenerator<Attempt, void, void> {
+  for await (const { pool, skip } of pools)
+    for (let place = skip; place < pool.size; place++) yield () => pool.sample(place);
+}
+
+/** Starts a few samples ahead of the one that is asked for, and gives them in their order whichever is ready first. */
+async function* startedAhead(places: AsyncIterable<Attempt>, ahead: number): AsyncGenerator<Attempt, void, void> {
+  const started: Attempt[] = [];
+  for await (const attempt of places) {
+    started.push(begun(attempt));
+    if (started.length > ahead) yield started.shift()!;
+  }
+  yield* started;
+}
+
+function begun(attempt: Attempt): Attempt {
+  const making = Promise.resolve().then(attempt);
+  making.catch(() => {}); // thrown where it is awaited, after the samples before it
+  return () => making;
+}
+
+interface PartOfPool {
+  readonly pool: Pool;
+  /** Places to leave out: the stream begins within the pool. */
+  readonly skip: number;
+}
+
+async function* loadPools(
+  source: BlockSource,
+  options: ParsedSampleOptions,
+  start: number,
+): AsyncGenerator<PartOfPool, void, void> {
+  const length = source.parts.reduce((sum, samples) => sum + samples, 0);
+  if (length === 0) return;
+  for (let epoch = Math.floor(start / length); epoch < options.epochs; epoch++) {
     const seed = options.shuffle ? deriveSeed(options.seed, 'corpus', 'epoch', epoch) : undefined;
-    let number = 0;
-    for (const refs of planEpoch(source, seed)) {
+    const place = Math.max(0, start - epoch * length);
+    for (const { refs, number, skip } of poolsFrom(source, seed, place)) {
       options.signal?.throwIfAborted();
       const blocks = await source.load(refs, options.signal);
-      yield new Pool(blocks, seed === undefined ? undefined : deriveSeed(seed, 'pool', number));
-      number += 1;
+      yield { pool: new Pool(blocks, seed === undefined ? undefined : deriveSeed(seed, 'pool', number)), skip };
     }
   }
 }

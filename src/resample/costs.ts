@@ -26,6 +26,16 @@ export class Costs {
     this.#stepMs = average(this.#stepMs, milliseconds / samples);
   }
 
+  /** What was learned, to go on with after a stop. */
+  state(): { readonly scoreMs: number; readonly stepMs: number } {
+    return { scoreMs: this.#scoreMs, stepMs: this.#stepMs };
+  }
+
+  restore({ scoreMs, stepMs }: { readonly scoreMs: number; readonly stepMs: number }): void {
+    this.#scoreMs = scoreMs;
+    this.#stepMs = stepMs;
+  }
+
   /** Milliseconds to score, and to train on, one sample: as measured, or else in the paper's proportion of 1 to 3. */
   get perSample(): { readonly score: number; readonly step: number } {
     const known = this.#scoreMs > 0 && this.#stepMs > 0;

@@ -18,6 +18,25 @@ export interface SampleOptions {
   /** Whether shards and samples are shuffled, each epoch anew. @default true */
   readonly shuffle?: boolean;
   readonly signal?: AbortSignal;
+  /** Goes on from here, as another stream over the same corpus with the same seed told. @default the beginning */
+  readonly from?: Position;
+}
+
+/**
+ * Where a stream stands: plain values, small, to be kept in a checkpoint. What it holds is the corpus' own affair.
+ */
+export type Position = Readonly<Record<string, unknown>>;
+
+/** A pass over a corpus. */
+export interface SampleStream extends AsyncIterable<Sample> {
+  /**
+   * Where the stream stood when `taken` of its samples had been taken, whatever was read ahead since: a consumer with
+   * buffers of its own tells how many samples it is done with. A stream without it cannot be gone on with but by
+   * reading again.
+   *
+   * @param taken in [0, samples given so far]
+   */
+  position?(this: void, taken: number): Position;
 }
 
 /** A source of samples, read as a stream: nothing is held in memory beyond the shuffle buffer. */
@@ -29,5 +48,5 @@ export interface Corpus {
   /** Samples in one epoch; undefined while that is not known. */
   readonly length: number | undefined;
   /** Streams the samples, epoch after epoch. */
-  samples(options: SampleOptions): AsyncIterable<Sample>;
+  samples(options: SampleOptions): SampleStream;
 }

@@ -3,15 +3,26 @@ import type { FitSummary, Measures, StepRecord, StopReason } from './step-record
 /** Steps whose losses are averaged for the summary's first and last loss. */
 const span = 50;
 
+/** What an account holds, as plain values. */
+export interface AccountState {
+  readonly firstLosses: readonly number[];
+  readonly lastLosses: readonly number[];
+  readonly openSteps: number;
+  readonly tauSum: number;
+  readonly waitedMs: number;
+  readonly validation: { first?: Measures; last?: Measures; best?: Measures };
+  readonly last?: StepRecord;
+}
+
 /** Keeps account of a run step by step, and sums it up. */
 export class Account {
-  readonly #firstLosses: number[] = [];
-  readonly #lastLosses: number[] = [];
+  #firstLosses: number[] = [];
+  #lastLosses: number[] = [];
   #last: StepRecord | undefined;
   #openSteps = 0;
   #tauSum = 0;
   #waitedMs = 0;
-  readonly #validation: { first?: Measures; last?: Measures; best?: Measures } = {};
+  #validation: { first?: Measures; last?: Measures; best?: Measures } = {};
 
   add(record: StepRecord): void {
     if (this.#firstLosses.length < span) this.#firstLosses.push(record.loss);
@@ -27,6 +38,26 @@ export class Account {
     this.#validation.first ??= measures;
     this.#validation.last = measures;
     if (!this.#validation.best || measures['loss']! < this.#validation.best['loss']!) this.#validation.best = measures;
+  }
+
+  state(): AccountState {
+    return {
+      firstLosses: [...this.#firstLosses],
+      lastLosses: [...this.#lastLosses],
+      openSteps: this.#openSteps,
+      tauSum: this.#tauSum,
+      waitedMs: this.#waitedMs,
+      validation: { ...this.#validation },
+      ...(this.#last && { last: this.#last }),
+    };
+  }
+
+  restore(state: AccountState): void {
+    this.#firstLosses = [...state.firstLosses];
+    this.#lastLosses = [...state.lastLosses];
+    [this.#openSteps, this.#tauSum, this.#waitedMs] = [state.openSteps, state.tauSum, state.waitedMs];
+    this.#validation = { ...state.validation };
+    this.#last = state.last;
   }
 
   summary(end: { stoppedBy: StopReason; seconds: number; epochs: number }): FitSummary {

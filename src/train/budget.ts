@@ -36,6 +36,13 @@ export class Budget {
     }
   }
 
+  /** Goes on with what an earlier run had used up. */
+  restore({ step, samplesSeen, seconds }: { step: number; samplesSeen: number; seconds: number }): void {
+    this.steps = step;
+    this.samplesSeen = samplesSeen;
+    this.#begun = performance.now() - 1000 * seconds;
+  }
+
   /** Seconds of training so far. */
   get seconds(): number {
     return (performance.now() - this.#begun) / 1000;

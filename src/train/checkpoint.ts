@@ -5,16 +5,10 @@ import type * as tf from '@tensorflow/tfjs';
 import { Packr } from 'msgpackr';
 import { z } from 'zod';
 import { RunError } from '../errors.ts';
-import type { Snapshot } from './fit-options.ts';
+import type { Checkpoint, Snapshot } from './fit-options.ts';
 import { decodeSafetensors, encodeSafetensors, type TensorData } from './safetensors.ts';
 
-/** What a run goes on from. */
-export interface Checkpoint {
-  /** Parameters and optimiser slots by name. */
-  readonly tensors: Readonly<Record<string, TensorData>>;
-  /** Everything else: step, gate, random states, position in the corpus. Plain values only. */
-  readonly state: Readonly<Record<string, unknown>>;
-}
+export type { Checkpoint } from './fit-options.ts';
 
 export interface CheckpointOptions {
   /** Checkpoints kept; older ones are removed. @default 2: the last, and the one before should the last be damaged */

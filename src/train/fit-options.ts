@@ -8,6 +8,7 @@ import type { Minibatch } from '../stream/minibatch.ts';
 import type { Presample } from '../stream/presample.ts';
 import type { Corpus } from '../stream/sample.ts';
 import { RateScalingOptions } from './rate-scaling.ts';
+import type { TensorData } from './safetensors.ts';
 import type { ScheduleOptions } from './schedule.ts';
 import type { Measures, StepRecord } from './step-record.ts';
 
@@ -68,6 +69,14 @@ export const FitValues = z
 /** The plain values, checked and with their defaults. */
 export type FitSettings = Readonly<z.output<typeof FitValues>>;
 
+/** What a run goes on from. */
+export interface Checkpoint {
+  /** Parameters and optimiser slots by name. */
+  readonly tensors: Readonly<Record<string, TensorData>>;
+  /** Everything else: step, gate, random states, position in the corpus. Plain values only. */
+  readonly state: Readonly<Record<string, unknown>>;
+}
+
 /** What a checkpoint needs of a run; the tensors are borrowed. */
 export interface Snapshot {
   readonly tensors: Readonly<Record<string, tf.Tensor>>;
@@ -85,6 +94,12 @@ export type FitOptions = z.input<typeof FitValues> & {
   /** Adds measures that follow from others, such as bits from nats. */
   readonly deriveMeasures?: (measures: Measures) => Measures;
   readonly signal?: AbortSignal;
+  /**
+   * Goes on from a checkpoint (`readCheckpoint`) of a run with the same model, corpus, seed and sizes, so that the two
+   * runs together take the steps of one that was never stopped: sample for sample, and bit for bit in lockstep with a
+   * fixed `tauThreshold`. With `ahead`, buffers that were not trained on yet are fetched and scored again.
+   */
+  readonly resume?: Checkpoint;
   /** Called after each step, with a function that gives what a checkpoint needs. */
   readonly onStep?: (record: StepRecord, snapshot: () => Snapshot) => void | Promise<void>;
   /** Called with each scored presample, before anything is drawn, and with a uniform step's batch and its scores. */

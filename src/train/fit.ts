@@ -1,6 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import type * as tf from '@tensorflow/tfjs';
 import { CorpusError } from '../errors.ts';
+import { fuse } from '../engine/layers/fuse.ts';
 import { openHead, type Head } from '../model/head.ts';
 import { parseOptions } from '../options.ts';
 import type { Minibatch } from '../stream/minibatch.ts';
@@ -10,18 +11,21 @@ import { until } from '../stream/until.ts';
 import { Account } from './account.ts';
 import { Budget } from './budget.ts';
 import { evaluate } from './evaluate.ts';
-import { FitValues, type FitOptions, type FitSettings, type Snapshot } from './fit-options.ts';
-import { assemble, stateOf, type Parts } from './parts.ts';
+import { FitValues, type Checkpoint, type FitOptions, type FitSettings, type Snapshot } from './fit-options.ts';
+import { assemble, type Parts } from './parts.ts';
 import { copyModel } from './copy-model.ts';
 import { holdOut } from './held-out.ts';
 import { withMode } from './modes.ts';
 import { rateFactor } from './rate-scaling.ts';
-import { schedule, type LearningRate } from './schedule.ts';
+import { parseResumeState, restoreTensors, type ResumeState } from './resume.ts';
+import { schedule, type LearningRate, type Progress } from './schedule.ts';
 import type { FitSummary, Measures, StepRecord, StopReason } from './step-record.ts';
 
 /**
  * Trains a compiled model on a corpus by Algorithm 1 of Katharopoulos & Fleuret 2018: presample, score, draw under the
  * τ gate, weigh, step. In lockstep (`ahead: 0`) every score uses the parameters after the previous step.
+ *
+ * The model's recurrent layers are made fast in place, by `fuse`.
  *
  * @param signal in `options`: stops the run after the step that is being taken; the summary says so
  * @returns what the run did
@@ -33,6 +37,7 @@ import type { FitSummary, Measures, StepRecord, StopReason } from './step-record
  */
 export async function fit(model: tf.LayersModel, corpus: Corpus, options: FitOptions): Promise<FitSummary> {
   const values = parseOptions('fit()', FitValues, withMode(plainValues(options)));
+  fuse(model);
   const run = new Run(openHead(model), corpus, values, options);
   try {
     return await run.go();
@@ -75,6 +80,8 @@ class Run {
   readonly #account = new Account();
   #samplesTrained = 0;
   #waitedMs = 0;
+  /** Samples that an earlier run took from the corpus. */
+  #seenBefore = 0;
   #epochLosses: number[] = [];
   #epoch = 0;
   #validated = 0;
@@ -83,30 +90,56 @@ class Run {
     this.#head = head;
     this.#values = values;
     this.#options = options;
+    const { resume } = options;
+    const saved = resume && parseResumeState(resume.state);
     this.#budget = new Budget(values, () => corpus.length);
-    this.#parts = assemble(head, corpus, values, options, {
+    const context = {
       share: () => this.#budget.progress().share,
-      heldOut: (share, samples) => holdOut(head, corpus, values.seed, share, samples),
-      trainCopy: (samples, share) => trainCopy(head.model, samples, values, share),
-    });
+      heldOut: (share: number, samples: number) => holdOut(head, corpus, values.seed, share, samples),
+      trainCopy: (samples: Corpus, share: number) => trainCopy(head.model, samples, values, share),
+    };
+    this.#parts = assemble(head, corpus, values, options, context, saved);
+    if (saved) this.#restore(resume, saved);
     this.#rate = schedule(options.learningRate ?? this.#parts.trainer.optimizer.learningRate);
   }
 
+  #restore({ tensors }: Checkpoint, saved: ResumeState): void {
+    const { gate, costs, noise, chooser, trainer } = this.#parts;
+    restoreTensors(this.#head.model, trainer.optimizer, { optimizer: saved.optimizer, tensors });
+    gate.restore(saved.gate);
+    costs.restore(saved.costs);
+    noise.restore(saved.noise);
+    if (saved.scheme !== undefined) chooser.restore?.(saved.scheme);
+    this.#budget.restore(saved);
+    this.#account.restore(saved.account);
+    this.#samplesTrained = saved.samplesTrained;
+    this.#seenBefore = saved.samplesSeen;
+    this.#epoch = saved.epoch;
+    this.#epochLosses = [...saved.epochLosses];
+  }
+
   async go(): Promise<FitSummary> {
-    await this.#validate();
-    this.#budget.begin();
-    await this.#parts.chooser.prepare?.(this.#options.signal);
-    const teardown = new AbortController();
-    const [source, ...stages] = this.#parts.stages(teardown.signal);
-    const stoppedBy = await runPipeline<Minibatch, StopReason>([source, ...stages], (batches) =>
-      this.#train(batches),
-    ).finally(() => teardown.abort());
+    if (!this.#options.resume) {
+      await this.#validate();
+      this.#budget.begin();
+      await this.#parts.chooser.prepare?.(this.#options.signal);
+    }
+    if (Math.floor(this.#budget.epochs) > this.#epoch) await this.#endEpoch(); // the earlier run stopped just there
+    const stoppedBy = this.#budget.reached() ?? (await this.#run());
     if (this.#budget.steps === 0 && stoppedBy !== 'signal')
       throw new CorpusError('fit(): expected samples to train on, got none. Give a corpus that is not empty.');
     if (this.#epochLosses.length > 0) await this.#endEpoch();
     if (this.#values.validateEvery !== 'epoch') await this.#validate();
     await this.#options.onEnd?.(this.#snapshot());
     return this.#account.summary({ stoppedBy, seconds: this.#budget.seconds, epochs: this.#budget.epochs });
+  }
+
+  #run(): Promise<StopReason> {
+    const teardown = new AbortController();
+    const [source, ...stages] = this.#parts.stages(teardown.signal);
+    return runPipeline<Minibatch, StopReason>([source, ...stages], (batches) => this.#train(batches)).finally(() =>
+      teardown.abort(),
+    );
   }
 
   /** Takes minibatches until a limit is reached, the source ends or the signal aborts. */
@@ -204,7 +237,15 @@ class Run {
   #snapshot(): Snapshot {
     return {
       tensors: this.#parts.trainer.tensors(),
-      state: { ...stateOf(this.#parts), ...this.#budget.progress(), samplesSeen: this.#budget.samplesSeen },
+      state: {
+        ...this.#parts.state(this.#budget.samplesSeen - this.#seenBefore),
+        ...this.#budget.progress(),
+        samplesSeen: this.#budget.samplesSeen,
+        samplesTrained: this.#samplesTrained,
+        epoch: Math.min(this.#epoch, Math.floor(this.#budget.epochs)), // the last epoch may have been cut short
+        epochLosses: [...this.#epochLosses],
+        account: this.#account.state(),
+      } satisfies ResumeState & Progress,
     };
   }
 
@@ -217,7 +258,7 @@ class Run {
 
 /** What zod checks: the options without functions and objects of ours. */
 function plainValues(options: FitOptions): Record<string, unknown> {
-  const { scheme, learningRate, validation, deriveMeasures, signal, ...rest } = options;
+  const { scheme, learningRate, validation, deriveMeasures, signal, resume, ...rest } = options;
   const { onStep, onScores, onMinibatch, onSkip, onEpoch, onEnd, ...values } = rest;
   void [
     scheme,
@@ -225,6 +266,7 @@ function plainValues(options: FitOptions): Record<string, unknown> {
     validation,
     deriveMeasures,
     signal,
+    resume,
     onStep,
     onScores,
     onMinibatch,

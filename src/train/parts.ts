@@ -12,11 +12,12 @@ import { shutGate, tauGate, type TauGate } from '../resample/tau-gate.ts';
 import type { Turnstile } from '../stream/gate.ts';
 import { InFlight } from '../stream/in-flight.ts';
 import { Meter } from '../stream/meter.ts';
-import { createRng, type Rng } from '../stream/random.ts';
+import { createRng, rngFrom, type Rng } from '../stream/random.ts';
 import type { Corpus, Sample } from '../stream/sample.ts';
 import { createTurnstile } from '../stream/turnstile.ts';
 import { asReadable, asTransform } from '../stream/transform.ts';
 import type { FitOptions, FitSettings } from './fit-options.ts';
+import { openStream, type OpenStream, type ResumeState } from './resume.ts';
 import { Trainer } from './trainer.ts';
 
 /** Samples read ahead of presample, so that a shard's reads overlap with computing. */
@@ -29,39 +30,57 @@ export type Parts = ReturnType<typeof assemble>;
 export type RunContext = Pick<SchemeContext, 'share' | 'trainCopy' | 'heldOut'>;
 
 /** Makes the stages of a run, wired to one gate, one turnstile and one account of costs. */
-export function assemble(head: Head, corpus: Corpus, values: FitSettings, options: FitOptions, context: RunContext) {
+export function assemble(
+  head: Head,
+  corpus: Corpus,
+  values: FitSettings,
+  options: FitOptions,
+  context: RunContext,
+  saved?: ResumeState,
+) {
   const scheme = schemeOf(options.scheme ?? 'upper-bound');
   const { schema } = corpus;
   const { batchSize, seed, scoreBatchSize, presampleSize } = values;
   const sizes = { presampleSize, batchSize, scoreBatchSize };
   const chooser = scheme.start?.({ head, corpus, schema, seed, ...sizes, ...context }) ?? {};
   const [costs, turnstile, meter, inFlight] = [new Costs(), createTurnstile(values.ahead), new Meter(), new InFlight()];
-  const shared = { scheme, chooser, costs, turnstile, meter, inFlight, rng: createRng(seed, 'resample') };
+  const shared = {
+    scheme,
+    chooser,
+    costs,
+    turnstile,
+    meter,
+    inFlight,
+    rng: saved ? rngFrom(saved.rng) : createRng(seed, 'resample'),
+  };
   const noise = new NoiseScale();
   const sized = { ...values, presampleSize: chooser.presampleSize ?? presampleSize };
   const gate = gateOf(scheme, chooser, sized, { costs, noise: () => noise.value / batchSize });
-  const isNoiseAsked =
-    values.tauThreshold === 'progress' || values.rateScaling === 'gain' || values.rateScaling === 'cost';
   const observed = { effectiveSampleSize: batchSize };
   const onScores: FitOptions['onScores'] = (batch, scores) => {
     observed.effectiveSampleSize = effectiveSampleSize(scores);
     options.onScores?.(batch, scores);
   };
-  const trainer = new Trainer(head, {
-    schema,
-    gate,
-    onScores,
-    score: chooser.fetch === 'always' ? undefined : scheme.score,
-    stepScore: chooser.stepScore,
-    trained: chooser.trained && ((ids, scores) => chooser.trained!(ids, scores)),
-    update: chooser.update,
-    noise: isNoiseAsked && (chooser.fetch ?? scheme.score) ? noise : undefined,
-    clipNorm: values.clipNorm,
-    weightDecay: values.weightDecay,
-    onCost: (samples, ms) => costs.trained(samples, ms),
-  });
   const wiring = { ...shared, gate, head, corpus, values, share: context.share, onScores, onSkip: options.onSkip };
-  return { ...shared, gate, noise, observed, trainer, stages: (signal: AbortSignal) => stagesOf(wiring, signal) };
+  const trainer = trainerOf(wiring, noise);
+  let stream: OpenStream | undefined;
+  const stages = (signal: AbortSignal) => {
+    const { epochs = Infinity } = values;
+    stream = openStream(corpus, { seed, epochs, signal }, saved?.position);
+    return stagesOf(wiring, stream.samples, signal);
+  };
+
+  /** What the stages must remember beside tensors, when `taken` samples of the stream were trained on or passed by. */
+  const state = (taken: number) => ({
+    gate: gate.state(),
+    noise: noise.state(),
+    rng: shared.rng.state(),
+    costs: costs.state(),
+    optimizer: trainer.optimizer.name,
+    position: stream?.position(taken) ?? saved?.position ?? {},
+    ...(chooser.state && { scheme: chooser.state() }),
+  });
+  return { ...shared, gate, noise, observed, trainer, stages, state };
 }
 
 interface Wiring {
@@ -81,10 +100,28 @@ interface Wiring {
   readonly share: () => number;
 }
 
+function trainerOf({ head, corpus, scheme, chooser, gate, costs, values, onScores }: Wiring, noise: NoiseScale) {
+  const isNoiseAsked =
+    values.tauThreshold === 'progress' || values.rateScaling === 'gain' || values.rateScaling === 'cost';
+  return new Trainer(head, {
+    schema: corpus.schema,
+    gate,
+    onScores,
+    score: chooser.fetch === 'always' ? undefined : scheme.score,
+    stepScore: chooser.stepScore,
+    trained: chooser.trained && ((ids, scores) => chooser.trained!(ids, scores)),
+    update: chooser.update,
+    noise: isNoiseAsked && (chooser.fetch ?? scheme.score) ? noise : undefined,
+    clipNorm: values.clipNorm,
+    weightDecay: values.weightDecay,
+    onCost: (samples, ms) => costs.trained(samples, ms),
+  });
+}
+
 /** The source and the three stages, as Node streams. */
-function stagesOf(wiring: Wiring, signal: AbortSignal) {
+function stagesOf(wiring: Wiring, samples: AsyncIterable<Sample>, signal: AbortSignal) {
   const { chooser, gate, turnstile, meter, inFlight, corpus, values } = wiring;
-  const { seed, batchSize, epochs = Infinity } = values;
+  const { batchSize } = values;
   const fill = presample({
     schema: corpus.schema,
     gate,
@@ -96,7 +133,7 @@ function stagesOf(wiring: Wiring, signal: AbortSignal) {
     fillSize: chooser.fillSize && (() => chooser.fillSize!(gate.tau)),
   });
   return [
-    asReadable(admitted(corpus.samples({ seed, epochs, signal }), chooser), samplesAhead),
+    asReadable(admitted(samples, chooser), samplesAhead),
     asTransform(meter.count('presample', fill), 1),
     asTransform(meter.count('importance', scoring(wiring)), 1),
     asTransform(meter.count('resample', drawing(wiring)), 1),
@@ -129,14 +166,6 @@ function drawing({ chooser, gate, rng, values, share }: Wiring) {
     ...(chooser.weightOf && { weightOf: chooser.weightOf }),
   });
 }
-
-/** What a run must remember beside its tensors. */
-export const stateOf = ({ gate, noise, rng, chooser }: Pick<Parts, 'gate' | 'noise' | 'rng' | 'chooser'>) => ({
-  gate: gate.state(),
-  noise: noise.state(),
-  rng: rng.state(),
-  ...(chooser.state && { scheme: chooser.state() }),
-});
 
 /** The samples that the scheme lets in. */
 async function* admitted(samples: AsyncIterable<Sample>, chooser: SchemeRun): AsyncGenerator<Sample, void, void> {

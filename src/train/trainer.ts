@@ -11,6 +11,7 @@ import { fromTfjs } from './optimizers/from-tfjs.ts';
 import { Slots, type Optimizer } from './optimizers/optimizer.ts';
 import type { NoiseScale } from '../resample/noise-scale.ts';
 import { AnchoredSteps } from './variance-reduced.ts';
+import { countersOf } from './resume.ts';
 import { trainableVariables, weightedStep, type WeightedStep } from './step.ts';
 
 export interface TrainerOptions {
@@ -131,7 +132,7 @@ export class Trainer {
     const weights = this.#head.model.weights.map((weight) => [`model/${weight.originalName}`, weight.read()] as const);
     const memory = { ...this.optimizer.slots(), ...this.#anchored?.slots() };
     const slots = Object.entries(memory).map(([name, slot]) => [`optimizer/${name}`, slot] as const);
-    return Object.fromEntries<tf.Tensor>([...weights, ...slots]);
+    return { ...Object.fromEntries<tf.Tensor>([...weights, ...slots]), ...countersOf(this.#head.model) };
   }
 
   dispose(): void {

@@ -44,7 +44,7 @@ export interface Entry {
  * @throws {OptionsError} when there is no such scheme or mode, an entry comes twice, or there is none
  */
 export function entriesOf(names: readonly string[], own: string | Scheme | undefined): Entry[] {
-  const [again] = names.filter((name, i) => names.indexOf(name) !== i);
+  const again = names.find((name, i) => names.indexOf(name) !== i);
   if (names.length === 0 || again !== undefined)
     throw new OptionsError(
       `compare(): expected \`schemes\` that differ, got ${again === undefined ? 'none' : `\`${again}\` twice`}. Name each once.`,

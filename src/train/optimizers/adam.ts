@@ -39,6 +39,7 @@ export function adam({ learningRate, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-7 
       power2.assign(tf.mul(power2, beta2));
     },
     slots: () => slots.all(),
+    restore: (saved) => slots.restore(saved),
     dispose: () => slots.dispose(),
   };
 }

@@ -49,6 +49,7 @@ function wrap(own: tf.Optimizer): Optimizer {
       if (tuned.learningRate !== undefined) tuned.learningRate = learningRate.dataSync()[0]!;
       own.applyGradients(trained.map(({ variable, gradient }) => ({ name: variable.name, tensor: gradient })));
     },
+    restore: () => {}, // nothing was saved of it
     slots: () => ({}), // tfjs gives an optimizer's variables by a promise only: see Trainer.tensors
     dispose: () => {}, // it belongs to the model that was compiled with it
   };

@@ -34,6 +34,7 @@ export function sgd({ learningRate, momentum = 0, nesterov = false }: MomentumOp
       }
     },
     slots: () => slots.all(),
+    restore: (saved) => slots.restore(saved),
     dispose: () => slots.dispose(),
   };
 }

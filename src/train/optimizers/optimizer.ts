@@ -19,6 +19,11 @@ export interface Optimizer {
   apply(trained: readonly Trained[], learningRate: tf.Scalar): void;
   /** What it remembers between steps, by name; borrowed. */
   slots(): Readonly<Record<string, tf.Variable>>;
+  /**
+   * Takes the values of `slots()` of an earlier run, before the first step.
+   * @param slots borrowed
+   */
+  restore(slots: Readonly<Record<string, tf.Tensor>>): void;
   dispose(): void;
 }
 
@@ -40,6 +45,15 @@ export class Slots {
 
   all(): Record<string, tf.Variable> {
     return Object.fromEntries(this.#slots);
+  }
+
+  restore(slots: Readonly<Record<string, tf.Tensor>>): void {
+    this.dispose();
+    for (const [name, value] of Object.entries(slots))
+      this.#slots.set(
+        name,
+        tf.tidy(() => tf.variable(value.clone(), false)),
+      );
   }
 
   dispose(): void {

@@ -42,6 +42,7 @@ export function rmsprop(options: RmspropOptions): Optimizer {
       }
     },
     slots: () => slots.all(),
+    restore: (saved) => slots.restore(saved),
     dispose: () => slots.dispose(),
   };
 }

@@ -1,0 +1,124 @@
+import * as tf from '@tensorflow/tfjs';
+import { z } from 'zod';
+import { RunError } from '../errors.ts';
+import { SeededDropout } from '../model/dropout.ts';
+import { parseOptions } from '../options.ts';
+import type { Corpus, Position, Sample, SampleOptions, SampleStream } from '../stream/sample.ts';
+import type { AccountState } from './account.ts';
+import type { Optimizer } from './optimizers/optimizer.ts';
+import type { TensorData } from './safetensors.ts';
+
+const count = z.int().nonnegative();
+
+/** The state that `fit` keeps in a snapshot. Whatever else a checkpoint holds is left to who put it there. */
+const ResumeState = z.object({
+  step: count,
+  seconds: z.number().nonnegative(),
+  samplesSeen: count,
+  samplesTrained: count,
+  epoch: count,
+  epochLosses: z.array(z.number()).readonly(),
+  position: z.record(z.string(), z.unknown()).readonly(),
+  gate: z.object({ average: z.number(), mass: z.number(), observations: count, isOpen: z.boolean() }),
+  rng: z.array(z.number()).readonly(),
+  noise: z.array(z.number()).readonly(),
+  /** What the scheme remembers; it alone knows how to read it. */
+  scheme: z.unknown().optional(),
+  optimizer: z.string(),
+  costs: z.object({ scoreMs: z.number(), stepMs: z.number() }),
+  account: z.custom<AccountState>((value) => typeof value === 'object' && value !== null),
+});
+export type ResumeState = z.output<typeof ResumeState>;
+
+/** @throws {OptionsError} when a checkpoint's state is not one of a run */
+export const parseResumeState = (state: unknown): ResumeState => parseOptions('fit(): `resume`', ResumeState, state);
+
+/** The variables that a run changes beside the model's weights, by name: counters of dropout masks. @returns borrowed */
+export const countersOf = (model: tf.LayersModel): Record<string, tf.Variable> =>
+  Object.fromEntries(
+    model.layers
+      .filter((layer) => layer instanceof SeededDropout)
+      .map((layer) => [`counter/${layer.name}`, layer.drawn]),
+  );
+
+/**
+ * Puts a checkpoint's tensors back: the model's weights, counters, and what the optimizer remembers. Weights are found
+ * by name; where names differ (tfjs numbers layers without one over the whole process), by their order in the model.
+ *
+ * @throws {RunError} when a tensor is missing, of another shape, or of no use here: it was another model's
+ */
+export function restoreTensors(
+  model: tf.LayersModel,
+  optimizer: Optimizer,
+  saved: { readonly optimizer: string; readonly tensors: Readonly<Record<string, TensorData>> },
+): void {
+  if (saved.optimizer !== optimizer.name) throw mismatch(`optimizer ${optimizer.name}`, saved.optimizer);
+  const left = new Map(Object.entries(renamed(saved.tensors, model)));
+  const take = (name: string, shape: readonly (number | null)[]): tf.Tensor => {
+    const found = left.get(name);
+    left.delete(name);
+    if (found?.shape.join() === shape.join()) return tf.tensor(found.data, [...found.shape]);
+    throw mismatch(`\`${name}\` [${shape.join(', ')}]`, found ? `[${found.shape.join(', ')}]` : 'none');
+  };
+  tf.tidy(() => {
+    for (const weight of model.weights) weight.write(take(`model/${weight.originalName}`, weight.shape));
+    for (const [name, counter] of Object.entries(countersOf(model))) counter.assign(take(name, counter.shape));
+    const slots: Record<string, tf.Tensor> = {};
+    for (const [name, { shape }] of left)
+      if (name.startsWith('optimizer/')) slots[name.slice('optimizer/'.length)] = take(name, shape);
+    optimizer.restore(slots);
+  });
+  const [unused] = left.keys();
+  if (unused !== undefined) throw mismatch(`tensors of model \`${model.name}\` and its optimizer`, `\`${unused}\` too`);
+}
+
+/** The tensors under the names that this model's weights have. */
+function renamed(tensors: Readonly<Record<string, TensorData>>, model: tf.LayersModel): Record<string, TensorData> {
+  const saved = Object.keys(tensors).filter((name) => name.startsWith('model/'));
+  const own = model.weights.map(({ originalName }) => originalName);
+  if (saved.length !== own.length) throw mismatch(`${own.length} weights`, `${saved.length}`);
+  if (own.every((name) => `model/${name}` in tensors)) return { ...tensors };
+  const pairs = saved.map((name, i) => [name.slice('model/'.length), own[i]!] as const);
+  const rename = (name: string) => {
+    const [kind, rest] = [name.slice(0, name.indexOf('/') + 1), name.slice(name.indexOf('/') + 1)];
+    const pair = pairs.find(([from]) => rest === from || rest.startsWith(`${from}/`));
+    return pair && kind !== 'counter/' ? `${kind}${pair[1]}${rest.slice(pair[0].length)}` : name;
+  };
+  return Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [rename(name), tensor]));
+}
+
+const mismatch = (expected: string, got: string) =>
+  new RunError(
+    `fit(): \`resume\`: expected ${expected}, got ${got}. The checkpoint is another model's: resume with the model that it was taken from.`,
+    { expected, got },
+  );
+
+/** Streams that cannot tell a position are gone on with by reading what was read before. */
+const CountPosition = z.strictObject({ kind: z.literal('count'), taken: count });
+
+/** A stream, and where it stands. */
+export interface OpenStream {
+  readonly samples: AsyncIterable<Sample>;
+  position(this: void, taken: number): Position;
+}
+
+/**
+ * Opens a corpus where an earlier stream stood. A corpus that can tell positions starts there at once; any other is read
+ * again up to there, so it must give the same order each time.
+ */
+export function openStream(corpus: Corpus, options: SampleOptions, from?: Position): OpenStream {
+  const counted = CountPosition.safeParse(from);
+  if (counted.success) return countedStream(corpus.samples(options), counted.data.taken);
+  const stream = corpus.samples(from ? { ...options, from } : options);
+  return stream.position ? { samples: stream, position: stream.position } : countedStream(stream, 0);
+}
+
+const countedStream = (stream: SampleStream, skip: number): OpenStream => ({
+  samples: skip === 0 ? stream : without(stream, skip),
+  position: (taken) => ({ kind: 'count', taken: skip + taken }) satisfies z.output<typeof CountPosition>,
+});
+
+async function* without(stream: AsyncIterable<Sample>, skip: number): AsyncGenerator<Sample, void, void> {
+  let passed = 0;
+  for await (const sample of stream) if (passed++ >= skip) yield sample;
+}
