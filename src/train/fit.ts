@@ -14,6 +14,7 @@ import { evaluate } from './evaluate.ts';
 import { FitValues, type Checkpoint, type FitOptions, type FitSettings, type Snapshot } from './fit-options.ts';
 import { assemble, type Parts } from './parts.ts';
 import { copyModel } from './copy-model.ts';
+import { holdOut } from './held-out.ts';
 import { withMode } from './modes.ts';
 import { rateFactor } from './rate-scaling.ts';
 import { parseResumeState, restoreTensors, type ResumeState } from './resume.ts';
@@ -94,6 +95,7 @@ class Run {
     this.#budget = new Budget(values, () => corpus.length);
     const context = {
       share: () => this.#budget.progress().share,
+      heldOut: (share: number, samples: number) => holdOut(head, corpus, values.seed, share, samples),
       trainCopy: (samples: Corpus, share: number) => trainCopy(head.model, samples, values, share),
     };
     this.#parts = assemble(head, corpus, values, options, context, saved);
@@ -163,6 +165,7 @@ class Run {
     this.#budget.steps += 1;
     if (batch.turn === 0) this.#budget.samplesSeen += presample.size;
     this.#samplesTrained += size;
+    await this.#parts.chooser.stepped?.(loss);
     this.#epochLosses.push(loss);
     const record = this.#record(loss, learningRate, phase);
     const measured = await this.#validateIfDue();
