@@ -55,7 +55,10 @@ interface IdxFile {
 
 /** Type code: bytes a number, and the column type that holds it. */
 const types: Readonly<
-  Record<number, { readonly bytes: number; readonly column: ColumnType; at: (this: void, bytes: Buffer, i: number) => number }>
+  Record<
+    number,
+    { readonly bytes: number; readonly column: ColumnType; at: (this: void, bytes: Buffer, i: number) => number }
+  >
 > = {
   0x08: { bytes: 1, column: 'uint8', at: (bytes, i) => bytes[i]! },
   0x09: { bytes: 1, column: 'int32', at: (bytes, i) => bytes.readInt8(i) },
