@@ -10,12 +10,14 @@ export type ErrorCode =
   | 'ERR_SHARD' // one shard is corrupt, truncated, or not what its manifest says
   | 'ERR_LABEL' // a label lies outside the classes
   | 'ERR_SCORE' // a score is NaN, infinite or negative
+  | 'ERR_HISTORY' // a table of scores by sample id outgrows its limit, or ids are not stable
   | 'ERR_LOSS' // the training loss is NaN or infinite
   | 'ERR_MODEL' // a model's head, loss or optimizer cannot be used
   | 'ERR_ENGINE' // an engine is missing, broken, or lacks an operation
   | 'ERR_COMPILE' // a step cannot be compiled as it is written
   | 'ERR_PIPELINE' // a pipeline file cannot be loaded or is incomplete
   | 'ERR_RUN' // a run folder or checkpoint cannot be read or written
+  | 'ERR_CONSUMER' // a trainer in another process cannot be reached, or breaks the protocol
   | 'ERR_FETCH'; // a package or remote file cannot be had
 
 /** The facts behind an error: ids, paths, expected and actual values, for callers that report them in their own way. */
@@ -58,10 +60,12 @@ export class CorpusError extends errorOf('ERR_CORPUS', 'CorpusError') {}
 export class ShardError extends errorOf('ERR_SHARD', 'ShardError') {}
 export class LabelError extends errorOf('ERR_LABEL', 'LabelError') {}
 export class ScoreError extends errorOf('ERR_SCORE', 'ScoreError') {}
+export class HistoryError extends errorOf('ERR_HISTORY', 'HistoryError') {}
 export class LossError extends errorOf('ERR_LOSS', 'LossError') {}
 export class ModelError extends errorOf('ERR_MODEL', 'ModelError') {}
 export class EngineError extends errorOf('ERR_ENGINE', 'EngineError') {}
 export class CompileError extends errorOf('ERR_COMPILE', 'CompileError') {}
 export class PipelineError extends errorOf('ERR_PIPELINE', 'PipelineError') {}
 export class RunError extends errorOf('ERR_RUN', 'RunError') {}
+export class ConsumerError extends errorOf('ERR_CONSUMER', 'ConsumerError') {}
 export class FetchError extends errorOf('ERR_FETCH', 'FetchError') {}

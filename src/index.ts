@@ -1,17 +1,79 @@
+// Errors: match on `code`
+export { isTaustreamError, TaustreamError, type ErrorCode, type ErrorFacts } from './errors.ts';
+
+// Streams: what flows, and how stages are composed
+export type { Column, ColumnData, ColumnSpec, ColumnType, Schema } from './stream/columns.ts';
+export type { Corpus, Sample, SampleOptions } from './stream/sample.ts';
+export type { Sink, Stage } from './stream/stage.ts';
+export { Presample, type Scored } from './stream/presample.ts';
+export { Minibatch } from './stream/minibatch.ts';
+export type { Gate, Phase, Turnstile } from './stream/gate.ts';
+export { createTurnstile } from './stream/turnstile.ts';
+export { InFlight } from './stream/in-flight.ts';
+export { Meter, type StageCounts } from './stream/meter.ts';
+export { runPipeline } from './stream/run-pipeline.ts';
+export { asReadable, asTransform } from './stream/transform.ts';
+
 // Corpora
-export { fetchCorpus } from './corpus/recipe.ts';
-export { textCorpus } from './corpus/text-corpus.ts';
+export { textCorpus, type TextCorpusOptions } from './corpus/text-corpus.ts';
+export type { TextCorpus, TextShard } from './corpus/windowed-text.ts';
+export {
+  byteVocabulary,
+  CharacterVocabulary,
+  loadVocabulary,
+  parseVocabulary,
+  saveVocabulary,
+  type Vocabulary,
+  type VocabularyJson,
+} from './corpus/vocabulary.ts';
+export { recordCorpus, type RecordCorpus, type RecordCorpusOptions } from './corpus/record-corpus.ts';
+export { writeRecords, type WriteRecordsOptions } from './corpus/write-records.ts';
+export type { RecordManifest } from './corpus/record-manifest.ts';
+export type { Split, SplitOptions } from './corpus/segments.ts';
+export {
+  defineRecipe,
+  fetchCorpus,
+  type FetchCorpusOptions,
+  type FetchedCorpus,
+  type Recipe,
+} from './corpus/recipe.ts';
+
+// Presample, importance, resample: the stages
+export { presample, type PresampleOptions } from './presample/presample.ts';
+export { importance, type ImportanceOptions } from './importance/importance.ts';
+export { modelScorer, type ModelScorerOptions, type Scorer } from './importance/model-scorer.ts';
+export type { Scheme, SchemeContext, SchemeRun } from './importance/scheme.ts';
+export { schemeOf, schemes } from './importance/schemes.ts';
+export { resample, type ResampleOptions } from './resample/resample.ts';
+export { tauGate, type GateState, type TauGate, type TauGateOptions } from './resample/tau-gate.ts';
+export { effectiveSampleSize, tau } from './resample/tau.ts';
+export { Costs } from './resample/costs.ts';
 
 // Models
+export { openHead, type Head } from './model/head.ts';
 export { charLstm } from './model/char-lstm.ts';
 export { writeText } from './model/write-text.ts';
 export { withBitsPerCharacter } from './model/bits-per-character.ts';
 export { loadModel, saveModel } from './model/files.ts';
 
 // Training
+export { fitImportance, type Callbacks, type FitImportanceOptions } from './train/fit-importance.ts';
 export { fit } from './train/fit.ts';
-export { fitImportance } from './train/fit-importance.ts';
-export { readCheckpoint, takeCheckpoint, writeCheckpoint } from './train/checkpoint.ts';
+export type { FitOptions, Snapshot } from './train/fit-options.ts';
+export type { FitSummary, Measures, StepRecord, StopReason } from './train/step-record.ts';
+export type { LearningRate, Progress, ScheduleOptions } from './train/schedule.ts';
+export { evaluate } from './train/evaluate.ts';
+export { datasetCorpus } from './train/dataset-corpus.ts';
+export { readCheckpoint, takeCheckpoint, writeCheckpoint, type Checkpoint } from './train/checkpoint.ts';
+
+// Consumers of one's own
+export { minibatches } from './consumer/minibatches.ts';
+
+// Engines
+export { activeEngine, useEngine } from './engine/use-engine.ts';
+export { compile } from './engine/compile.ts';
+export { fuse, type FuseReport } from './engine/layers/fuse.ts';
+export type { Engine, EngineName, Step, Tensors } from './engine/engine.ts';
 
 // Pipelines
 export { definePipeline } from './pipeline.ts';

@@ -74,9 +74,17 @@ export interface PipelineDefinition<Data extends PipelineCorpus> extends z.input
 
 const brand = Symbol.for('taustream.pipeline');
 
+/** What a pipeline always has, given or not. */
+type PipelineBasics = Pick<z.output<typeof PipelineOptions>, 'name' | 'engine' | 'seed'>;
+
+/** The options that are not undefined. */
+const given = <Options extends object>(options: Options): Options =>
+  Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Options; // fewer of the same
+
 /** A pipeline as the command line runs it. */
 export interface Pipeline<Data extends PipelineCorpus = PipelineCorpus> {
-  readonly options: Readonly<z.output<typeof PipelineOptions>> & FitChoices;
+  /** What the pipeline says; what it leaves open is not filled in, so that a mode may. */
+  readonly options: Readonly<z.input<typeof PipelineOptions> & PipelineBasics> & FitChoices;
   openCorpus(context: PipelineContext): Promise<Data>;
   /** Builds and compiles the model. @returns owned by the caller */
   buildModel(context: ModelContext<Data>): Promise<tf.LayersModel>;
@@ -115,7 +123,10 @@ export function definePipeline<Data extends PipelineCorpus>(definition: Pipeline
   return {
     [brand]: true,
     options: {
-      ...values,
+      ...given(plain),
+      name: values.name,
+      engine: values.engine,
+      seed: values.seed,
       ...(scheme !== undefined && { scheme }),
       ...(learningRate !== undefined && { learningRate }),
       ...(deriveMeasures && { deriveMeasures }),

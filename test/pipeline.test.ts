@@ -80,8 +80,9 @@ describe('definePipeline', () => {
     });
   });
 
-  it('knows the options of fit and their defaults, and refuses others', () => {
-    assert.equal(definePipeline(definition).options.presampleSize, 640);
+  it('knows the options of fit, leaves their defaults to it and to its modes, and refuses others', () => {
+    assert.equal(definePipeline(definition).options.presampleSize, undefined);
+    assert.equal(definePipeline({ ...definition, presampleSize: 320 }).options.presampleSize, 320);
     refused({ batchsize: 8 }, /batchsize/);
     refused({ name: '../x' }, /`name` must be letters/);
     refused({ batchSize: 10, presampleSize: 9 }, /`batchSize` must be at most `presampleSize`/);

@@ -2,7 +2,6 @@ import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import type * as tf from '@tensorflow/tfjs';
 import type { Engine, EngineName } from '../engine/engine.ts';
-import { fuse } from '../engine/layers/fuse.ts';
 import { saveModel } from '../model/files.ts';
 import type { ModelContext, Pipeline, PipelineCorpus } from '../pipeline.ts';
 import { MetricsFile } from '../report/metrics-file.ts';
@@ -22,6 +21,7 @@ export interface TrainingRequest {
   readonly seconds?: number;
   readonly epochs?: number;
   readonly scheme?: string;
+  readonly mode?: 'paper' | 'fast';
   readonly engine?: EngineName | 'auto';
   readonly seed?: number;
   /** The run's folder. @default runs/<name> */
@@ -56,7 +56,6 @@ export async function runTraining(
   signal.throwIfAborted(); // nothing to save yet
   const model = await pipeline.buildModel({ ...context, corpus });
   try {
-    fuse(model);
     const folder = await createRunFolder(request.out ?? join('runs', pipeline.options.name));
     progress?.note(`run      ${folder}`);
     const training = new Training(pipeline, model, { ...context, corpus }, folder, request);
@@ -167,6 +166,7 @@ function fitOptionsOf({ options }: Pipeline, request: TrainingRequest): FitOptio
     ...(limits.seconds !== undefined && { seconds: limits.seconds }),
     ...(limits.epochs !== undefined && { epochs: limits.epochs }),
     ...(scheme !== undefined && { scheme }),
+    ...(request.mode !== undefined && { mode: request.mode }),
   };
 }
 

@@ -1,7 +1,10 @@
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import { engineNames } from '../engine/engine.ts';
 import { Progress } from '../report/progress.ts';
+import { schemes } from '../importance/schemes.ts';
 import { describeSummary } from '../report/summary.ts';
+import { modes } from '../train/modes.ts';
+import { positive, wholeAbove } from './arguments.ts';
 import type { Host } from './host.ts';
 import { listenForInterrupt } from './interrupt.ts';
 import { loadPipeline } from './load-pipeline.ts';
@@ -18,7 +21,10 @@ export function addTrainCommand(program: Command, host: Host, exit: (code: numbe
     .option('--steps <n>', 'stop after n steps', wholeAbove(0))
     .option('--seconds <s>', 'stop after s seconds of training', positive)
     .option('--epochs <n>', 'stop after n passes over the corpus', wholeAbove(0))
-    .option('--scheme <name>', 'how samples are scored: uniform, loss, upper-bound, …')
+    .option('--scheme <name>', `how samples are chosen: ${Object.keys(schemes).join(', ')}`)
+    .addOption(
+      new Option('--mode <name>', 'Algorithm 1 exactly, or what pays by the clock').choices(Object.keys(modes)),
+    )
     .addOption(new Option('--engine <name>', 'where to compute').choices([...engineNames, 'auto']))
     .option('--seed <n>', 'base of every random number', wholeAbove(-1))
     .option('--out <folder>', 'the run folder (default: runs/<name>); -2, -3, … is added if it is there already')
@@ -78,17 +84,3 @@ const summaryText = ({ folder, run, summary, text }: TrainingOutcome, { colors }
   `\n${describeSummary(run.name, summary, colors)}` +
   (text === undefined ? '' : `\n${colors.dim('The trained model writes:')}\n${text.trimEnd()}\n`) +
   `\n${colors.dim('Metrics, model and checkpoints:')} ${folder}\n`;
-
-function wholeAbove(low: number) {
-  return (text: string): number => {
-    const value = Number(text);
-    if (text.trim() !== '' && Number.isSafeInteger(value) && value > low) return value;
-    throw new InvalidArgumentError(`Expected a whole number from ${low + 1} on.`);
-  };
-}
-
-function positive(text: string): number {
-  const value = Number(text);
-  if (text.trim() !== '' && Number.isFinite(value) && value > 0) return value;
-  throw new InvalidArgumentError('Expected a number above 0.');
-}

@@ -25,7 +25,7 @@ export function registerAvgPoolGradient(): void {
 
 /** For each output place, the window's size over its places within the image: [1, outHeight, outWidth, 1]. */
 function edgeFactors(x: tf.Tensor, attrs: tf.NamedAttrMap): tf.Tensor {
-  /* oxlint-disable typescript/no-unsafe-type-assertion -- attributes come untyped; these are avgPool's own */
+  // Attributes come untyped; these are those of avgPool.
   const g = tf.backend_util.computePool2DInfo(
     x.shape as [number, number, number, number],
     attrs['filterSize'] as [number, number],
@@ -34,7 +34,6 @@ function edgeFactors(x: tf.Tensor, attrs: tf.NamedAttrMap): tf.Tensor {
     attrs['pad'] as 'same',
     attrs['dimRoundingMode'] as 'floor' | undefined,
   );
-  /* oxlint-enable typescript/no-unsafe-type-assertion */
   const rows = placesWithin(g.outHeight, g.strideHeight, g.padInfo.top, g.filterHeight, g.inHeight);
   const columns = placesWithin(g.outWidth, g.strideWidth, g.padInfo.left, g.filterWidth, g.inWidth);
   const window = g.filterHeight * g.filterWidth;

@@ -30,17 +30,25 @@ interface Contraction {
 
 function gradientOf(i: number, { dy, saved, labels, out }: Contraction): tf.Tensor {
   const own = labels[i] ?? '';
-  const other = 1 - i;
-  const theirs = saved.length > 1 ? (labels[other] ?? '') : '';
-  const reached = Array.from(own)
-    .filter((label) => out.includes(label) || theirs.includes(label))
-    .join('');
+  const other = sumLoneAxes(saved[1 - i], labels[1 - i] ?? '', own + out);
+  const reached = keep(own, out + other.labels);
   const gradient =
-    saved.length > 1
-      ? tf.einsum(`${out},${theirs}->${reached}`, dy, saved[other]!)
-      : tf.einsum(`${out}->${reached}`, dy);
+    other.tensor && other.labels !== ''
+      ? tf.einsum(`${out},${other.labels}->${reached}`, dy, other.tensor)
+      : tf.einsum(`${out}->${reached}`, other.tensor ? dy.mul(other.tensor) : dy);
   if (reached === own) return gradient;
   const { shape } = saved[i]!;
   const spread = Array.from(own, (label, axis) => (reached.includes(label) ? shape[axis]! : 1));
   return tf.broadcastTo(gradient.reshape(spread), shape);
+}
+
+const keep = (labels: string, kept: string) =>
+  Array.from(labels)
+    .filter((label) => kept.includes(label))
+    .join('');
+
+/** Sums over the axes of one tensor that meet nothing: the plain kernel gets equations with such axes wrong. */
+function sumLoneAxes(tensor: tf.Tensor | undefined, labels: string, met: string) {
+  const lone = Array.from(labels, (label, axis) => (met.includes(label) ? -1 : axis)).filter((axis) => axis >= 0);
+  return { labels: keep(labels, met), tensor: lone.length > 0 ? tensor?.sum(lone) : tensor };
 }

@@ -33,7 +33,7 @@ export const compileWithinTidy: Engine['compile'] =
 
 function withinTidy<Result extends Tensors>(compute: () => Result): Result {
   let result: Result | undefined;
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- tidy's type knows mutable containers only
+  // tidy's type knows mutable containers only
   tf.tidy(() => (result = compute()) as tf.TensorContainer);
   if (result === undefined) throw new TypeError('compile: the step gave nothing back');
   return result;

@@ -82,10 +82,11 @@ export async function useEngine(name: EngineName | 'auto' = 'auto', options: Eng
 async function startFastest(options: EngineOptions): Promise<Engine> {
   const passedOver: string[] = [];
   for (const name of bySpeed) {
-    const loader = await findLoader(name);
-    if (!loader || !((await loader.isInstalled?.()) ?? true)) continue;
+    const loader = await loaderOf(name);
+    if (!((await loader.isInstalled?.()) ?? true)) continue;
     try {
       const engine = await loader.start(name === 'wasm' ? {} : options);
+      if (passedOver.length === 0) return engine;
       return { ...engine, description: [engine.description, ...passedOver].join('; ') };
     } catch (error) {
       if (!(error instanceof EngineError)) throw error;
@@ -95,42 +96,20 @@ async function startFastest(options: EngineOptions): Promise<Engine> {
   throw new EngineError(`useEngine('auto'): no engine started (${passedOver.join('; ')}). Use \`cpu\`.`);
 }
 
-async function loaderOf(name: EngineName): Promise<EngineLoader> {
-  if (!engineNames.includes(name)) {
-    throw new EngineError(
-      `useEngine(): expected one of ${[...engineNames, 'auto'].map((known) => `\`${known}\``).join(', ')}, got \`${name}\`. Choose one of them.`,
-      { name },
-    );
-  }
-  const loader = await findLoader(name);
-  if (loader) return loader;
-  throw new EngineError(
-    `useEngine('${name}'): this build of taustream does not carry the engine. Use \`wasm\`, or update taustream.`,
-    { name },
-  );
-}
-
-/** Engines whose modules are loaded only when asked for: each registers itself under its name when it is imported. */
-const lazyModules: Partial<Record<EngineName, string>> = {
-  tensorflow: './tensorflow/register',
-  webgpu: './webgpu/register',
+/** Engines whose modules, and what they depend on, are loaded only when asked for. */
+const lazyLoaders: Partial<Record<EngineName, () => Promise<EngineLoader>>> = {
+  tensorflow: async () => {
+    const { isInstalled, loadTensorflow } = await import('./tensorflow/index.ts');
+    return { isInstalled: () => isInstalled(), start: loadTensorflow };
+  },
+  webgpu: async () => ({ start: (await import('./webgpu/webgpu-engine.ts')).webgpuEngine }),
 };
 
-async function findLoader(name: EngineName): Promise<EngineLoader | undefined> {
-  const path = lazyModules[name];
-  if (!loaders.has(name) && path !== undefined) await importIfThere(path);
-  return loaders.get(name);
-}
-
-/** Imports a module of ours that a build may lack. Any other failure to load it is the caller's to see. */
-async function importIfThere(path: string): Promise<void> {
-  // From source these files end in .ts, in the built package in .js: like this file.
-  const url = new URL(path + (import.meta.url.endsWith('.ts') ? '.ts' : '.js'), import.meta.url).href;
-  try {
-    await import(url);
-  } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined;
-    const missing = code === 'ERR_MODULE_NOT_FOUND' && error instanceof Error && error.message.includes(path.slice(2));
-    if (!missing) throw error;
-  }
+async function loaderOf(name: EngineName): Promise<EngineLoader> {
+  const loader = loaders.get(name) ?? (await lazyLoaders[name]?.());
+  if (loader) return loader;
+  throw new EngineError(
+    `useEngine(): expected one of ${[...engineNames, 'auto'].map((known) => `\`${known}\``).join(', ')}, got \`${name}\`. Choose one of them.`,
+    { name },
+  );
 }

@@ -13,30 +13,32 @@ export interface Scorer {
   score(presample: Presample): Promise<Float32Array /* [B] */>;
 }
 
-export interface ModelScorerOptions {
-  readonly scheme: Scheme;
+/** Scores of a micro-batch by a computation of its own. @returns [rows], owned by the caller */
+export type ScoreBatch = (inputs: readonly tf.Tensor[], targets: readonly tf.Tensor[], mask?: tf.Tensor) => tf.Tensor1D;
+
+export type ModelScorerOptions = {
   readonly schema: Schema;
   /** Samples in one forward pass; bounds the memory of scoring. */
   readonly scoreBatchSize: number;
-}
+} & (
+  | { /** Scores by the head's pre-activations. */ readonly scheme: Pick<Scheme, 'name' | 'score'> }
+  | { /** Scores by the whole model. */ readonly scoreBatch: ScoreBatch; readonly name: string }
+);
 
 /**
- * Scores presamples by one forward pass of a model: in inference mode (dropout off, batch statistics frozen), in
+ * Scores presamples by one forward pass of a model, or by a computation of a scheme's own: in inference mode (dropout off, batch statistics frozen), in
  * micro-batches of `scoreBatchSize`.
  *
  * @throws {ShapeError} when the columns do not fit the model
  * @throws {LabelError} when a label lies outside the model's classes
  */
-export function modelScorer(head: Head, { scheme, schema, scoreBatchSize }: ModelScorerOptions): Scorer {
-  const { score } = scheme;
-  if (!score)
-    throw new ModelError(
-      `Scheme \`${scheme.name}\`: expected a scheme that scores, got one that never does. Choose another.`,
-    );
+export function modelScorer(head: Head, options: ModelScorerOptions): Scorer {
+  const { schema, scoreBatchSize } = options;
+  const compute = 'scoreBatch' in options ? options.scoreBatch : byHead(head, options.scheme);
   const binding = bindColumns(head.model, schema);
   const scoreBatch = compile(
     (inputs: readonly tf.Tensor[], targets: readonly tf.Tensor[], mask: readonly tf.Tensor[]) =>
-      score(head, head.forward(inputs, false), targets, mask[0]),
+      compute(inputs, targets, mask[0]),
   );
 
   const scoreRows = (presample: Presample, begin: number, size: number): tf.Tensor =>
@@ -58,4 +60,11 @@ export function modelScorer(head: Head, { scheme, schema, scoreBatchSize }: Mode
       return scores;
     },
   };
+}
+
+/** A forward pass in inference mode, and the scheme's score. */
+function byHead(head: Head, { name, score }: Pick<Scheme, 'name' | 'score'>): ScoreBatch {
+  if (!score)
+    throw new ModelError(`Scheme \`${name}\`: expected a scheme that scores, got one that never does. Choose another.`);
+  return (inputs, targets, mask) => score(head, head.forward(inputs, false), targets, mask);
 }

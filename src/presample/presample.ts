@@ -29,6 +29,8 @@ export type PresampleOptions = z.input<typeof PresampleOptions> & {
   /** The columns of a sample; those of the corpus. */
   readonly schema: Schema;
   readonly gate: Gate;
+  /** Samples to fetch for the next presample, at most `presampleSize`. @default presampleSize */
+  readonly fillSize?: (() => number) | undefined;
   /** Holds a fill back until the trainer is ready for it; without one, fills follow demand. */
   readonly turnstile?: Turnstile;
   /** Counts the buffers that are not released yet. */
@@ -48,7 +50,7 @@ export type PresampleOptions = z.input<typeof PresampleOptions> & {
  * for await (const buffer of presample({ schema, gate, presampleSize: 640, batchSize: 128 })(samples)) buffer.release();
  */
 export function presample(options: PresampleOptions): Stage<Sample, Presample> {
-  const { schema, gate, turnstile, inFlight, signal, ...sizes } = options;
+  const { schema, gate, turnstile, inFlight, signal, fillSize, ...sizes } = options;
   const { presampleSize, batchSize, ringSize } = parseOptions('presample()', PresampleOptions, sizes);
   const ring = new Ring(schema, presampleSize, ringSize);
 
@@ -62,7 +64,7 @@ export function presample(options: PresampleOptions): Stage<Sample, Presample> {
           samples,
           schema,
           ring.borrow(),
-          phase === 'importance' ? presampleSize : batchSize,
+          phase === 'importance' ? Math.min(fillSize?.() ?? presampleSize, presampleSize) : batchSize,
         );
         if (fill.ids.length === 0) return;
         const columns = viewRows(schema, fill.storage, fill.ids.length);

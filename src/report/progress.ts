@@ -99,7 +99,7 @@ export class Progress {
       `step ${whole(record.step)} ${percent(record.share)}`,
       `loss ${significant(record.loss)}${this.#output.isTTY ? ` ${this.#losses.toString()}` : ''}`,
       ...measured.map(([name, value]) => `validation ${words(name)} ${significant(value)}`),
-      `τ ${record.tau.toFixed(2)} gate ${record.gate}`,
+      `τ ${record.tau.toFixed(record.tau < 1.1 ? 4 : 2)} gate ${record.gate}`,
       ...(seconds > 0
         ? [`${whole(samples / seconds)} samples/s`, `waited ${percent(this.#waitedMs / 1000 / seconds)}`]
         : []),

@@ -1,12 +1,13 @@
 /**
  * What scoring and training cost here, learned from the clock, and the τ at which importance sampling breaks even.
  *
- *     break-even:  τ > (B f + b s) / (b s)
+ *     break-even:  τ > (B f / k + b s) / (b s)
  *
  * | symbol | here             | unit                    |
  * |--------|------------------|-------------------------|
  * | f      | `scoreMs`        | ms a scored sample      |
  * | s      | `stepMs`         | ms a trained sample     |
+ * | k      | `draws`          | minibatches a presample |
  *
  * With f = 1 and s = 3 (a backward pass costs two forward passes) this is the paper's (B + 3b) / 3b. Measured costs
  * differ: on a small CNN a backward pass was 1.3 forward passes, so scoring was dearer than assumed.
@@ -35,11 +36,21 @@ export class Costs {
     this.#stepMs = stepMs;
   }
 
-  /** The τ above which a gated step is worth its cost. Until both costs are known: the paper's assumption. */
-  breakEven(presampleSize: number, batchSize: number): number {
+  /** Milliseconds to score, and to train on, one sample: as measured, or else in the paper's proportion of 1 to 3. */
+  get perSample(): { readonly score: number; readonly step: number } {
     const known = this.#scoreMs > 0 && this.#stepMs > 0;
-    const [score, step] = known ? [this.#scoreMs, this.#stepMs] : [1, 3];
-    return (presampleSize * score + batchSize * step) / (batchSize * step);
+    return known ? { score: this.#scoreMs, step: this.#stepMs } : { score: 1, step: 3 };
+  }
+
+  /** How much longer a gated step takes than a uniform one: 1 where scoring costs nothing. */
+  slowdown(presampleSize: number, batchSize: number, draws = 1): number {
+    const { score, step } = this.perSample;
+    return ((presampleSize * score) / draws + batchSize * step) / (batchSize * step);
+  }
+
+  /** The τ above which a gated step is worth its cost. Until both costs are known: by the paper's assumption. */
+  breakEven(presampleSize: number, batchSize: number, draws = 1): number {
+    return this.slowdown(presampleSize, batchSize, draws);
   }
 }
 

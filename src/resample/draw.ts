@@ -1,4 +1,4 @@
-import type { Rng } from '../stream/random.ts';
+import { shuffle, type Rng } from '../stream/random.ts';
 
 /**
  * The probabilities that scores stand for.
@@ -47,3 +47,69 @@ function firstAbove(cumulative: Float64Array, mass: number): number {
   }
   return low;
 }
+
+/**
+ * Draws `count` rows at equal distances along the cumulative distribution, from a random start: row i comes ⌊count g_i⌋
+ * or ⌈count g_i⌉ times, and count g_i times on average. So the weights 1 / (B g_i) are as unbiased as with independent
+ * draws, and the variance is smaller. Given inclusion probabilities π for g, all rows differ (Madow 1949).
+ * @param start where the first lies, as a share of the distance, in [0, 1)
+ * @returns rows [count], ascending
+ */
+export function drawSystematically(g: Float64Array /* [B] */, count: number, start: number): Int32Array {
+  const picks = new Int32Array(count);
+  const mass = g.reduce((sum, gi) => sum + gi, 0);
+  const last = g.findLastIndex((gi) => gi > 0); // rounding must not lead on to rows without mass
+  let [row, below] = [0, g[0]!];
+  for (let k = 0; k < count; k++) {
+    const at = ((start + k) / count) * mass;
+    while (below <= at && row < last) below += g[++row]!;
+    picks[k] = row;
+  }
+  return picks;
+}
+
+/**
+ * The probability of each row to be among `count` different rows: in proportion to g, but at most 1.
+ *
+ *     π_i = min(1, c g_i),   c such that Σ_i π_i = count
+ *
+ * Rows without mass fill up the number where there are too few with mass.
+ * @returns π [B], sums to `count`
+ */
+export function inclusionProbabilities(g: Float64Array /* [B] */, count: number): Float64Array {
+  const inclusion = new Float64Array(g.length);
+  let open = [...g.keys()].filter((row) => g[row]! > 0);
+  let left = count;
+  while (open.length > 0) {
+    const mass = open.reduce((sum, row) => sum + g[row]!, 0);
+    const scale = left / mass;
+    const sure = open.filter((row) => scale * g[row]! >= 1);
+    if (sure.length === 0) {
+      for (const row of open) inclusion[row] = scale * g[row]!;
+      return inclusion;
+    }
+    for (const row of sure) inclusion[row] = 1;
+    left -= sure.length;
+    open = open.filter((row) => inclusion[row] === 0);
+  }
+  const massless = [...g.keys()].filter((row) => g[row] === 0);
+  for (const row of massless) inclusion[row] = Math.max(0, left) / massless.length;
+  return inclusion;
+}
+
+/** The `count` rows with the largest values, the largest first; of equal ones the earlier. */
+export const topRows = (values: ArrayLike<number> /* [B] */, count: number): Int32Array =>
+  Int32Array.from(descending(values).slice(0, count));
+
+/** Rows by falling value; of equal ones the earlier first. @returns rows [B] */
+export const descending = (values: ArrayLike<number> /* [B] */): number[] =>
+  Array.from(values, (_, row) => row).toSorted((a, b) => values[b]! - values[a]! || a - b);
+
+/** `count` different rows of `rows`, every set equally likely. */
+export const randomSubset = (rows: number, count: number, rng: Rng): Int32Array =>
+  Int32Array.from(
+    shuffle(
+      Array.from({ length: rows }, (_, row) => row),
+      rng,
+    ).slice(0, count),
+  );

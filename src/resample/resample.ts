@@ -3,13 +3,19 @@ import { parseOptions } from '../options.ts';
 import type { Gate } from '../stream/gate.ts';
 import { Minibatch, type Draw } from '../stream/minibatch.ts';
 import type { Scored } from '../stream/presample.ts';
+import { proportional, type Selection } from '../stream/selection.ts';
 import { createRng, type Rng } from '../stream/random.ts';
 import type { Stage } from '../stream/stage.ts';
-import { drawWithReplacement, importanceWeights, probabilities } from './draw.ts';
+import { select } from './select.ts';
+import { Smoothing, SmoothingOptions } from './smoothing.ts';
+import { tau as tauOf } from './tau.ts';
 
 export const ResampleOptions = z.strictObject({
   /** Samples drawn from each scored presample, the paper's b. @default 128 – the paper's CIFAR setting */
   batchSize: z.int().positive().default(128),
+  /** Minibatches drawn from each scored presample. @default 1 – Algorithm 1 */
+  draws: z.int().positive().max(10_000).default(1),
+  ...SmoothingOptions.shape,
   /** Base of every draw: the same seed and presamples give the same minibatches. */
   seed: z
     .int()
@@ -19,51 +25,67 @@ export const ResampleOptions = z.strictObject({
 
 export type ResampleOptions = z.input<typeof ResampleOptions> & {
   readonly gate: Gate;
+  /** How rows are drawn and weighed. @default Algorithm 1 */
+  readonly selection?: Selection;
+  /** Share of the run's budget that is used up, for selections that change with it. @default always 0 */
+  readonly share?: () => number;
+  /** How many minibatches to draw from the next presample, in place of `draws`. */
+  readonly drawCount?: () => number;
+  /** Weight of a sample that is passed on in the uniform phase. @default 1 */
+  readonly weightOf?: (id: string) => number;
   /** Replaces the generator made from `seed`, to go on from a saved state. */
   readonly rng?: Rng;
 };
 
 /**
- * Turns scored presamples into weighted minibatches. In the importance phase it draws b rows with replacement by g and
- * weighs each by 1 / (B g), and tells the gate the scores; in the uniform phase it passes the buffer on, with weights 1.
+ * Turns scored presamples into weighted minibatches. In the importance phase it tells the gate the scores and draws as
+ * the selection says: by Algorithm 1 b rows with replacement by g, each weighed by 1 / (B g). In the uniform phase it
+ * passes the buffer on, with weights 1. Presamples without scores are passed on, too, unless a selection
+ * is given: then all scores count as equal.
  *
- * Each presample is released when the minibatch drawn from it is disposed.
+ * Each presample is released when the last minibatch drawn from it is disposed.
  *
  * @throws {OptionsError} when an option is unknown or out of range
  * @example
  * for await (const batch of resample({ gate, batchSize: 128, seed: 7 })(scored)) batch.dispose();
  */
 export function resample(options: ResampleOptions): Stage<Scored, Minibatch> {
-  const { gate, rng: given, ...rest } = options;
-  const { batchSize, seed } = parseOptions('resample()', ResampleOptions, rest);
+  const { gate, rng: given, selection, share = () => 0, drawCount, weightOf, ...rest } = options;
+  const { batchSize, seed, draws, ...smooth } = parseOptions('resample()', ResampleOptions, rest);
   const rng = given ?? createRng(seed, 'resample');
+  const smoothing = new Smoothing(smooth);
+
+  const draw = ({ presample, scores, version }: Scored): Draw[] => {
+    if (scores) gate.observe(scores);
+    const at = { tau: gate.tau, version };
+    if (presample.phase === 'uniform' || (!scores && !selection)) return [passOn(presample.ids, at, weightOf)];
+    const known = scores ?? new Float32Array(presample.size).fill(1);
+    const moment = { tau: scores ? tauOf(scores) : 1, share: share() };
+    const settings = { selection: selection ?? proportional, smoothing, batchSize, draws: drawCount?.() ?? draws, rng };
+    const picked = select(known, moment, settings);
+    return picked.map((pick, turn) => ({ phase: 'importance', ...pick, ...at, turn, turns: picked.length }));
+  };
 
   return async function* (source) {
-    for await (const { presample, scores, version } of source) {
-      if (scores) gate.observe(scores);
-      const tau = gate.tau;
-      const draw = scores
-        ? drawByScore(scores, batchSize, rng, { tau, version })
-        : passOn(presample.size, { tau, version });
-      const minibatch = new Minibatch(presample, draw);
-      presample.release();
-      yield minibatch;
+    for await (const scored of source) {
+      const minibatches = draw(scored).map((one) => new Minibatch(scored.presample, one));
+      scored.presample.release();
+      try {
+        while (minibatches.length > 0) yield minibatches.shift()!;
+      } finally {
+        for (const left of minibatches) left.dispose();
+      }
     }
   };
 }
 
-type Circumstances = Pick<Draw, 'tau' | 'version'>;
-
-function drawByScore(scores: Float32Array /* [B] */, count: number, rng: Rng, at: Circumstances): Draw {
-  const g = probabilities(scores);
-  const weightOf = importanceWeights(g);
-  const picks = drawWithReplacement(g, count, rng);
-  return { phase: 'importance', picks, weights: Float32Array.from(picks, (row) => weightOf[row]!), ...at };
-}
-
-const passOn = (size: number, at: Circumstances): Draw => ({
+const passOn = (
+  ids: readonly string[],
+  at: Pick<Draw, 'tau' | 'version'>,
+  weightOf: (id: string) => number = () => 1,
+): Draw => ({
   phase: 'uniform',
-  picks: Int32Array.from({ length: size }, (_, row) => row),
-  weights: new Float32Array(size).fill(1),
+  picks: Int32Array.from(ids, (_, row) => row),
+  weights: Float32Array.from(ids, weightOf),
   ...at,
 });

@@ -2,15 +2,19 @@ import { z } from 'zod';
 import { parseOptions } from '../options.ts';
 import type { Gate } from '../stream/gate.ts';
 import { Costs } from './costs.ts';
+import { progressBreakEven } from './noise-scale.ts';
 import { tau } from './tau.ts';
 
 export const TauGateOptions = z.strictObject({
   /**
    * The gate opens when the smoothed τ exceeds this, the paper's τ_th: at least 1; `Infinity` keeps it shut, and a
-   * number below 1 open. `'measured'` is the break-even of the costs measured so far.
+   * number below 1 open. `'measured'` is the break-even of the costs measured so far, for the same variance;
+   * `'progress'` that for the same progress, which asks as well whether noise limits the step at all.
    * @default 'measured'
    */
-  tauThreshold: z.union([z.number().nonnegative(), z.literal(Infinity), z.literal('measured')]).default('measured'),
+  tauThreshold: z
+    .union([z.number().nonnegative(), z.literal(Infinity), z.enum(['measured', 'progress'])])
+    .default('measured'),
   /** Weight of the past in the moving average of τ, the paper's a_τ, in [0, 1). @default 0.9 – guess */
   tauSmoothing: z.number().min(0).lt(1).default(0.9),
   /** Observations before the gate may open. @default 0 */
@@ -24,6 +28,12 @@ export type TauGateOptions = z.input<typeof TauGateOptions> & {
   readonly costs?: Costs;
   readonly presampleSize?: number;
   readonly batchSize?: number;
+  /** Minibatches drawn from a presample. @default 1 */
+  readonly draws?: number;
+  /** The gradient noise scale over b, N / b; needed for `tauThreshold: 'progress'`. @default Infinity: noise limits */
+  readonly noise?: () => number;
+  /** The τ above which it opens under `tauThreshold: 'measured'`, in place of the costs' own. */
+  readonly breakEven?: (() => number) | undefined;
 };
 
 /** What a gate must remember to go on after a stop. */
@@ -54,9 +64,14 @@ export interface TauGate extends Gate {
  * @example const gate = tauGate({ tauThreshold: 1.5 });
  */
 export function tauGate(options: TauGateOptions = {}): TauGate {
-  const { costs = new Costs(), presampleSize = 640, batchSize = 128, ...rest } = options;
+  const { costs = new Costs(), presampleSize = 640, batchSize = 128, draws = 1, breakEven, noise, ...rest } = options;
   const { tauThreshold, tauSmoothing, warmUp, hysteresis } = parseOptions('tauGate()', TauGateOptions, rest);
-  const threshold = () => (tauThreshold === 'measured' ? costs.breakEven(presampleSize, batchSize) : tauThreshold);
+  const byProgress = () => progressBreakEven(noise?.() ?? Infinity, costs.slowdown(presampleSize, batchSize, draws));
+  const measured = breakEven ?? (() => costs.breakEven(presampleSize, batchSize, draws));
+  const threshold = () => {
+    if (typeof tauThreshold === 'number') return tauThreshold;
+    return tauThreshold === 'measured' ? measured() : byProgress();
+  };
   let [average, mass, observations] = [0, 0, 0];
   let isOpen = warmUp === 0 && threshold() < 1;
   const smoothed = () => (mass === 0 ? 1 : average / mass);

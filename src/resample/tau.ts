@@ -27,3 +27,23 @@ export function tau(scores: ArrayLike<number> /* [B] */): number {
 
 /** Kish's effective sample size: of B scored samples, how many equally weighted ones carry as much information. */
 export const effectiveSampleSize = (scores: ArrayLike<number> /* [B] */): number => scores.length / tau(scores) ** 2;
+
+/**
+ * τ of a draw by any probabilities p, the scores being what the gradients' norms are taken for: √ of uniform's second
+ * moment over that of drawing by p with weights 1 / (B p_i).
+ *
+ *     τ(Ĝ, p)² = B Σ Ĝ_i² / Σ (Ĝ_i² / p_i)
+ *
+ * For p ∝ Ĝ this is τ(g); for flattened probabilities it is less, and below 1 where p is worse than uniform. Rows that
+ * are never drawn count as if they had no gradient.
+ */
+export function tauOfDraw(scores: ArrayLike<number> /* [B] */, p: ArrayLike<number> /* [B] */): number {
+  let uniform = 0;
+  let drawn = 0;
+  for (let i = 0; i < scores.length; i++) {
+    if (p[i] === 0) continue;
+    uniform += scores[i]! ** 2;
+    drawn += scores[i]! ** 2 / p[i]!;
+  }
+  return drawn === 0 ? 1 : Math.sqrt((scores.length * uniform) / drawn);
+}

@@ -8,12 +8,17 @@ export interface Draw {
   readonly phase: Phase;
   /** Row of the presample behind each sample, [b]. Samples may repeat: the draw is with replacement. */
   readonly picks: Int32Array;
-  /** What each sample's loss is multiplied by, [b]: 1 / (B g) in the importance phase, 1 in the uniform one. */
+  /** What each sample's loss is multiplied by, [b]: by Algorithm 1 1 / (B g) in the importance phase, 1 in the uniform one. */
   readonly weights: Float32Array;
   /** The smoothed τ when the minibatch was drawn. */
   readonly tau: number;
   /** How many steps the parameters behind the scores had taken. */
   readonly version: number;
+  /** By what τ the draw has reduced the variance, for the probabilities drawn by. @default 1 */
+  readonly drawTau?: number;
+  /** Which of the minibatches drawn from its presample it is, from 0, and how many there are. @default the only one */
+  readonly turn?: number;
+  readonly turns?: number;
 }
 
 /**
@@ -29,6 +34,13 @@ export class Minibatch implements Disposable {
   readonly weights: Float32Array;
   readonly tau: number;
   readonly version: number;
+  /** By what τ the draw has reduced the variance; 1 for a uniform one. */
+  readonly drawTau: number;
+  /** Which of the presample's minibatches it is, from 0, and how many are drawn from it. */
+  readonly turn: number;
+  readonly turns: number;
+  /** Whether no further minibatch is drawn from its presample. */
+  readonly isLast: boolean;
   /** The buffer it was drawn from. */
   readonly presample: Presample;
   readonly #tensors = new Map<string, tf.Tensor>();
@@ -42,6 +54,10 @@ export class Minibatch implements Disposable {
     this.weights = draw.weights;
     this.tau = draw.tau;
     this.version = draw.version;
+    this.drawTau = draw.drawTau ?? 1;
+    this.turn = draw.turn ?? 0;
+    this.turns = draw.turns ?? 1;
+    this.isLast = this.turn === this.turns - 1;
   }
 
   /** Samples held, b. */

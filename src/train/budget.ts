@@ -21,6 +21,21 @@ export class Budget {
     this.#epochLength = epochLength;
   }
 
+  /** Starts the clock: what was done before, such as a first validation, does not count. */
+  begin(): void {
+    this.#begun = performance.now();
+  }
+
+  /** Does something whose time is not the training's, such as a validation. */
+  async uncounted<Result>(work: () => Promise<Result>): Promise<Result> {
+    const from = performance.now();
+    try {
+      return await work();
+    } finally {
+      this.#begun += performance.now() - from;
+    }
+  }
+
   /** Goes on with what an earlier run had used up. */
   restore({ step, samplesSeen, seconds }: { step: number; samplesSeen: number; seconds: number }): void {
     this.steps = step;
@@ -28,6 +43,7 @@ export class Budget {
     this.#begun = performance.now() - 1000 * seconds;
   }
 
+  /** Seconds of training so far. */
   get seconds(): number {
     return (performance.now() - this.#begun) / 1000;
   }

@@ -2,10 +2,12 @@ import type * as tf from '@tensorflow/tfjs';
 import { z } from 'zod';
 import type { Scheme } from '../importance/scheme.ts';
 import { ImportanceOptions } from '../importance/importance.ts';
+import { SmoothingOptions } from '../resample/smoothing.ts';
 import { TauGateOptions } from '../resample/tau-gate.ts';
 import type { Minibatch } from '../stream/minibatch.ts';
 import type { Presample } from '../stream/presample.ts';
 import type { Corpus } from '../stream/sample.ts';
+import { RateScalingOptions } from './rate-scaling.ts';
 import type { TensorData } from './safetensors.ts';
 import type { ScheduleOptions } from './schedule.ts';
 import type { Measures, StepRecord } from './step-record.ts';
@@ -15,12 +17,19 @@ const count = z.int().positive();
 /** The plain values among the options of a run; see FitOptions for the rest. */
 export const FitValues = z
   .strictObject({
+    /** What the options not given are taken from: `paper` is exactly Algorithm 1, `fast` what pays by the clock. @default 'paper' */
+    mode: z.enum(['paper', 'fast']).default('paper'),
     /** Samples scored at a time, the paper's B. @default 640 – the paper's CIFAR setting */
     presampleSize: count.default(640),
     /** Samples trained on at a time, the paper's b. @default 128 – the paper's CIFAR setting */
     batchSize: count.default(128),
     /** Samples in one forward pass of scoring; bounds its memory. @default 256 – guess */
     scoreBatchSize: count.default(256),
+    /** Minibatches drawn from each scored presample. @default 1 – Algorithm 1 */
+    draws: count.max(10_000).default(1),
+    /** What the learning rate of a step drawn by importance is multiplied with. @default 'none' – Algorithm 1 */
+    rateScaling: RateScalingOptions.default('none'),
+    ...SmoothingOptions.shape,
     ...TauGateOptions.shape,
     ...ImportanceOptions.shape,
     /** Base of every random choice. @default 0 */
@@ -31,7 +40,7 @@ export const FitValues = z
       .default(0),
     /** Steps after which to stop. */
     steps: count.optional(),
-    /** Seconds after which to stop, at the end of the step then running. */
+    /** Seconds of training after which to stop, at the end of the step then running; validation does not count. */
     seconds: z.number().positive().optional(),
     /** Passes over the corpus after which to stop. */
     epochs: count.optional(),
@@ -41,6 +50,8 @@ export const FitValues = z
     weightDecay: z.number().nonnegative().default(0),
     /** Steps between validations, or `'epoch'`; 0 for the start and the end only. @default 0 */
     validateEvery: z.union([z.int().nonnegative(), z.literal('epoch')]).default(0),
+    /** Further validations, spread evenly over the budget between start and end. @default 0 */
+    validations: z.int().nonnegative().default(0),
     /** Samples of the validation corpus to look at, from its beginning; all of them without it. */
     validationSamples: count.optional(),
     /** Minibatches that may be made ahead of the trainer; 0 is lockstep, exactly Algorithm 1. @default 0 */

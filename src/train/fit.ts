@@ -1,6 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import type * as tf from '@tensorflow/tfjs';
 import { CorpusError } from '../errors.ts';
+import { fuse } from '../engine/layers/fuse.ts';
 import { openHead, type Head } from '../model/head.ts';
 import { parseOptions } from '../options.ts';
 import type { Minibatch } from '../stream/minibatch.ts';
@@ -12,6 +13,9 @@ import { Budget } from './budget.ts';
 import { evaluate } from './evaluate.ts';
 import { FitValues, type Checkpoint, type FitOptions, type FitSettings, type Snapshot } from './fit-options.ts';
 import { assemble, type Parts } from './parts.ts';
+import { copyModel } from './copy-model.ts';
+import { withMode } from './modes.ts';
+import { rateFactor } from './rate-scaling.ts';
 import { parseResumeState, restoreTensors, type ResumeState } from './resume.ts';
 import { schedule, type LearningRate, type Progress } from './schedule.ts';
 import type { FitSummary, Measures, StepRecord, StopReason } from './step-record.ts';
@@ -19,6 +23,8 @@ import type { FitSummary, Measures, StepRecord, StopReason } from './step-record
 /**
  * Trains a compiled model on a corpus by Algorithm 1 of Katharopoulos & Fleuret 2018: presample, score, draw under the
  * τ gate, weigh, step. In lockstep (`ahead: 0`) every score uses the parameters after the previous step.
+ *
+ * The model's recurrent layers are made fast in place, by `fuse`.
  *
  * @param signal in `options`: stops the run after the step that is being taken; the summary says so
  * @returns what the run did
@@ -29,13 +35,37 @@ import type { FitSummary, Measures, StepRecord, StopReason } from './step-record
  * const summary = await fit(model, corpus, { steps: 1000, batchSize: 32, presampleSize: 96, tauThreshold: 1.2, seed: 7 });
  */
 export async function fit(model: tf.LayersModel, corpus: Corpus, options: FitOptions): Promise<FitSummary> {
-  const values = parseOptions('fit()', FitValues, plainValues(options));
+  const values = parseOptions('fit()', FitValues, withMode(plainValues(options)));
+  fuse(model);
   const run = new Run(openHead(model), corpus, values, options);
   try {
     return await run.go();
   } finally {
     run.dispose();
   }
+}
+
+/** Trains a copy of a model uniformly, in a share of a run's budget. */
+async function trainCopy(
+  model: tf.LayersModel,
+  corpus: Corpus,
+  values: FitSettings,
+  share: number,
+): Promise<tf.LayersModel> {
+  const copy = await copyModel(model);
+  const { batchSize, seed, clipNorm, weightDecay, steps, seconds } = values;
+  await fit(copy, corpus, {
+    batchSize,
+    presampleSize: batchSize,
+    seed,
+    weightDecay,
+    scheme: 'uniform',
+    ...(clipNorm && { clipNorm }),
+    ...(steps !== undefined && { steps: Math.ceil(share * steps) }),
+    ...(seconds !== undefined && { seconds: share * seconds }),
+    ...(steps === undefined && seconds === undefined && { epochs: 1 }),
+  });
+  return copy;
 }
 
 /** One run: the loop at the end of the pipeline, and its account. */
@@ -53,6 +83,7 @@ class Run {
   #seenBefore = 0;
   #epochLosses: number[] = [];
   #epoch = 0;
+  #validated = 0;
 
   constructor(head: Head, corpus: Corpus, values: FitSettings, options: FitOptions) {
     this.#head = head;
@@ -60,17 +91,23 @@ class Run {
     this.#options = options;
     const { resume } = options;
     const saved = resume && parseResumeState(resume.state);
-    this.#parts = assemble(head, corpus, values, options, saved);
     this.#budget = new Budget(values, () => corpus.length);
+    const context = {
+      share: () => this.#budget.progress().share,
+      trainCopy: (samples: Corpus, share: number) => trainCopy(head.model, samples, values, share),
+    };
+    this.#parts = assemble(head, corpus, values, options, context, saved);
     if (saved) this.#restore(resume, saved);
     this.#rate = schedule(options.learningRate ?? this.#parts.trainer.optimizer.learningRate);
   }
 
   #restore({ tensors }: Checkpoint, saved: ResumeState): void {
-    const { gate, costs, trainer } = this.#parts;
+    const { gate, costs, noise, chooser, trainer } = this.#parts;
     restoreTensors(this.#head.model, trainer.optimizer, { optimizer: saved.optimizer, tensors });
     gate.restore(saved.gate);
     costs.restore(saved.costs);
+    noise.restore(saved.noise);
+    if (saved.scheme !== undefined) chooser.restore?.(saved.scheme);
     this.#budget.restore(saved);
     this.#account.restore(saved.account);
     this.#samplesTrained = saved.samplesTrained;
@@ -80,7 +117,11 @@ class Run {
   }
 
   async go(): Promise<FitSummary> {
-    if (!this.#options.resume) await this.#validate();
+    if (!this.#options.resume) {
+      await this.#validate();
+      this.#budget.begin();
+      await this.#parts.chooser.prepare?.(this.#options.signal);
+    }
     if (Math.floor(this.#budget.epochs) > this.#epoch) await this.#endEpoch(); // the earlier run stopped just there
     const stoppedBy = this.#budget.reached() ?? (await this.#run());
     if (this.#budget.steps === 0 && stoppedBy !== 'signal')
@@ -106,7 +147,7 @@ class Run {
       await this.#step(batch);
       await turn(); // an engine's reads may resolve without one, and then no timer, signal or socket is ever served
       this.#parts.turnstile.stepped();
-      this.#parts.turnstile.leave();
+      if (batch.isLast) this.#parts.turnstile.leave();
       const reached = this.#budget.reached();
       if (reached) return reached;
     }
@@ -115,12 +156,12 @@ class Run {
   }
 
   async #step(batch: Minibatch): Promise<void> {
-    const learningRate = this.#rate(this.#budget.progress());
+    const learningRate = this.#rate(this.#budget.progress()) * this.#rateFactor(batch);
     const { phase, size, presample } = batch;
     this.#options.onMinibatch?.(batch);
     const loss = await this.#parts.trainer.step(batch, learningRate);
     this.#budget.steps += 1;
-    this.#budget.samplesSeen += presample.size;
+    if (batch.turn === 0) this.#budget.samplesSeen += presample.size;
     this.#samplesTrained += size;
     this.#epochLosses.push(loss);
     const record = this.#record(loss, learningRate, phase);
@@ -131,8 +172,16 @@ class Run {
     if (Math.floor(this.#budget.epochs) > this.#epoch) await this.#endEpoch();
   }
 
+  #rateFactor({ phase, drawTau: tau, presample, turns }: Minibatch): number {
+    if (phase === 'uniform') return 1;
+    const { rateScaling, batchSize } = this.#values;
+    const { noise, costs } = this.#parts;
+    const slowdown = costs.slowdown(presample.size, batchSize, turns);
+    return rateFactor(rateScaling, { tau, noise: noise.value / batchSize, slowdown });
+  }
+
   #record(loss: number, lr: number, phase: StepRecord['phase']): StepRecord {
-    const { gate, meter, observed } = this.#parts;
+    const { gate, meter, observed, noise } = this.#parts;
     const waited = meter.stages.get('presample')?.waitedUpstreamMs ?? 0;
     const waitedMs = waited - this.#waitedMs;
     this.#waitedMs = waited;
@@ -147,6 +196,7 @@ class Run {
       tau: gate.tau,
       gate: gate.isOpen ? 'open' : 'shut',
       ess: observed.effectiveSampleSize,
+      ...(noise.observations > 0 && { noiseScale: noise.value }),
       samplesSeen: this.#budget.samplesSeen,
       samplesTrained: this.#samplesTrained,
       waitedMs,
@@ -163,15 +213,20 @@ class Run {
   }
 
   async #validateIfDue(): Promise<Measures | undefined> {
-    const every = this.#values.validateEvery;
-    return typeof every === 'number' && every > 0 && this.#budget.steps % every === 0 ? this.#validate() : undefined;
+    const { validateEvery: every, validations } = this.#values;
+    const { share } = this.#budget.progress();
+    const isSpread = this.#validated < validations && share < 1 && share >= (this.#validated + 1) / (validations + 1);
+    if (isSpread) this.#validated = Math.floor(share * (validations + 1));
+    const isRegular = typeof every === 'number' && every > 0 && this.#budget.steps % every === 0;
+    return isSpread || isRegular ? this.#validate() : undefined;
   }
 
   async #validate(): Promise<Measures | undefined> {
     const { validation, deriveMeasures = (measures) => measures } = this.#options;
     if (!validation) return undefined;
     const { validationSamples: limit, scoreBatchSize: batchSize } = this.#values;
-    const measures = deriveMeasures(await evaluate(this.#head, validation, { batchSize, limit }));
+    const measured = this.#budget.uncounted(() => evaluate(this.#head, validation, { batchSize, limit }));
+    const measures = deriveMeasures(await measured);
     this.#account.addValidation(measures);
     return measures;
   }
@@ -194,6 +249,7 @@ class Run {
   dispose(): void {
     this.#parts.inFlight.clear();
     this.#parts.trainer.dispose();
+    this.#parts.chooser.dispose?.();
   }
 }
 

@@ -1,17 +1,19 @@
 import { importance } from '../importance/importance.ts';
 import { modelScorer } from '../importance/model-scorer.ts';
 import { schemeOf } from '../importance/schemes.ts';
-import type { Scheme } from '../importance/scheme.ts';
+import type { Scheme, SchemeContext, SchemeRun } from '../importance/scheme.ts';
 import type { Head } from '../model/head.ts';
 import { presample } from '../presample/presample.ts';
 import { Costs } from '../resample/costs.ts';
+import { NoiseScale } from '../resample/noise-scale.ts';
 import { resample } from '../resample/resample.ts';
 import { effectiveSampleSize } from '../resample/tau.ts';
 import { shutGate, tauGate, type TauGate } from '../resample/tau-gate.ts';
+import type { Turnstile } from '../stream/gate.ts';
 import { InFlight } from '../stream/in-flight.ts';
 import { Meter } from '../stream/meter.ts';
-import { createRng, rngFrom } from '../stream/random.ts';
-import type { Corpus } from '../stream/sample.ts';
+import { createRng, rngFrom, type Rng } from '../stream/random.ts';
+import type { Corpus, Sample } from '../stream/sample.ts';
 import { createTurnstile } from '../stream/turnstile.ts';
 import { asReadable, asTransform } from '../stream/transform.ts';
 import type { FitOptions, FitSettings } from './fit-options.ts';
@@ -24,69 +26,172 @@ const samplesAhead = 64;
 /** The stages of one run and what they share. */
 export type Parts = ReturnType<typeof assemble>;
 
+/** What a run offers to the scheme that it is assembled for. */
+export type RunContext = Pick<SchemeContext, 'share' | 'trainCopy'>;
+
 /** Makes the stages of a run, wired to one gate, one turnstile and one account of costs. */
-export function assemble(head: Head, corpus: Corpus, values: FitSettings, options: FitOptions, saved?: ResumeState) {
+export function assemble(
+  head: Head,
+  corpus: Corpus,
+  values: FitSettings,
+  options: FitOptions,
+  context: RunContext,
+  saved?: ResumeState,
+) {
   const scheme = schemeOf(options.scheme ?? 'upper-bound');
   const { schema } = corpus;
-  const { presampleSize, batchSize, seed } = values;
+  const { batchSize, seed, scoreBatchSize, presampleSize } = values;
+  const sizes = { presampleSize, batchSize, scoreBatchSize };
+  const chooser = scheme.start?.({ head, corpus, schema, seed, ...sizes, ...context }) ?? {};
   const [costs, turnstile, meter, inFlight] = [new Costs(), createTurnstile(values.ahead), new Meter(), new InFlight()];
-  const rng = saved ? rngFrom(saved.rng) : createRng(seed, 'resample');
-  const gate = gateOf(scheme, values, costs);
+  const shared = {
+    scheme,
+    chooser,
+    costs,
+    turnstile,
+    meter,
+    inFlight,
+    rng: saved ? rngFrom(saved.rng) : createRng(seed, 'resample'),
+  };
+  const noise = new NoiseScale();
+  const sized = { ...values, presampleSize: chooser.presampleSize ?? presampleSize };
+  const gate = gateOf(scheme, chooser, sized, { costs, noise: () => noise.value / batchSize });
   const observed = { effectiveSampleSize: batchSize };
   const onScores: FitOptions['onScores'] = (batch, scores) => {
     observed.effectiveSampleSize = effectiveSampleSize(scores);
     options.onScores?.(batch, scores);
   };
-  const scorer = scheme.score && modelScorer(head, { scheme, schema, scoreBatchSize: values.scoreBatchSize });
-  const trainer = new Trainer(head, {
-    schema,
-    scheme,
-    gate,
-    onScores,
-    clipNorm: values.clipNorm,
-    weightDecay: values.weightDecay,
-    onCost: (samples, ms) => costs.trained(samples, ms),
-  });
-
+  const wiring = { ...shared, gate, head, corpus, values, share: context.share, onScores, onSkip: options.onSkip };
+  const trainer = trainerOf(wiring, noise);
   let stream: OpenStream | undefined;
   const stages = (signal: AbortSignal) => {
-    stream = openStream(corpus, { seed, epochs: values.epochs ?? Infinity, signal }, saved?.position);
-    return [
-      asReadable(stream.samples, samplesAhead),
-      asTransform(
-        meter.count('presample', presample({ schema, gate, turnstile, inFlight, signal, presampleSize, batchSize })),
-        1,
-      ),
-      asTransform(
-        meter.count(
-          'importance',
-          importance(scorer, {
-            turnstile,
-            onScores,
-            onBadScore: values.onBadScore,
-            onCost: (samples, ms) => costs.scored(samples, ms),
-            onSkip: options.onSkip,
-          }),
-        ),
-        1,
-      ),
-      asTransform(meter.count('resample', resample({ gate, rng, batchSize, seed })), 1),
-    ] as const;
+    const { epochs = Infinity } = values;
+    stream = openStream(corpus, { seed, epochs, signal }, saved?.position);
+    return stagesOf(wiring, stream.samples, signal);
   };
 
   /** What the stages must remember beside tensors, when `taken` samples of the stream were trained on or passed by. */
   const state = (taken: number) => ({
     gate: gate.state(),
-    rng: rng.state(),
+    noise: noise.state(),
+    rng: shared.rng.state(),
     costs: costs.state(),
     optimizer: trainer.optimizer.name,
     position: stream?.position(taken) ?? saved?.position ?? {},
+    ...(chooser.state && { scheme: chooser.state() }),
   });
-  return { scheme, gate, turnstile, meter, inFlight, costs, observed, trainer, stages, state };
+  return { ...shared, gate, noise, observed, trainer, stages, state };
 }
 
-function gateOf(scheme: Scheme, values: FitSettings, costs: Costs): TauGate {
-  if (!scheme.score) return shutGate();
-  const { tauThreshold, tauSmoothing, warmUp, hysteresis, presampleSize, batchSize } = values;
-  return tauGate({ tauThreshold, tauSmoothing, warmUp, hysteresis, costs, presampleSize, batchSize });
+interface Wiring {
+  readonly onScores: NonNullable<FitOptions['onScores']>;
+  readonly onSkip: FitOptions['onSkip'] | undefined;
+  readonly scheme: Scheme;
+  readonly chooser: SchemeRun;
+  readonly gate: TauGate;
+  readonly costs: Costs;
+  readonly turnstile: Turnstile;
+  readonly meter: Meter;
+  readonly inFlight: InFlight;
+  readonly rng: Rng;
+  readonly head: Head;
+  readonly corpus: Corpus;
+  readonly values: FitSettings;
+  readonly share: () => number;
+}
+
+function trainerOf({ head, corpus, scheme, chooser, gate, costs, values, onScores }: Wiring, noise: NoiseScale) {
+  const isNoiseAsked =
+    values.tauThreshold === 'progress' || values.rateScaling === 'gain' || values.rateScaling === 'cost';
+  return new Trainer(head, {
+    schema: corpus.schema,
+    gate,
+    onScores,
+    score: chooser.fetch === 'always' ? undefined : scheme.score,
+    stepScore: chooser.stepScore,
+    trained: chooser.trained && ((ids, scores) => chooser.trained!(ids, scores)),
+    update: chooser.update,
+    noise: isNoiseAsked && (chooser.fetch ?? scheme.score) ? noise : undefined,
+    clipNorm: values.clipNorm,
+    weightDecay: values.weightDecay,
+    onCost: (samples, ms) => costs.trained(samples, ms),
+  });
+}
+
+/** The source and the three stages, as Node streams. */
+function stagesOf(wiring: Wiring, samples: AsyncIterable<Sample>, signal: AbortSignal) {
+  const { chooser, gate, turnstile, meter, inFlight, corpus, values } = wiring;
+  const { batchSize } = values;
+  const fill = presample({
+    schema: corpus.schema,
+    gate,
+    turnstile,
+    inFlight,
+    signal,
+    batchSize,
+    presampleSize: chooser.presampleSize ?? values.presampleSize,
+    fillSize: chooser.fillSize && (() => chooser.fillSize!(gate.tau)),
+  });
+  return [
+    asReadable(admitted(samples, chooser), samplesAhead),
+    asTransform(meter.count('presample', fill), 1),
+    asTransform(meter.count('importance', scoring(wiring)), 1),
+    asTransform(meter.count('resample', drawing(wiring)), 1),
+  ] as const;
+}
+
+function scoring({ scheme, chooser, head, corpus, values, turnstile, costs, onScores, onSkip }: Wiring) {
+  const { onBadScore, scoreBatchSize } = values;
+  const byScheme = () => scheme.score && modelScorer(head, { scheme, schema: corpus.schema, scoreBatchSize });
+  const scorer = chooser.scorer === undefined ? byScheme() : chooser.scorer;
+  const onCost = (count: number, ms: number) => costs.scored(count, ms);
+  return importance(scorer ?? undefined, { turnstile, onBadScore, onCost, onSkip, onScores });
+}
+
+function drawing({ chooser, gate, rng, values, share }: Wiring) {
+  const { seed, batchSize, draws, additive, adaptive, power, uniformFloor } = values;
+  return resample({
+    gate,
+    rng,
+    batchSize,
+    seed,
+    draws,
+    additive,
+    adaptive,
+    power,
+    uniformFloor,
+    share,
+    ...(chooser.selection && { selection: chooser.selection }),
+    ...(chooser.drawCount && { drawCount: chooser.drawCount }),
+    ...(chooser.weightOf && { weightOf: chooser.weightOf }),
+  });
+}
+
+/** The samples that the scheme lets in. */
+async function* admitted(samples: AsyncIterable<Sample>, chooser: SchemeRun): AsyncGenerator<Sample, void, void> {
+  for await (const sample of samples) if (chooser.admit?.(sample.id) ?? true) yield sample;
+}
+
+function gateOf(
+  scheme: Scheme,
+  chooser: SchemeRun,
+  values: FitSettings,
+  { costs, noise }: { costs: Costs; noise: () => number },
+): TauGate {
+  const { tauThreshold, tauSmoothing, warmUp, hysteresis, presampleSize, batchSize, draws } = values;
+  const { fetch = scheme.score ? 'gate' : 'never', breakEven } = chooser;
+  if (fetch === 'never') return shutGate();
+  if (fetch === 'always') return tauGate({ tauThreshold: 0, tauSmoothing });
+  return tauGate({
+    tauThreshold,
+    tauSmoothing,
+    warmUp,
+    hysteresis,
+    costs,
+    noise,
+    presampleSize,
+    batchSize,
+    draws,
+    breakEven: breakEven && (() => breakEven(costs.perSample)),
+  });
 }

@@ -21,6 +21,9 @@ const ResumeState = z.object({
   position: z.record(z.string(), z.unknown()).readonly(),
   gate: z.object({ average: z.number(), mass: z.number(), observations: count, isOpen: z.boolean() }),
   rng: z.array(z.number()).readonly(),
+  noise: z.array(z.number()).readonly(),
+  /** What the scheme remembers; it alone knows how to read it. */
+  scheme: z.unknown().optional(),
   optimizer: z.string(),
   costs: z.object({ scoreMs: z.number(), stepMs: z.number() }),
   account: z.custom<AccountState>((value) => typeof value === 'object' && value !== null),

@@ -21,6 +21,8 @@ export interface StepRecord {
   gate: 'open' | 'shut';
   /** Kish's effective sample size of the presample, in samples. */
   ess: number;
+  /** The gradient noise scale in samples, where it is measured; `Infinity` where no signal stands out of the noise. */
+  noiseScale?: number;
   /** Samples fetched from the corpus so far. */
   samplesSeen: number;
   /** Samples in the minibatches trained on so far. */

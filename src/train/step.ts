@@ -1,20 +1,22 @@
 import * as tf from '@tensorflow/tfjs';
 import { compile } from '../engine/compile.ts';
-import type { Scheme } from '../importance/scheme.ts';
+import type { HeadScore } from '../importance/scheme.ts';
 import type { Head } from '../model/head.ts';
 import type { Feed } from '../model/binding.ts';
-import type { Optimizer, Trained } from './optimizers/optimizer.ts';
+import type { Optimizer, Slots, Trained } from './optimizers/optimizer.ts';
 
 export interface WeightedStepOptions {
   readonly optimizer: Optimizer;
   /** Whether the step may be traced once and replayed. */
   readonly compilable: boolean;
-  /** The scheme by which a uniform step scores its own batch. */
-  readonly scheme: Scheme;
+  /** By what a step scores its own batch, where it is asked to. */
+  readonly score?: HeadScore | undefined;
   /** The largest norm of the whole gradient; a larger one is scaled down to it. */
   readonly clipNorm?: number | undefined;
   /** Decoupled weight decay a step, before the learning rate: θ ← θ − η λ θ, for kernels and embeddings only. */
   readonly weightDecay: number;
+  /** Keeps the last gradient, to tell the noise scale; without it the noise is not measured. */
+  readonly lastGradient?: Slots | undefined;
 }
 
 /** What a step leaves behind; owned by the caller. */
@@ -23,6 +25,8 @@ export interface StepTensors {
   readonly loss: tf.Scalar;
   /** The batch's scores before the step, [b]; none when they were not asked for. */
   readonly scores: readonly tf.Tensor1D[];
+  /** |g|² and g · (the gradient of the step before), [2]; none when they were not asked for. */
+  readonly noise: readonly tf.Tensor1D[];
 }
 
 /** Takes one step on a weighted batch. */
@@ -36,8 +40,8 @@ export type WeightedStep = (feed: Feed, weights: tf.Tensor1D, learningRate: tf.S
  * @param scored whether the step also gives its batch's scores, from the forward pass that it makes anyway
  */
 export function weightedStep(head: Head, options: WeightedStepOptions, scored: boolean): WeightedStep {
-  const { optimizer, scheme, clipNorm, weightDecay, compilable } = options;
-  const score = scored ? scheme.score : undefined;
+  const { optimizer, clipNorm, weightDecay, compilable, lastGradient } = options;
+  const score = scored ? options.score : undefined;
 
   const step = (
     inputs: readonly tf.Tensor[],
@@ -52,26 +56,44 @@ export function weightedStep(head: Head, options: WeightedStepOptions, scored: b
       () => {
         const z = head.forward(inputs, true);
         if (score) scores.push(tf.keep(score(head, z, targets, mask[0])));
-        const losses = head.perSampleLoss(z, targets, mask[0]);
-        return tf.add<tf.Scalar>(tf.mean(tf.mul(losses, weights)), penalties(head.model));
+        return weightedLoss(head, z, targets, mask[0], weights);
       },
       weightsOfModel.map(({ variable }) => variable),
     );
-    const clipped = clip(
-      weightsOfModel.map((weight) => ({ ...weight, gradient: grads[weight.variable.name]! })),
-      clipNorm,
-    );
+    const whole = weightsOfModel.map((weight) => ({ ...weight, gradient: grads[weight.variable.name]! }));
+    const noise = lastGradient ? [compareGradients(whole, lastGradient)] : [];
+    const clipped = clip(whole, clipNorm);
     optimizer.apply(clipped, learningRate);
     if (weightDecay > 0) decay(clipped, tf.mul(learningRate, weightDecay));
-    return { loss: value, scores };
+    return { loss: value, scores, noise };
   };
   const run = compilable ? compile(step) : untraced(step);
   return (feed, weights, learningRate) =>
     run(feed.inputs, feed.targets, feed.mask ? [feed.mask] : [], weights, learningRate);
 }
 
+/** 1/b Σ_i w_i loss_i + penalties, by the pre-activations z. */
+function weightedLoss(
+  head: Head,
+  z: readonly tf.Tensor[],
+  targets: readonly tf.Tensor[],
+  mask: tf.Tensor | undefined,
+  weights: tf.Tensor1D,
+): tf.Scalar {
+  const losses = head.perSampleLoss(z, targets, mask);
+  return tf.add<tf.Scalar>(tf.mean(tf.mul(losses, weights)), penalties(head.model));
+}
+
+/** 1/b Σ_i w_i loss_i(θ) + penalties(θ), through the network. */
+export const lossOf = (head: Head, feed: Feed, weights: tf.Tensor1D): tf.Scalar =>
+  weightedLoss(head, head.forward(feed.inputs, true), feed.targets, feed.mask, weights);
+
+/** 1/b Σ_i w_i loss_i(θ), through the network. */
+export const dataLossOf = (head: Head, { inputs, targets, mask }: Feed, weights: tf.Tensor1D): tf.Scalar =>
+  tf.mean(tf.mul(head.perSampleLoss(head.forward(inputs, true), targets, mask), weights));
+
 /** Runs a step as it is, within a tidy. */
-const untraced =
+export const untraced =
   <Args extends unknown[], Result extends object>(step: (...args: Args) => Result) =>
   (...args: Args): Result =>
     tf.tidy(() => step(...args) as unknown as tf.TensorContainer) as unknown as Result;
@@ -85,6 +107,17 @@ const penalties = (model: tf.LayersModel): tf.Scalar => {
   const losses = (model as unknown as { calculateLosses(): tf.Scalar[] }).calculateLosses(); // not in the public types
   return losses.length === 0 ? tf.scalar(0) : tf.addN(losses);
 };
+
+/** |g|² and g · g_before, and remembers g. @returns [2] */
+function compareGradients(trained: readonly Trained[], memory: Slots): tf.Tensor1D {
+  const parts = trained.map(({ name, variable, gradient }) => {
+    const before = memory.like(variable, name, 'lastGradient');
+    const both = tf.stack([tf.sum(tf.square(gradient)), tf.sum(tf.mul(gradient, before))]);
+    before.assign(tf.clone(gradient));
+    return both;
+  });
+  return tf.addN(parts) as tf.Tensor1D;
+}
 
 /** Scales the whole gradient down to norm `clipNorm`, if it is longer. */
 function clip(trained: Trained[], clipNorm?: number): Trained[] {

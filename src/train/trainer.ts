@@ -1,22 +1,34 @@
 import * as tf from '@tensorflow/tfjs';
 import { LossError, ModelError } from '../errors.ts';
-import type { Scheme } from '../importance/scheme.ts';
+import type { HeadScore, VarianceReduction } from '../importance/scheme.ts';
 import { bindColumns, checkLabels, feedOf, type Binding } from '../model/binding.ts';
 import type { Head } from '../model/head.ts';
 import type { Schema } from '../stream/columns.ts';
 import type { Gate } from '../stream/gate.ts';
 import type { Minibatch } from '../stream/minibatch.ts';
+import type { Presample } from '../stream/presample.ts';
 import { fromTfjs } from './optimizers/from-tfjs.ts';
-import type { Optimizer } from './optimizers/optimizer.ts';
+import { Slots, type Optimizer } from './optimizers/optimizer.ts';
+import type { NoiseScale } from '../resample/noise-scale.ts';
+import { AnchoredSteps } from './variance-reduced.ts';
 import { countersOf } from './resume.ts';
 import { trainableVariables, weightedStep, type WeightedStep } from './step.ts';
 
 export interface TrainerOptions {
   readonly schema: Schema;
-  readonly scheme: Scheme;
   readonly gate: Gate;
+  /** By what a uniform step scores its own batch, for the gate. */
+  readonly score?: HeadScore | undefined;
+  /** By what every step scores its own batch, for `trained`. */
+  readonly stepScore?: HeadScore | undefined;
+  /** Told what every step's own batch scored before the step, if there is a `stepScore`. */
+  readonly trained?: ((ids: readonly string[], scores: Float32Array) => void) | undefined;
+  /** Takes the place of plain gradient descent on each minibatch. */
+  readonly update?: VarianceReduction | undefined;
   readonly clipNorm?: number | undefined;
   readonly weightDecay?: number;
+  /** Told what successive gradients say about their noise; without it nothing is measured. */
+  readonly noise?: NoiseScale | undefined;
   /** Told how long a step took. */
   readonly onCost?: (samples: number, milliseconds: number) => void;
   /** Told the scores of a uniform step's own batch. */
@@ -38,6 +50,10 @@ export class Trainer {
   readonly #binding: Binding;
   readonly #plainStep: WeightedStep;
   readonly #scoredStep: WeightedStep;
+  readonly #anchored: AnchoredSteps | undefined;
+  readonly #lastGradient: Slots | undefined;
+  #anchoredTo: Presample | undefined;
+  #hasLast = false;
 
   constructor(head: Head, options: TrainerOptions) {
     const { model } = head;
@@ -51,10 +67,12 @@ export class Trainer {
     this.#binding = bindColumns(model, options.schema);
     const { optimizer, compilable } = fromTfjs(model.optimizer);
     this.optimizer = optimizer;
-    const { scheme, clipNorm, weightDecay = 0 } = options;
-    const common = { optimizer, compilable, scheme, weightDecay, clipNorm };
+    const { score, stepScore, update, schema, clipNorm, weightDecay = 0 } = options;
+    this.#lastGradient = options.noise && new Slots();
+    const common = { optimizer, compilable, weightDecay, clipNorm, lastGradient: this.#lastGradient };
     this.#plainStep = weightedStep(head, common, false);
-    this.#scoredStep = weightedStep(head, common, true);
+    this.#scoredStep = weightedStep(head, { ...common, score: stepScore ?? score }, true);
+    this.#anchored = update && new AnchoredSteps(head, { ...common, schema, update, microBatchSize: 256 });
   }
 
   /**
@@ -66,14 +84,17 @@ export class Trainer {
    * @throws {LabelError} when a label lies outside the model's classes
    */
   async step(batch: Minibatch, learningRate: number): Promise<number> {
-    const { gate, onCost, onScores } = this.#options;
+    const { gate, onCost, onScores, trained, noise: noiseScale } = this.#options;
     try {
       const begun = performance.now();
-      if (batch.phase === 'uniform') checkLabels(this.#head, this.#binding, batch);
-      const { loss, scores } = await this.#take(batch, learningRate);
+      if (batch.phase === 'uniform' || this.#anchored) checkLabels(this.#head, this.#binding, batch);
+      const { loss, scores, noise } = await this.#take(batch, learningRate);
       onCost?.(batch.size, performance.now() - begun);
       if (!Number.isFinite(loss)) throw lossError(batch, loss);
-      if (scores) {
+      if (noise && this.#hasLast) noiseScale?.observe(noise[0]!, noise[1]!, batch.size * batch.drawTau ** 2);
+      this.#hasLast = true;
+      if (scores) trained?.(batch.ids, scores);
+      if (scores && batch.phase === 'uniform') {
         onScores?.(batch, scores);
         gate.observe(scores);
       }
@@ -83,35 +104,54 @@ export class Trainer {
     }
   }
 
-  async #take(batch: Minibatch, learningRate: number): Promise<{ loss: number; scores?: Float32Array }> {
-    const take = batch.phase === 'uniform' ? this.#scoredStep : this.#plainStep;
-    const { loss, scores } = tf.tidy(() => {
+  async #take(batch: Minibatch, learningRate: number): Promise<Taken> {
+    const take = this.#stepFor(batch);
+    const { loss, scores, noise } = tf.tidy(() => {
       const feed = feedOf(this.#head.model, this.#binding, batch);
       return take(feed, tf.tensor1d(batch.weights), tf.scalar(learningRate)) as unknown as tf.TensorContainer;
     }) as unknown as ReturnType<WeightedStep>;
     try {
-      const [value, batchScores] = await Promise.all([loss.data(), scores[0]?.data()]);
-      return { loss: value[0]!, ...(batchScores ? { scores: batchScores as Float32Array } : {}) };
+      const reads = [loss, ...scores, ...noise].map((tensor) => tensor.data<'float32'>());
+      const [value, ...rest] = await Promise.all(reads);
+      return { loss: value![0]!, scores: scores.length > 0 ? rest[0] : undefined, noise: rest[scores.length] };
     } finally {
-      tf.dispose([loss, ...scores]);
+      tf.dispose([loss, ...scores, ...noise]);
     }
+  }
+
+  #stepFor(batch: Minibatch): WeightedStep {
+    const { stepScore } = this.#options;
+    if (!this.#anchored) return batch.phase === 'uniform' || stepScore ? this.#scoredStep : this.#plainStep;
+    if (this.#anchoredTo !== batch.presample) this.#anchored.anchor(batch.presample);
+    this.#anchoredTo = batch.presample;
+    return this.#anchored.step;
   }
 
   /** The parameters and what the optimizer remembers, by name: all that a checkpoint needs. @returns borrowed */
   tensors(): Record<string, tf.Tensor> {
     const weights = this.#head.model.weights.map((weight) => [`model/${weight.originalName}`, weight.read()] as const);
-    const slots = Object.entries(this.optimizer.slots()).map(([name, slot]) => [`optimizer/${name}`, slot] as const);
+    const memory = { ...this.optimizer.slots(), ...this.#anchored?.slots() };
+    const slots = Object.entries(memory).map(([name, slot]) => [`optimizer/${name}`, slot] as const);
     return { ...Object.fromEntries<tf.Tensor>([...weights, ...slots]), ...countersOf(this.#head.model) };
   }
 
   dispose(): void {
     this.optimizer.dispose();
+    this.#anchored?.dispose();
+    this.#lastGradient?.dispose();
   }
 
   /** Names and variables that are trained. @returns borrowed */
   get trained(): readonly { name: string; variable: tf.Variable }[] {
     return trainableVariables(this.#head.model);
   }
+}
+
+/** What a step left behind, read. */
+interface Taken {
+  readonly loss: number;
+  readonly scores: Float32Array | undefined;
+  readonly noise: Float32Array | undefined;
 }
 
 const lossError = (batch: Minibatch, loss: number): LossError =>

@@ -31,7 +31,7 @@ export interface InputSpec {
 }
 
 /** The numbers of an input; `name` keeps two inputs of a case apart. */
-export function inputValues({ shape, low = -1, high = 1 }: InputSpec, name: string): Float32Array {
+function inputValues({ shape, low = -1, high = 1 }: InputSpec, name: string): Float32Array {
   const rng = createRng(1, name);
   return Float32Array.from({ length: tf.util.sizeFromShape([...shape]) }, () => low + (high - low) * rng.uniform());
 }

@@ -50,9 +50,23 @@ const pools = Object.entries({ maxPool, avgPool }).flatMap(([name, pool]) =>
   ),
 );
 
+/** Images of more places than are multiplied at a time, and many of few. */
+const many = (
+  [
+    ['large', 2, 40, 1],
+    ['large, stride 2', 1, 61, 2],
+    ['many small', 33, 6, 1],
+  ] as const
+).map(([name, count, size, stride]) =>
+  op(`conv2d, ${name}`, { x: any([count, size, size, 3]), filter: any([3, 3, 3, 4]) }, (given) =>
+    tf.conv2d(given.x.as4D(count, size, size, 3), given.filter.as4D(3, 3, 3, 4), stride, 'same').mul(0.02),
+  ),
+);
+
 /** Ops on images [N, H, W, C], forward and gradient. */
 export const imageOpCases: readonly ConformanceCase[] = [
   ...convolutions,
+  ...many,
   ...depthwise,
   ...pools,
   op('conv1d', { x: any([2, 9, 3]), filter: any([3, 3, 4]) }, (given) =>

@@ -29,7 +29,7 @@ function layer(
     against: 'cpu',
     compute: () => {
       const x = tf.input({ shape: input.shape.slice(1) });
-      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a layer of one input gives one output here
+      // a layer of one input gives one output here
       const model = tf.model({ inputs: x, outputs: make().apply(x) as tf.SymbolicTensor });
       if (fused) fuse(model);
       setWeights(model, name);

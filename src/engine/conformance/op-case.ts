@@ -50,7 +50,7 @@ function outputsAndGradients<Names extends string>(
   const given = Object.fromEntries(
     Object.entries(inputs).map(([key, spec]) => [key, inputTensor(spec, `${name} ${key}`)]),
   );
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the names are those of `inputs`
+  // the names are those of `inputs`
   const outputs = (tensors: Tensors) => [compute(tensors as Given<Names>)].flat();
   const results: Tensors = Object.fromEntries(outputs(given).map((each, i) => [`output ${i}`, each.clone()]));
   if (!hasGradient) return results;

@@ -62,7 +62,7 @@ function wideResNet(): tf.LayersModel {
 }
 
 const apply = (layer: tf.LayersModel['layers'][number], x: tf.SymbolicTensor | tf.SymbolicTensor[]) =>
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- each of these layers gives one symbolic tensor
+  // each of these layers gives one symbolic tensor
   layer.apply(x) as tf.SymbolicTensor;
 
 const mlp = (): tf.LayersModel =>

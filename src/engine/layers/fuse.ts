@@ -1,4 +1,3 @@
-/* oxlint-disable typescript/no-unsafe-type-assertion -- tfjs-layers' types hide the cells' members and lose ranks; whyNot checks the class first */
 import * as tf from '@tensorflow/tfjs';
 import { gruSequence } from './gru-sequence.ts';
 import { lstmSequence } from './lstm-sequence.ts';

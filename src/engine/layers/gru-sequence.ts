@@ -1,4 +1,3 @@
-/* oxlint-disable typescript/no-unsafe-type-assertion -- tfjs' ops lose the ranks that the line beside each assertion gives back */
 /**
  * A GRU over whole sequences, its reset gate before the product, as in Keras' `resetAfter: false`.
  *

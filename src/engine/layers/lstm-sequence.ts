@@ -1,4 +1,3 @@
-/* oxlint-disable typescript/no-unsafe-type-assertion -- tfjs' ops lose the ranks that the line beside each assertion gives back */
 /**
  * An LSTM over whole sequences.
  *

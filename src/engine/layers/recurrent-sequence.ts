@@ -1,4 +1,3 @@
-/* oxlint-disable typescript/no-unsafe-type-assertion -- tfjs' ops lose the ranks that the line beside each assertion gives back */
 import * as tf from '@tensorflow/tfjs';
 
 /** The activations of the gates that the fused layers know. The candidate's is tanh. */

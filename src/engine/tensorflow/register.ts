@@ -1,12 +1,11 @@
 import { registerEngine } from '../use-engine.ts';
 import { isInstalled } from './install/installation.ts';
-import type { TensorflowOptions } from './tensorflow-engine.ts';
 
 // The binding and tfjs-node's kernels take half a second to load, so they wait until the engine is really started.
 registerEngine('tensorflow', {
   isInstalled: () => isInstalled(),
   async start(options) {
     const { loadTensorflow } = await import('./tensorflow-engine.ts');
-    return loadTensorflow(options as TensorflowOptions);
+    return loadTensorflow(options);
   },
 });

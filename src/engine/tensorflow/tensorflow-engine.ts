@@ -9,6 +9,7 @@ import { createBackend, type TensorflowBackend } from './backend.ts';
 import { Binding } from './binding/binding.ts';
 import type { EngineStatistics } from './binding/statistics.ts';
 import { registerKernels } from './kernels/register-kernels.ts';
+import { registerRecurrentLayers } from './scan/recurrent-layers.ts';
 import { restoreUtil } from './node-legacy.ts';
 import { usableInstallation } from './install/installation.ts';
 import { hasNvidiaDriver } from './install/nvidia-driver.ts';
@@ -101,6 +102,7 @@ async function start(options: z.output<typeof TensorflowOptions>): Promise<Tenso
   }
   const backend = await registerBackend(binding);
   const seeds = new Seeds();
+  registerRecurrentLayers(backend, (step) => compileStep(backend, (seed) => seeds.stream(seed), step));
   return {
     name: 'tensorflow',
     description: `TensorFlow ${binding.TF_Version} on ${binding.context.device.type}`,

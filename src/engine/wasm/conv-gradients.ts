@@ -1,4 +1,3 @@
-/* oxlint-disable typescript/no-unsafe-type-assertion -- a kernel's attributes come untyped; these are the ones that tfjs-core's gradients pass */
 import * as tf from '@tensorflow/tfjs';
 import { heapOf, type WasmHeap } from './heap.ts';
 import { multiply } from './mat-mul.ts';
@@ -6,18 +5,21 @@ import type { KernelCall, WasmKernel } from './wasm-kernel.ts';
 
 type Geometry = tf.backend_util.Conv2DInfo;
 
-/** Rows of a patch matrix that are multiplied at a time: enough for the product to run at full speed. */
+/** Rows of a patch matrix that are multiplied at a time: enough for full speed, few enough to stay in the cache. */
 const patchRows = 512;
 
-/** The filter's size, strides and dilations, the padding and the output's size, as assembly/conv.ts takes them. */
-const window = (g: Geometry): number[] => [
+const sizeAndStrides = (g: Geometry) => [g.filterHeight, g.filterWidth, g.strideHeight, g.strideWidth];
+
+/** The window as assembly/conv.ts takes it, over the output's rows `firstRow` to `firstRow + rows`. */
+const window = (g: Geometry, firstRow = 0, rows = g.outHeight): number[] => [
   ...sizeAndStrides(g),
   g.dilationHeight,
   g.dilationWidth,
-  ...paddingAndOutput(g),
+  g.padInfo.top - firstRow * g.strideHeight,
+  g.padInfo.left,
+  rows,
+  g.outWidth,
 ];
-const sizeAndStrides = (g: Geometry) => [g.filterHeight, g.filterWidth, g.strideHeight, g.strideWidth];
-const paddingAndOutput = (g: Geometry) => [g.padInfo.top, g.padInfo.left, g.outHeight, g.outWidth];
 
 function geometryOf(
   attrs: tf.NamedAttrMap,
@@ -43,21 +45,54 @@ const isPointwise = (g: Geometry) =>
   g.outHeight === g.inHeight &&
   g.outWidth === g.inWidth;
 
-/** Calls `use` for runs of images, with how many, so that each run has rows enough; `first` is the run's first image. */
-function forRuns(g: Geometry, use: (first: number, count: number) => void): void {
-  const atOnce = Math.max(1, Math.ceil(patchRows / (g.outHeight * g.outWidth)));
-  for (let first = 0; first < g.batchSize; first += atOnce) use(first, Math.min(atOnce, g.batchSize - first));
+/** Part of a batch: some output rows of one image, or all of several. */
+interface Piece {
+  readonly image: number;
+  readonly images: number;
+  readonly firstRow: number;
+  readonly rows: number;
 }
 
-/** Sizes in numbers: an image, an output, a row of the patch matrix, and its rows an image. */
-const sizes = (g: Geometry) => ({
-  imageSize: g.inHeight * g.inWidth * g.inChannels,
-  rows: g.outHeight * g.outWidth,
-  columns: g.filterHeight * g.filterWidth * g.inChannels,
-  scratch: 4 * Math.max(1, Math.ceil(patchRows / (g.outHeight * g.outWidth))) * g.outHeight * g.outWidth,
+/** Cuts a batch so that each piece has about `patchRows` output places. */
+function* pieces(g: Geometry): Generator<Piece> {
+  const places = g.outHeight * g.outWidth;
+  if (places === 0) return;
+  const atOnce = Math.max(1, Math.floor(patchRows / places));
+  const rowsAtOnce = Math.min(g.outHeight, Math.max(1, Math.floor(patchRows / g.outWidth)));
+  for (let image = 0; image < g.batchSize; image += atOnce) {
+    const images = Math.min(atOnce, g.batchSize - image);
+    for (let firstRow = 0; firstRow < g.outHeight; firstRow += rowsAtOnce) {
+      yield { image, images, firstRow, rows: Math.min(rowsAtOnce, g.outHeight - firstRow) };
+    }
+  }
+}
+
+/** Where a piece's output places begin, and how many they are. */
+const placesOf = (g: Geometry, { image, images, firstRow, rows }: Piece) => ({
+  start: (image * g.outHeight + firstRow) * g.outWidth,
+  count: images * rows * g.outWidth,
 });
 
-/** dFilter = patches(x)ᵀ · dy, run after run of images. */
+/** Moves the patches of a piece: `patches` out of the images at `at` into the matrix, `addPatches` back. */
+function movePatches(
+  heap: WasmHeap,
+  kernel: 'patches' | 'addPatches',
+  ...[g, piece, at, matrix]: readonly [Geometry, Piece, number, number]
+): void {
+  const columns = g.filterHeight * g.filterWidth * g.inChannels;
+  for (let i = 0; i < piece.images; i++) {
+    const image = at + 4 * (piece.image + i) * g.inHeight * g.inWidth * g.inChannels;
+    const rows = matrix + 4 * i * piece.rows * g.outWidth * columns;
+    const [from, to] = kernel === 'patches' ? [image, rows] : [rows, image];
+    heap.kernels[kernel](from, g.inHeight, g.inWidth, g.inChannels, ...window(g, piece.firstRow, piece.rows), to);
+  }
+}
+
+/** Bytes of the largest patch matrix of a piece; none where the image itself is one. */
+const matrixBytes = (g: Geometry): number =>
+  isPointwise(g) ? 0 : 4 * Math.max(patchRows, g.outWidth) * g.filterHeight * g.filterWidth * g.inChannels;
+
+/** dFilter = patches(x)ᵀ · dy, piece after piece. */
 export const conv2DBackpropFilter: WasmKernel = {
   kernelName: 'Conv2DBackpropFilter',
   kernelFunc: ({ inputs, attrs, backend }) => {
@@ -65,27 +100,22 @@ export const conv2DBackpropFilter: WasmKernel = {
     const heap = heapOf(backend);
     const filterShape = attrs['filterShape'] as number[];
     const g = geometryOf(attrs, { image: x.shape, filter: filterShape }, false);
-    const { imageSize, rows, columns, scratch } = sizes(g);
+    const columns = g.filterHeight * g.filterWidth * g.inChannels;
     const out = heap.output(filterShape);
-    if (g.batchSize * rows === 0) heap.clear(out);
-    heap.withScratch([isPointwise(g) ? 0 : scratch * columns], (matrix = 0) =>
-      forRuns(g, (first, count) => {
-        const images = heap.at(x) + 4 * first * imageSize;
-        if (!isPointwise(g)) {
-          for (let i = 0; i < count; i++) {
-            const image = images + 4 * i * imageSize;
-            const to = matrix + 4 * i * rows * columns;
-            heap.kernels.patches(image, g.inHeight, g.inWidth, g.inChannels, ...window(g), to);
-          }
-        }
+    heap.clear(out);
+    heap.withScratch([matrixBytes(g)], (matrix = 0) => {
+      for (const piece of pieces(g)) {
+        const { start, count } = placesOf(g, piece);
+        if (!isPointwise(g)) movePatches(heap, 'patches', g, piece, heap.at(x), matrix);
+        const left = isPointwise(g) ? heap.at(x) + 4 * start * columns : matrix;
         const matrices = {
-          left: { at: isPointwise(g) ? images : matrix, stride: columns, transposed: true },
-          right: { at: heap.at(dy) + 4 * first * rows * g.outChannels, stride: g.outChannels },
+          left: { at: left, stride: columns, transposed: true },
+          right: { at: heap.at(dy) + 4 * start * g.outChannels, stride: g.outChannels },
           out: { at: heap.at(out), stride: g.outChannels },
         };
-        multiply(heap, matrices, [columns, g.outChannels, count * rows], first > 0);
-      }),
-    );
+        multiply(heap, matrices, [columns, g.outChannels, count], true);
+      }
+    });
     return out;
   },
 };
@@ -100,26 +130,21 @@ export const conv2DBackpropInput: WasmKernel = {
     if (attrs['dataFormat'] === 'NCHW') return stock(call);
     const heap = heapOf(backend);
     const g = geometryOf(attrs, { image: inputShape, filter: filter.shape }, false);
-    const { imageSize, rows, columns, scratch } = sizes(g);
+    const columns = g.filterHeight * g.filterWidth * g.inChannels;
     const out = heap.output(inputShape);
-    if (!isPointwise(g)) heap.clear(out);
-    heap.withScratch([isPointwise(g) ? 0 : scratch * columns], (matrix = 0) =>
-      forRuns(g, (first, count) => {
-        const images = heap.at(out) + 4 * first * imageSize;
+    heap.clear(out);
+    heap.withScratch([matrixBytes(g)], (matrix = 0) => {
+      for (const piece of pieces(g)) {
+        const { start, count } = placesOf(g, piece);
         const matrices = {
-          left: { at: heap.at(dy) + 4 * first * rows * g.outChannels, stride: g.outChannels },
+          left: { at: heap.at(dy) + 4 * start * g.outChannels, stride: g.outChannels },
           right: { at: heap.at(filter), stride: g.outChannels, transposed: true },
-          out: { at: isPointwise(g) ? images : matrix, stride: columns },
+          out: { at: isPointwise(g) ? heap.at(out) + 4 * start * columns : matrix, stride: columns },
         };
-        multiply(heap, matrices, [count * rows, columns, g.outChannels]);
-        if (isPointwise(g)) return;
-        for (let i = 0; i < count; i++) {
-          const image = images + 4 * i * imageSize;
-          const from = matrix + 4 * i * rows * columns;
-          heap.kernels.addPatches(from, g.inHeight, g.inWidth, g.inChannels, ...window(g), image);
-        }
-      }),
-    );
+        multiply(heap, matrices, [count, columns, g.outChannels]);
+        if (!isPointwise(g)) movePatches(heap, 'addPatches', g, piece, heap.at(out), matrix);
+      }
+    });
     return out;
   },
 };
@@ -200,7 +225,10 @@ export const maxPoolGrad: WasmKernel = {
         g.inWidth,
         g.inChannels,
         ...sizeAndStrides(g),
-        ...paddingAndOutput(g),
+        g.padInfo.top,
+        g.padInfo.left,
+        g.outHeight,
+        g.outWidth,
         heap.at(out) + i * imageBytes,
       );
     }

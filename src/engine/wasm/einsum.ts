@@ -94,7 +94,7 @@ export const einsum: WasmKernel = {
     const equation = typeof attrs['equation'] === 'string' ? attrs['equation'].replaceAll(/\s/g, '') : '';
     // Refuses what no engine does: more than two tensors, repeated labels, ellipses, axes of different sizes.
     const { allDims, idDims } = tf.backend_util.decodeEinsumEquation(equation, tensors.length);
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- it reads the shapes only
+    // it reads the shapes only
     tf.backend_util.checkEinsumDimSizes(allDims.length, idDims, tensors as tf.Tensor[]);
     const [terms = '', out = ''] = equation.split('->');
     const [left, right] = terms.split(',').map((labels, i) => ({ labels, tensor: tensors[i]! }));

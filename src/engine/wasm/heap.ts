@@ -68,12 +68,12 @@ export class WasmHeap {
     const build = kernelBuild();
     if (!build) throw new EngineError('wasm: this machine has no WebAssembly SIMD. Use the engine `cpu`.');
     this.backend = backend;
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the published type shows too little
+    // the published type shows too little
     this.#module = backend.wasm as unknown as EmscriptenModule;
     guardAllocation(this.#module);
     const imports = { env: { memory: this.#module.asm.memory } };
     const instance = new WebAssembly.Instance(new WebAssembly.Module(build.bytes), imports);
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a test compares the exports with KernelName
+    // a test compares the exports with KernelName
     this.kernels = instance.exports as unknown as Kernels;
   }
 

@@ -1,4 +1,3 @@
-/* oxlint-disable typescript/no-unsafe-type-assertion -- the kernel registry's types carry no names and ranks; the two ends stand in this file */
 import * as tf from '@tensorflow/tfjs';
 import { gru } from '../layers/gru-sequence.ts';
 import { lstm } from '../layers/lstm-sequence.ts';

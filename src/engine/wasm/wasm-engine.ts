@@ -43,7 +43,7 @@ async function activateBackend(): Promise<void> {
  */
 function dropListenersSince(event: 'uncaughtException' | 'unhandledRejection', before: readonly unknown[]): void {
   for (const listener of process.rawListeners(event)) {
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- removing needs the function's identity only
+    // removing needs the function's identity only
     if (!before.includes(listener)) process.removeListener(event, listener as () => void);
   }
 }

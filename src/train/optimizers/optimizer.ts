@@ -31,9 +31,11 @@ export interface Optimizer {
 export class Slots {
   readonly #slots = new Map<string, tf.Variable>();
 
-  /** A slot of the variable's shape. @returns borrowed */
-  like(variable: tf.Variable, owner: string, slot: string, initial = 0): tf.Variable {
-    return this.#get(`${owner}/${slot}`, () => tf.fill(variable.shape, initial));
+  /** A slot of the variable's shape, filled with a number or with a tensor's values. @returns borrowed */
+  like(variable: tf.Variable, owner: string, slot: string, initial: number | tf.Tensor = 0): tf.Variable {
+    return this.#get(`${owner}/${slot}`, () =>
+      typeof initial === 'number' ? tf.fill(variable.shape, initial) : tf.clone(initial),
+    );
   }
 
   /** A slot that holds one number. @returns borrowed */

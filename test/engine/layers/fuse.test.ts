@@ -1,4 +1,3 @@
-/* oxlint-disable typescript/no-unsafe-type-assertion -- tfjs-layers types one result and several alike */
 import assert from 'node:assert/strict';
 import * as tf from '@tensorflow/tfjs';
 import { fuse } from '../../../src/engine/layers/fuse.ts';
@@ -148,6 +147,8 @@ const leftBecause = (options: Partial<Arguments>, why: RegExp) => {
   model.dispose();
 };
 
+const uniformWeights = () => tf.randomUniform([3, units], -1, 1, 'float32', 5);
+
 describe('fuse', () => {
   before(() => useEngine('wasm'));
 
@@ -188,6 +189,32 @@ describe('fuse', () => {
     assert.deepEqual(fuse(model), first);
     assert.equal(callOf(model), call);
     model.dispose();
+  });
+
+  it('takes the mask that an embedding makes, through a stack', () => {
+    const tensors = tf.memory().numTensors;
+    const model = tf.sequential({
+      layers: [
+        tf.layers.embedding({ inputDim: 5, outputDim: features, maskZero: true, inputShape: [steps] }),
+        layer('lstm', { returnSequences: true }),
+        layer('gru'),
+      ],
+    });
+    const ids = tf.tensor2d([1, 4, 0, 2, 0, 0, 0, 3, 1, 2, 2, 0, 0, 0, 0], [3, steps], 'int32');
+    const readAll = () =>
+      tf.tidy(() => {
+        const variables = model.trainableWeights.map((weight) => weight.read() as tf.Variable);
+        const loss = () => tf.sum<tf.Scalar>(tf.mul(model.apply(ids) as tf.Tensor, uniformWeights()));
+        const { grads } = tf.variableGrads(loss, variables);
+        const all = [model.predict(ids) as tf.Tensor, ...variables.map(({ name }) => grads[name]!)];
+        return all.map((tensor) => Array.from(tensor.dataSync()));
+      });
+    const stock = readAll();
+    assert.deepEqual(fuse(model).left, []);
+    assert.ok(furthest(readAll(), stock) < 1e-5);
+    ids.dispose();
+    model.dispose();
+    assert.equal(tf.memory().numTensors, tensors);
   });
 
   it('leaves names, configuration and weights those of a stock model, which saves and loads as one', async () => {

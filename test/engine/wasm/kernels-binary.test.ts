@@ -10,7 +10,7 @@ import { heapOf, kernelBuild } from '../../../src/engine/wasm/heap.ts';
 describe('kernels-binary', () => {
   it('is what the sources in assembly/ compile to', async () => {
     // A process of its own: the compiler is large, and loads slowly under this one's TypeScript loader.
-    const script = fileURLToPath(new URL('../../../assembly/build.mjs', import.meta.url));
+    const script = fileURLToPath(new URL('../../../src/engine/wasm/assembly/build.mjs', import.meta.url));
     await promisify(execFile)(process.execPath, [script, '--check']);
   }).timeout(60_000);
 

@@ -56,7 +56,7 @@ export class Attributes {
 
   /** @throws {EngineError} when the operation has no such attribute, or not of that kind */
   set(op: Pointer, definition: OpDefinition, { name, value }: Attribute): void {
-    const kind = definition.attributes.get(name);
+    const kind = definition.attributes.get(name) ?? hintKind(name, value);
     if (kind === undefined)
       throw misfit(definition, name, `one of ${[...definition.attributes.keys()].join(', ')}`, name);
     if (!this.#setScalar(op, kind, name, value) && !this.#setList(op, kind, name, value)) {
@@ -87,10 +87,18 @@ export class Attributes {
     else if (kind === 'list(int)') set.ints(op, name, integers(values), values.length);
     else if (kind === 'list(float)') set.floats(op, name, Float32Array.from(values, Number), values.length);
     else if (kind === 'list(bool)') set.bools(op, name, Uint8Array.from(values, Number), values.length);
+    else if (kind === 'list(shape)' && value.length === 0)
+      return true; // the default: unknown shapes
     else if (kind === 'list(type)') set.types(op, name, Int32Array.from(values, Number), values.length);
     else return false;
     return true;
   }
+}
+
+/** Hints to TensorFlow's compilers (`_XlaMustCompile`) stand in no definition; an underscore marks them. */
+function hintKind(name: string, value: AttributeValue): string | undefined {
+  if (!name.startsWith('_')) return undefined;
+  return typeof value === 'boolean' ? 'bool' : 'string';
 }
 
 const integers = (values: readonly (number | bigint | string)[]) => BigInt64Array.from(values, BigInt);

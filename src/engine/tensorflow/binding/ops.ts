@@ -31,7 +31,7 @@ const functionCall: OpDefinition = {
   name: 'function',
   inputs: [],
   outputs: [],
-  attributes: new Map([['_XlaMustCompile', 'bool']]),
+  attributes: new Map(),
   inferred: new Set(),
   hasListInput: false,
   isStateful: true,

@@ -114,6 +114,14 @@ export class Graph {
     return { output, shape: Array.from(dims.subarray(0, rank), Number), dtype };
   }
 
+  /** Tells the graph the shape of an output, which it cannot infer. */
+  setShape(output: Output, shape: readonly number[]): void {
+    const { library, status } = this.#parts;
+    const sizes = BigInt64Array.from(shape, BigInt);
+    library.c.TF_GraphSetTensorShape(this.pointer, output, sizes, shape.length, status.pointer);
+    status.check('setShape()');
+  }
+
   /** Makes a function known to this graph, so that its operations may name it. */
   useFunction(pointer: Pointer): void {
     const { library, status } = this.#parts;

@@ -31,15 +31,7 @@ export function packedRightBytes(n: i32, k: i32): i32 {
 }
 
 /** Packs rows `fromRow` to `fromRow + depth` of B [k, n] (stored [n, k] if `transposed`) into panels [n / 8][depth][8]. */
-function packRight(
-  b: usize,
-  stride: i32,
-  transposed: i32,
-  n: i32,
-  fromRow: i32,
-  depth: i32,
-  packed: usize,
-): void {
+function packRight(b: usize, stride: i32, transposed: i32, n: i32, fromRow: i32, depth: i32, packed: usize): void {
   let to = packed;
   for (let column = 0; column < n; column += 8) {
     const width = min(8, n - column);

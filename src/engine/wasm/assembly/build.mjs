@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import asc from 'assemblyscript/asc';
 
 const folder = fileURLToPath(new URL('.', import.meta.url));
-const target = fileURLToPath(new URL('../src/engine/wasm/kernels-binary.ts', import.meta.url));
+const target = fileURLToPath(new URL('../kernels-binary.ts', import.meta.url));
 
 /** @returns {Promise<string>} the module in base64 */
 async function compile(features) {

@@ -1,0 +1,158 @@
+/* oxlint-disable typescript/no-unsafe-type-assertion -- TensorFlow.js' operations lose the ranks that the line beside each assertion gives back */
+/**
+ * An LSTM over whole sequences as one loop forward and one backward. What does not depend on the step before is taken
+ * out of the loops and done for all steps at once: the input's projection, and backward everything that is known from
+ * the forward pass, so that a step backward is
+ *
+ *     dh = dy_t + dz_t+1 Whᵀ     dc = dc_t+1 f_t+1 + dh A_t     dz_t = [dc dc dc dh] K_t
+ *     A = o (1 - tanh² c)        K = [i'g | f'c_t-1 | i(1 - g²) | o'tanh c],   s' the slope of a gate by its value
+ *
+ * Where gates are sigmoids, the candidate is one too, so that one operation serves all four: tanh x = 2 σ(2x) - 1, with
+ * the candidate's weights doubled beforehand.
+ */
+import * as tf from '@tensorflow/tfjs';
+import { activateGate, gateSlope, masked, tanhSlope } from '../../layers/gates.ts';
+import { passedBy } from '../../layers/lstm-sequence.ts';
+import type { GateActivation, Recurrence, RecurrenceInputs } from '../../layers/recurrent-sequence.ts';
+import type { Loops } from './loops.ts';
+import { byStep, shifted, sizesOf, stepsOf } from './steps.ts';
+
+/** The recurrence on loops. It has to run within a compiled step. */
+export const lstmOnLoops = (loops: Loops): Recurrence => ({
+  forward(inputs) {
+    const { x, mask } = inputs;
+    const { batch, steps, size } = sizesOf(inputs);
+    const { kernel, recurrentKernel, bias } = preparedWeights(inputs);
+    const projected = byStep(x)
+      .matMul(kernel)
+      .add(bias)
+      .reshape([steps, batch, 4 * size]);
+    const run = () => runForward(loops, { ...inputs, recurrentKernel }, projected, mask && stepsOf(mask));
+    const [outputs, lastCell, ...saved] = loops.together(run) as Five;
+    return {
+      outputs: outputs.transpose<tf.Tensor3D>([1, 0, 2]),
+      lastCell: lastCell as tf.Tensor2D,
+      saved: [...saved, outputs],
+    };
+  },
+
+  backward(inputs, saved, dOutputs, dLastCell) {
+    const { x, kernel, states, mask } = inputs;
+    const { batch, steps, input, size } = sizesOf(inputs);
+    const [, , outputs] = saved as Three;
+    const dByStep = dOutputs.transpose([1, 0, 2]); // [B, T, H] -> [T, B, H]
+    const run = () => runBackward(loops, inputs, saved as Three, dByStep, dLastCell, mask && stepsOf(mask));
+    const [dzs, dh, dc] = loops.together(run) as Three;
+    const dz = dzs.reshape<tf.Tensor2D>([steps * batch, 4 * size]);
+    const before = shifted(states[0], outputs).reshape([steps * batch, size]);
+    const dx = dz.matMul(kernel, false, true).reshape([steps, batch, input]).transpose([1, 0, 2]);
+    return [dx, byStep(x).matMul(dz, true, false), before.matMul(dz, true, false), dz.sum(0), dh, dc];
+  },
+});
+
+type Three = [tf.Tensor, tf.Tensor, tf.Tensor];
+type Four = [tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor];
+type Five = [tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor];
+
+/** The weights with the candidate's doubled, where it goes through a sigmoid. */
+function preparedWeights({ kernel, recurrentKernel, bias, recurrentActivation }: RecurrenceInputs) {
+  if (recurrentActivation !== 'sigmoid') return { kernel, recurrentKernel, bias };
+  const size = recurrentKernel.shape[0];
+  const factors = Array.from({ length: 4 * size }, (_, column) => (Math.floor(column / size) === 2 ? 2 : 1));
+  const double = tf.tensor1d(factors);
+  return {
+    kernel: kernel.mul(double),
+    recurrentKernel: recurrentKernel.mul<tf.Tensor2D>(double),
+    bias: bias.mul(double),
+  };
+}
+
+/** Outputs [T, B, H], the last cell state, and what the way back needs: gates [T, B, 4H] and cell states [T, B, H]. */
+function runForward(
+  loops: Loops,
+  inputs: RecurrenceInputs,
+  projected: tf.Tensor,
+  mask: tf.Tensor | undefined,
+): tf.Tensor[] {
+  const { states, recurrentKernel, recurrentActivation } = inputs;
+  const { batch, steps, size } = sizesOf(inputs);
+  const { lists } = loops;
+  const projections = lists.of(projected);
+  const masks = mask && lists.of(mask);
+  const empty = (width: number) => lists.empty(steps, [batch, width]);
+  const loop = loops.run([...states, empty(4 * size), empty(size), empty(size)], steps, (t, state) => {
+    const [h, c, gates, cells, outputs] = state as Five;
+    const z = lists.get(projections, t, [batch, 4 * size]).add(h.matMul(recurrentKernel));
+    const activated = recurrentActivation === 'sigmoid' ? z.sigmoid() : activateEach(z, recurrentActivation);
+    const [i, f, s, o] = tf.split(activated, 4, 1) as Four;
+    const cell = f.mul(c).add(i.mul(candidateOf(s, recurrentActivation)));
+    const step = masks && lists.get(masks, t, [batch, 1]);
+    const nextH = masked(step, o.mul(cell.tanh()), h);
+    const nextC = masked(step, cell, c);
+    return [nextH, nextC, lists.set(gates, t, activated), lists.set(cells, t, nextC), lists.set(outputs, t, nextH)];
+  });
+  const [, lastCell, gates, cells, outputs] = loop as Five;
+  const stack = (list: tf.Tensor, width: number) => lists.stack(list, steps, [batch, width]);
+  return [stack(outputs, size), lastCell, stack(gates, 4 * size), stack(cells, size)];
+}
+
+function activateEach(z: tf.Tensor, activation: GateActivation): tf.Tensor {
+  const [i, f, g, o] = tf.split(z, 4, 1) as Four;
+  return tf.concat(
+    [activateGate(i, activation), activateGate(f, activation), g.tanh(), activateGate(o, activation)],
+    1,
+  );
+}
+
+/** The candidate by what was saved of it. */
+const candidateOf = (saved: tf.Tensor, activation: GateActivation): tf.Tensor =>
+  activation === 'sigmoid' ? saved.add(saved).sub(1) : saved;
+
+/** The gradients of all steps' pre-activations, [T, B, 4H], and of the first states. */
+function runBackward(
+  loops: Loops,
+  inputs: RecurrenceInputs,
+  saved: Three,
+  dOutputs: tf.Tensor,
+  dLastCell: tf.Tensor | undefined,
+  mask: tf.Tensor | undefined,
+): tf.Tensor[] {
+  const { batch, steps, size } = sizesOf(inputs);
+  const { lists } = loops;
+  const { slopes, cellSlope, forget } = knownSlopes(inputs, saved);
+  const [slopeList, cellList, forgetList, dOutput] = [slopes, cellSlope, forget, dOutputs].map((all) =>
+    lists.of(all),
+  ) as Four;
+  const masks = mask && lists.of(mask);
+  const transposed = inputs.recurrentKernel.transpose();
+  const last = tf.scalar(steps - 1, 'int32');
+  const initial = [
+    tf.zeros([batch, size]),
+    dLastCell ?? tf.zeros([batch, size]),
+    lists.empty(steps, [batch, 4 * size]),
+  ];
+  const loop = loops.run(initial, steps, (count, state) => {
+    const [dhLater, dcLater, dzs] = state as Three;
+    const t = tf.sub(last, count);
+    const step = masks && lists.get(masks, t, [batch, 1]);
+    const dhAll = lists.get(dOutput, t, [batch, size]).add(dhLater);
+    const dh = step ? dhAll.mul(step) : dhAll;
+    const dc = (step ? dcLater.mul(step) : dcLater).add(dh.mul(lists.get(cellList, t, [batch, size])));
+    const dz = tf.concat([dc, dc, dc, dh], 1).mul(lists.get(slopeList, t, [batch, 4 * size]));
+    const dhBefore = passedBy(step, dhAll, dz.matMul(transposed));
+    const dcBefore = passedBy(step, dcLater, dc.mul(lists.get(forgetList, t, [batch, size])));
+    return [dhBefore, dcBefore, lists.set(dzs, t, dz)];
+  });
+  const [dh, dc, dzs] = loop as Three;
+  return [lists.stack(dzs, steps, [batch, 4 * size]), dh, dc];
+}
+
+/** K [T, B, 4H], A [T, B, H] and f [T, B, H] of the head of this file, for all steps at once. */
+function knownSlopes({ states, recurrentActivation }: RecurrenceInputs, [gates, cells]: Three) {
+  const [i, f, s, o] = tf.split(gates, 4, 2) as Four;
+  const g = candidateOf(s, recurrentActivation);
+  const squashed = cells.tanh();
+  const slope = (gate: tf.Tensor) => gateSlope(gate, recurrentActivation);
+  const parts = [g.mul(slope(i)), shifted(states[1], cells).mul(slope(f)), i.mul(tanhSlope(g)), squashed.mul(slope(o))];
+  return { slopes: tf.concat(parts, 2), cellSlope: o.mul(tanhSlope(squashed)), forget: f };
+}

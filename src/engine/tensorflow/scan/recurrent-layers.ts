@@ -1,0 +1,88 @@
+/* oxlint-disable typescript/no-unsafe-type-assertion -- compiled functions take and give lists; the two ends stand in this file */
+import type * as tf from '@tensorflow/tfjs';
+import type { Step, Tensors } from '../../engine.ts';
+import { gru } from '../../layers/gru-sequence.ts';
+import { lstm } from '../../layers/lstm-sequence.ts';
+import {
+  differentiable,
+  type GateActivation,
+  type Recurrence,
+  type RecurrenceInputs,
+} from '../../layers/recurrent-sequence.ts';
+import type { TensorflowBackend } from '../backend.ts';
+import { gruOnLoops } from './gru.ts';
+import { loopsOf } from './loops.ts';
+import { lstmOnLoops } from './lstm.ts';
+
+/** Compiles a step of tensors. */
+type Compile = <Args extends readonly Tensors[], Result extends Tensors>(
+  step: Step<Args, Result>,
+) => Step<Args, Result>;
+
+/**
+ * Puts recurrent layers on loops in the place of unrolled ones. XLA compiles the loops on CPUs, where the operations of a
+ * step are so small that starting them costs more than computing them; on GPUs it would need CUDA's own compiler.
+ */
+export function registerRecurrentLayers(backend: TensorflowBackend, compile: Compile): void {
+  const loops = loopsOf(backend, !backend.engineBinding.context.isGpu);
+  lstm.replace('tensorflow', differentiable(eagerToo(backend, compile, lstmOnLoops(loops)), 2));
+  gru.replace('tensorflow', differentiable(eagerToo(backend, compile, gruOnLoops(loops)), 1));
+}
+
+/** Within a compiled step the recurrence is part of it; outside, its two passes are compiled by themselves. */
+function eagerToo(backend: TensorflowBackend, compile: Compile, recurrence: Recurrence): Recurrence {
+  const forward = byActivation((activation) =>
+    compile((tensors: Packed) => {
+      const { outputs, lastCell, saved } = recurrence.forward(unpack(tensors, activation));
+      return { outputs, lastCell: lastCell ? [lastCell] : [], saved };
+    }),
+  );
+  const backward = byActivation((activation) =>
+    compile((tensors: Packed, saved: readonly tf.Tensor[], dOutputs: tf.Tensor, dLastCell: readonly tf.Tensor[]) =>
+      recurrence.backward(
+        unpack(tensors, activation),
+        saved,
+        dOutputs as tf.Tensor3D,
+        dLastCell[0] as tf.Tensor2D | undefined,
+      ),
+    ),
+  );
+  return {
+    forward(inputs) {
+      if (backend.tensors.tracer) return recurrence.forward(inputs);
+      const { outputs, lastCell, saved } = forward(inputs.recurrentActivation)(pack(inputs));
+      return { outputs, ...(lastCell[0] && { lastCell: lastCell[0] }), saved };
+    },
+    backward(inputs, saved, dOutputs, dLastCell) {
+      if (backend.tensors.tracer) return recurrence.backward(inputs, saved, dOutputs, dLastCell);
+      return backward(inputs.recurrentActivation)(pack(inputs), saved, dOutputs, dLastCell ? [dLastCell] : []);
+    },
+  };
+}
+
+/** The tensors of a recurrence, as a compiled function takes them; variables go in as plain tensors. */
+type Packed = readonly (readonly tf.Tensor[])[];
+
+const pack = ({ x, kernel, recurrentKernel, bias, states, mask }: RecurrenceInputs): Packed => [
+  [x, kernel, recurrentKernel, bias].map((tensor) => tensor.clone()),
+  states,
+  mask ? [mask] : [],
+];
+
+function unpack(
+  [weights = [], states = [], masks = []]: Packed,
+  recurrentActivation: GateActivation,
+): RecurrenceInputs {
+  const [x, kernel, recurrentKernel, bias] = weights;
+  return { x, kernel, recurrentKernel, bias, states, mask: masks[0], recurrentActivation } as RecurrenceInputs;
+}
+
+/** One function for each activation of the gates, made when it is first asked for. */
+function byActivation<T>(make: (activation: GateActivation) => T): (activation: GateActivation) => T {
+  const made = new Map<GateActivation, T>();
+  return (activation) => {
+    const known = made.get(activation) ?? make(activation);
+    made.set(activation, known);
+    return known;
+  };
+}

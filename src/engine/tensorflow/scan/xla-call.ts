@@ -1,0 +1,29 @@
+import type * as tf from '@tensorflow/tfjs';
+import { CompileError } from '../../../errors.ts';
+import type { TensorflowBackend } from '../backend.ts';
+import { Frame } from '../compile/frame.ts';
+import { tracing } from '../compile/tracing.ts';
+
+/**
+ * Runs `body` as a function of its own within the step that is being compiled, which XLA compiles as a whole: for loops
+ * of many small operations, where starting each costs more than computing it.
+ *
+ * @returns the results of `body`, owned by the caller
+ * @throws {CompileError} outside of a compiled step
+ */
+export function xlaCall(backend: TensorflowBackend, body: () => tf.Tensor[]): tf.Tensor[] {
+  const { tensors } = backend;
+  const outer = tensors.tracer;
+  if (!(outer instanceof Frame)) {
+    throw new CompileError('xlaCall(): it works within a compiled step only. Compile the function that calls it.');
+  }
+  const frame = new Frame(backend, outer);
+  try {
+    const ids = tracing(backend, frame, () => body().map((tensor) => tensors.idOf(tensor)));
+    const part = frame.build('xla', ids);
+    outer.use(part);
+    return outer.executeCall(part, [...frame.captured.keys()]).map((output) => tensors.tensorOf(output));
+  } finally {
+    frame.dispose();
+  }
+}

@@ -1,0 +1,53 @@
+import { z } from 'zod';
+import { parseOptions } from '../options.ts';
+import { createRng } from '../stream/random.ts';
+import { loss } from './loss.ts';
+import { remembering } from './remembered.ts';
+import type { Scheme } from './scheme.ts';
+import { ScoreTable, ScoreTableOptions } from './score-table.ts';
+
+export const InfobatchOptions = z.strictObject({
+  /** Share of the samples of small loss that is left out, r in [0, 1). @default 0.5 – Qin et al. */
+  pruneShare: z.number().min(0).lt(1).default(0.5),
+  /** Share of the budget after which all samples are trained on, δ. @default 0.875 – Qin et al. */
+  fullAfter: z.number().min(0).max(1).default(0.875),
+  historyLimit: ScoreTableOptions.shape.historyLimit,
+});
+
+/**
+ * Leaves out a share of the samples whose last loss is below the mean, and lets those that stay stand for them.
+ *
+ *     loss_i < mean: left out with probability r, else weighed by 1 / (1 − r);   others: weight 1          Qin et al. 2023, arXiv:2303.04947
+ *
+ * Unbiased. Samples are left out before they are buffered, so it saves their reading into buffers, too. Samples not seen
+ * yet are always trained on.
+ * @throws {OptionsError} when an option is out of range
+ */
+export function infobatch(options: z.input<typeof InfobatchOptions> = {}): Scheme {
+  const { pruneShare, fullAfter, historyLimit } = parseOptions('infobatch()', InfobatchOptions, options);
+  return {
+    name: 'infobatch',
+    start: ({ corpus, seed, share }) => {
+      const table = new ScoreTable({ historyLimit, expected: corpus.length });
+      const rng = createRng(seed, 'infobatch');
+      /** Weights of samples that were admitted and not trained on yet: as many as are in flight. */
+      const admitted = new Map<string, number>();
+      return {
+        fetch: 'never',
+        admit(id) {
+          const last = share() < fullAfter ? table.get(id) : undefined;
+          const easy = last !== undefined && last < table.mean;
+          if (easy && rng.uniform() < pruneShare) return false;
+          if (easy) admitted.set(id, 1 / (1 - pruneShare));
+          return true;
+        },
+        weightOf: (id) => {
+          const weight = admitted.get(id) ?? 1;
+          admitted.delete(id);
+          return weight;
+        },
+        ...remembering(table, loss.score!),
+      };
+    },
+  };
+}

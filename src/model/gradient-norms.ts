@@ -1,0 +1,168 @@
+import * as tf from '@tensorflow/tfjs';
+import type { Head } from './head.ts';
+
+/** Exact norms of each sample's own gradient. */
+export interface GradientNorms {
+  /** Samples that it takes at a time: 1 where the samples' gradients cannot be told apart in one backward pass. */
+  readonly batchSize: number;
+  /** ‖∂loss_i/∂θ‖₂ over all trained parameters, dropout off. @returns [B], owned by the caller */
+  of(inputs: readonly tf.Tensor[], targets: readonly tf.Tensor[], mask?: tf.Tensor): tf.Tensor1D;
+}
+
+/**
+ * Exact per-sample gradient norms of a model.
+ *
+ * Where every trained layer is dense or a plain 2D convolution, one backward pass for all samples will do. Such a layer
+ * computes z_p = Wᵀ a_p + b at each position p, so a sample's gradient is made of its own a and δ = ∂loss_i/∂z alone:
+ *
+ *     ∂loss_i/∂W = Σ_p a_p δ_pᵀ,   ∂loss_i/∂b = Σ_p δ_p          (Goodfellow 2015, arXiv:1510.01799, for one position)
+ *
+ * and δ of all samples is the gradient of Σ_i loss_i. With one position ‖a δᵀ‖ = ‖a‖ ‖δ‖. Any other model is done sample
+ * by sample.
+ */
+export function exactNorms(head: Head): GradientNorms {
+  const layers = trainedLayers(head.model);
+  const separable = layers.length > 0 && layers.every((layer) => isDense(layer) || isPlainConvolution(layer));
+  return separable && distinct(layers)
+    ? { batchSize: 64, of: layerwise(head, layers) }
+    : { batchSize: 1, of: bySample(head) };
+}
+
+/** The parts of a layer that are read here. tfjs keeps the activation of a layer in a public, but undeclared, field. */
+interface OpenLayer extends tf.layers.Layer {
+  activation?: { apply(x: tf.Tensor): tf.Tensor };
+  useBias?: boolean;
+  layers?: OpenLayer[];
+}
+const linear = (tf.layers.dense({ units: 1 }) as unknown as OpenLayer).activation!;
+
+const trainedLayers = (model: tf.LayersModel): OpenLayer[] =>
+  (model.layers as OpenLayer[]).flatMap((layer) => {
+    if (layer.trainableWeights.length === 0) return [];
+    return layer.layers ? trainedLayers(layer as unknown as tf.LayersModel) : [layer];
+  });
+
+const isDense = (layer: OpenLayer) => layer.getClassName() === 'Dense';
+
+/** One without dilation, in the usual order of axes, whose patches tfjs can unfold. */
+function isPlainConvolution(layer: OpenLayer): boolean {
+  if (layer.getClassName() !== 'Conv2D') return false;
+  const { dataFormat, dilationRate } = layer.getConfig();
+  return dataFormat !== 'channelsFirst' && [dilationRate].flat().every((rate) => rate === null || rate === 1);
+}
+
+/** Whether each layer is applied once: a shared layer's gradients would have to be added before the norm. */
+const distinct = (layers: readonly OpenLayer[]) =>
+  new Set(layers).size === layers.length && layers.every((layer) => layer.inboundNodes.length <= 2);
+
+/** What went through a layer: its input, and the disturbance of its pre-activation. */
+interface Passage {
+  readonly layer: OpenLayer;
+  readonly input: tf.Tensor;
+}
+
+/** One backward pass to each layer's pre-activation, for all samples. */
+function layerwise(head: Head, layers: readonly OpenLayer[]): GradientNorms['of'] {
+  return (inputs, targets, mask) =>
+    tf.tidy(() => {
+      const passages: Passage[] = [];
+      const shapes = preActivationShapes(head, layers, inputs);
+      const lossOf = (...disturbances: tf.Tensor[]) => {
+        const restore = layers.map((layer, i) =>
+          disturb(layer, disturbances[i], (input) => passages.push({ layer, input: tf.keep(tf.clone(input)) })),
+        );
+        try {
+          return tf.sum<tf.Scalar>(head.perSampleLoss(head.forward(inputs, false), targets, mask));
+        } finally {
+          for (const undo of restore) undo();
+        }
+      };
+      const deltas = tf.grads(lossOf)(shapes.map((shape) => tf.zeros(shape)));
+      const squares = layers.map((layer, i) => {
+        const { input } = passages.find((passage) => passage.layer === layer)!;
+        return squaredNorm(layer, input, deltas[i]!);
+      });
+      for (const { input } of passages) input.dispose();
+      return tf.sqrt(tf.addN(squares));
+    });
+}
+
+/** Adds `disturbance` to a layer's pre-activation until it is undone, and tells the layer's input. */
+function disturb(layer: OpenLayer, disturbance: tf.Tensor | undefined, see: (input: tf.Tensor, z: tf.Tensor) => void) {
+  const own = layer.call.bind(layer);
+  layer.call = (given, kwargs) => {
+    const input = Array.isArray(given) ? given[0]! : given;
+    const activation = layer.activation ?? linear;
+    layer.activation = linear;
+    try {
+      const z = own(given, kwargs) as tf.Tensor;
+      see(input, z);
+      return activation.apply(disturbance ? tf.add(z, disturbance) : z);
+    } finally {
+      layer.activation = activation;
+    }
+  };
+  return () => {
+    delete (layer as { call?: unknown }).call; // the class' own comes to light again
+  };
+}
+
+/** Shapes of the layers' pre-activations for these inputs, by a forward pass. */
+function preActivationShapes(head: Head, layers: readonly OpenLayer[], inputs: readonly tf.Tensor[]): number[][] {
+  const shapes: number[][] = layers.map(() => []);
+  const restore = layers.map((layer, i) => disturb(layer, undefined, (_, z) => (shapes[i] = z.shape)));
+  try {
+    head.forward(inputs, false);
+  } finally {
+    for (const undo of restore) undo();
+  }
+  return shapes;
+}
+
+/** ‖Σ_p a_p δ_pᵀ‖² + ‖Σ_p δ_p‖² of each sample. @returns [B] */
+function squaredNorm(layer: OpenLayer, input: tf.Tensor, delta: tf.Tensor): tf.Tensor1D {
+  const samples = delta.shape[0];
+  const units = delta.shape.at(-1)!;
+  const d = tf.reshape<tf.Rank.R3>(delta, [samples, -1, units]); // [B, P, C]
+  const a = isDense(layer)
+    ? tf.reshape<tf.Rank.R3>(input, [samples, -1, input.shape.at(-1)!])
+    : patches(layer, input as tf.Tensor4D);
+  const kernel = tf.sum<tf.Tensor1D>(tf.square(tf.matMul(a, d, true, false)), [1, 2]); // [B, K, P] · [B, P, C]
+  if (!layer.useBias) return kernel;
+  return tf.add(kernel, tf.sum(tf.square(tf.sum(d, 1)), 1));
+}
+
+/** The inputs that each position of a convolution sees. @returns [B, P, kernel height · width · D] */
+function patches(layer: OpenLayer, input: tf.Tensor4D /* [B, H, W, D] */): tf.Tensor3D {
+  const { kernelSize, strides, padding } = layer.getConfig() as {
+    kernelSize: [number, number];
+    strides: [number, number];
+    padding: 'same' | 'valid';
+  };
+  const [height, width] = [kernelSize].flat() as [number, number];
+  const depth = input.shape[3];
+  const size = height * width * depth;
+  // An identity as the kernel lays each patch out along the channels.
+  const unfold = tf.reshape<tf.Rank.R4>(tf.eye(size), [height, width, depth, size]);
+  return tf.reshape<tf.Rank.R3>(tf.conv2d(input, unfold, strides, padding), [input.shape[0], -1, size]);
+}
+
+/** A backward pass for each sample. */
+function bySample(head: Head): GradientNorms['of'] {
+  return (inputs, targets, mask) =>
+    tf.tidy(() => {
+      const variables = head.model.trainableWeights.map((weight) => weight.read() as tf.Variable);
+      const normOf = (row: number) => {
+        const at = (value: tf.Tensor) => tf.slice(value, row, 1);
+        const { grads } = tf.variableGrads(
+          () =>
+            tf.sum<tf.Scalar>(
+              head.perSampleLoss(head.forward(inputs.map(at), false), targets.map(at), mask && at(mask)),
+            ),
+          variables,
+        );
+        return tf.sqrt(tf.addN(Object.values(grads).map((gradient) => tf.sum(tf.square(gradient)))));
+      };
+      return tf.stack(Array.from({ length: inputs[0]!.shape[0] }, (_, row) => normOf(row))) as tf.Tensor1D;
+    });
+}

@@ -1,0 +1,132 @@
+import * as Plot from '@observablehq/plot';
+import { parseHTML } from 'linkedom';
+import { words } from '../format.ts';
+import type { Comparison, CurvePoint } from './compare.ts';
+import { cellsOf } from './table.ts';
+
+/** What a curve shows. */
+interface Panel {
+  readonly title: string;
+  readonly x: 'seconds' | 'step';
+  readonly label: string;
+  readonly log: boolean;
+  readonly value: (point: CurvePoint) => number | undefined;
+}
+
+/** A page of its own, without scripts or anything to load: table, verdict, and curves over wall-clock and over steps. */
+export function comparisonPage(comparison: Comparison): string {
+  const title = `${comparison.pipeline}: schemes compared`;
+  const [head = [], ...rows] = cellsOf(comparison);
+  const row = (cells: readonly string[], tag: string) =>
+    `<tr>${cells.map((cell) => `<${tag}>${escape(cell)}</${tag}>`).join('')}</tr>`;
+  const { seconds, steps } = comparison.budget;
+  const facts = [
+    seconds === undefined ? `${steps} steps a run` : `${seconds} s of training a run`,
+    `seeds ${comparison.seeds.join(', ')}`,
+    `learning rate ${comparison.learningRate}`,
+    comparison.engine,
+  ];
+  return `<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>${escape(title)}</title>
+<style>
+  body { font: 15px/1.5 system-ui, sans-serif; max-width: 66rem; margin: 2rem auto; padding: 0 1rem; color: #1c2330; background: #fff; }
+  h1 { font-size: 1.4rem; margin: 0; } .facts { color: #5a6475; margin: .2rem 0 1rem; }
+  .verdict { border-left: 4px solid #4269d0; padding: .4rem .8rem; background: #f3f6fc; }
+  table { border-collapse: collapse; margin: 1rem 0; display: block; overflow-x: auto; }
+  th, td { padding: .25rem .8rem; text-align: right; border-bottom: 1px solid #e2e6ee; white-space: nowrap; }
+  th:first-child, td:first-child { text-align: left; }
+  .curves { display: grid; grid-template-columns: repeat(auto-fit, minmax(20rem, 1fr)); gap: 1rem; }
+  figure { margin: 0; } figcaption { font-weight: 600; } svg { width: 100%; height: auto; }
+  .legend span { display: inline-block; margin-right: 1rem; } .legend i { display: inline-block; width: .9em; height: .9em; border-radius: 2px; margin-right: .35em; vertical-align: -.1em; }
+</style>
+<h1>${escape(title)}</h1>
+<p class="facts">${facts.map(escape).join(' · ')}</p>
+<p class="verdict">${escape(comparison.verdict.sentence)}</p>
+<table>${row(head, 'th')}${rows.map((cells) => row(cells, 'td')).join('')}</table>
+<p class="legend">${comparison.schemes.map((scheme, i) => `<span><i style="background:${colour(i)}"></i>${escape(scheme)}</span>`).join('')}</p>
+<div class="curves">
+${panelsOf(comparison)
+  .map((panel) => `<figure><figcaption>${escape(panel.title)}</figcaption>${curves(comparison, panel)}</figure>`)
+  .join('\n')}
+</div>
+<p class="facts">Thin lines are single runs. The loss of training is that of the minibatches with their weights: comparable
+for schemes that are unbiased, too high for those that prefer hard samples. The table's train loss is measured on the
+same training samples for all.</p>
+</html>
+`;
+}
+
+const over = (x: 'seconds' | 'step') => (x === 'seconds' ? 'over wall-clock' : 'over steps');
+
+function panelsOf(comparison: Comparison): Panel[] {
+  const last = comparison.runs[0]!.measures;
+  const measure = 'bitsPerCharacter' in last ? 'bitsPerCharacter' : 'loss';
+  const axes = ['seconds', 'step'] as const;
+  const validated = comparison.runs.some(({ curve }) => curve.some(({ validation }) => validation));
+  const accuracy = Object.keys(last).find((name) => name.startsWith('acc'));
+  const of = (title: string, value: Panel['value'], log: boolean) =>
+    axes.map((x): Panel => ({
+      title: `${title} ${over(x)}`,
+      x,
+      label: x === 'seconds' ? 'seconds' : 'steps',
+      log,
+      value,
+    }));
+  return [
+    ...(validated ? of(`Validation: ${words(measure)}`, (point) => point.validation?.[measure], false) : []),
+    ...(accuracy === undefined
+      ? []
+      : of('Test error, %', ({ validation }) => validation && 100 * (1 - validation[accuracy]!), false)),
+    ...of('Loss of training', (point) => point.loss, true),
+    ...of('Smoothed τ', (point) => point.tau, false),
+  ];
+}
+
+const colours = [
+  '#4269d0',
+  '#efb118',
+  '#ff725c',
+  '#6cc5b0',
+  '#3ca951',
+  '#ff8ab7',
+  '#a463f2',
+  '#97bbf5',
+  '#9c6b4e',
+  '#9498a0',
+];
+const colour = (index: number) => colours[index % colours.length]!;
+
+/** What is used of linkedom's page: a document of the browser's interface, under declarations of its own. */
+interface Page {
+  readonly document: NonNullable<Plot.PlotOptions['document']>;
+}
+
+/** One panel's lines, a run each, as SVG. */
+function curves({ runs, schemes }: Comparison, { x, label, log, value }: Panel): string {
+  const points = runs.flatMap(({ scheme, seed, curve }) =>
+    curve.flatMap((point) => {
+      const y = value(point);
+      return y === undefined || !Number.isFinite(y) || (log && y <= 0)
+        ? []
+        : [{ x: point[x], y, scheme, run: `${scheme} ${seed}` }];
+    }),
+  );
+  const { document } = parseHTML('<html><body></body></html>') as unknown as Page;
+  const plot = Plot.plot({
+    document,
+    width: 480,
+    height: 280,
+    marginLeft: 50,
+    x: { label },
+    y: { type: log ? 'log' : 'linear', label: null, grid: true },
+    color: { domain: [...schemes], range: schemes.map((_, i) => colour(i)) },
+    marks: [Plot.line(points, { x: 'x', y: 'y', z: 'run', stroke: 'scheme', strokeWidth: 1.2, strokeOpacity: 0.8 })],
+  });
+  return plot.outerHTML;
+}
+
+const escape = (text: string): string =>
+  text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');

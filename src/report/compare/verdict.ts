@@ -1,0 +1,91 @@
+import type { ComparedRun } from './compare.ts';
+import { significant, words } from '../format.ts';
+import { holm, pairedTest, spreadOf, type PairedDifference, type Spread } from './statistics.ts';
+
+/** What is compared by: a value of each run, less being better. */
+export interface Criterion {
+  readonly name: string;
+  of(run: ComparedRun): number;
+}
+
+/** A scheme's values over its runs. */
+export interface Row {
+  readonly scheme: string;
+  readonly criterion: Spread;
+  readonly trainLoss: Spread;
+  readonly steps: Spread;
+  readonly openShare: Spread;
+  readonly meanTau: Spread;
+  /** Against the first scheme; undefined for the first itself. */
+  readonly difference?: PairedDifference;
+}
+
+export interface Verdict {
+  readonly criterion: string;
+  readonly rows: readonly Row[];
+  /** What the differences are worth, in words. */
+  readonly sentence: string;
+}
+
+/** Differences rarer than this by chance are called larger than the noise. */
+const level = 0.05;
+
+/**
+ * Compares every scheme with the first: by a paired t-test over the seeds, adjusted for the number of schemes (Holm).
+ * The measure is the test error if the model has an accuracy, else bits per character, else the validation's loss, else
+ * the train loss.
+ */
+export function judge(
+  runs: readonly ComparedRun[],
+  schemes: readonly string[],
+  budget: { readonly seconds?: number | undefined; readonly steps?: number | undefined },
+): Verdict {
+  const criterion = criterionOf(runs[0]!);
+  const bySeed = (scheme: string) => runs.filter((run) => run.scheme === scheme).toSorted((a, b) => a.seed - b.seed);
+  const [first = ''] = schemes;
+  const baseline = bySeed(first).map((run) => criterion.of(run));
+  const tests = schemes.map((scheme) =>
+    pairedTest(
+      bySeed(scheme).map((run) => criterion.of(run)),
+      baseline,
+    ),
+  );
+  const adjusted = holm(tests.map(({ p }, i) => (i === 0 ? undefined : p)));
+  const rows = schemes.map((scheme, i): Row => {
+    const own = bySeed(scheme);
+    const over = (value: (run: ComparedRun) => number) => spreadOf(own.map(value));
+    return {
+      scheme,
+      criterion: over((run) => criterion.of(run)),
+      trainLoss: over((run) => run.trainLoss),
+      steps: over((run) => run.summary.steps),
+      openShare: over((run) => run.summary.openShare),
+      meanTau: over((run) => run.summary.meanTau),
+      ...(i > 0 && { difference: { ...tests[i]!, p: adjusted[i] } }),
+    };
+  });
+  const at = budget.seconds === undefined ? `At ${budget.steps} steps` : `At ${budget.seconds} s of training`;
+  return { criterion: criterion.name, rows, sentence: `${at}, ${describe(rows, criterion.name, baseline.length)}` };
+}
+
+function criterionOf({ measures }: ComparedRun): Criterion {
+  const accuracy = Object.keys(measures).find((name) => /^(acc|.*accuracy)$/i.test(name));
+  if (accuracy !== undefined) return { name: 'test error', of: (run) => 1 - run.measures[accuracy]! };
+  const name = ['bitsPerCharacter', 'loss'].find((known) => known in measures);
+  if (name === undefined) return { name: 'train loss', of: (run) => run.trainLoss };
+  return { name: name === 'loss' ? 'validation loss' : words(name), of: (run) => run.measures[name]! };
+}
+
+function describe(rows: readonly Row[], criterion: string, seeds: number): string {
+  const [first, ...others] = rows;
+  if (others.length === 0) return `${first!.scheme} alone was run, so there is nothing to compare.`;
+  if (seeds < 2) return `one seed cannot tell a difference in ${criterion} from noise: use at least 3.`;
+  const clauses = others.map(({ scheme, difference }) => {
+    const { mean, p } = difference!;
+    const relative = (100 * mean) / first!.criterion.mean;
+    const size = `${mean < 0 ? 'lower' : 'higher'} by ${significant(Math.abs(mean))} (${Math.abs(relative).toFixed(1)} %)`;
+    const worth = p! < level ? 'more than the noise' : 'within the noise';
+    return `${scheme} is ${size}, ${worth} (p = ${p!.toPrecision(2)})`;
+  });
+  return `compared with ${first!.scheme} in ${criterion}: ${clauses.join('; ')}. Paired t-test over ${seeds} seeds${others.length > 1 ? ', adjusted by Holm' : ''}.`;
+}

@@ -1,0 +1,467 @@
+import assert from 'node:assert/strict';
+import * as tf from '@tensorflow/tfjs';
+import { HistoryError, LossError, ModelError, OptionsError, ScoreError } from '../../src/errors.ts';
+import { biased } from '../../src/importance/biased.ts';
+import { constantTimeSizes } from '../../src/importance/constant-time.ts';
+import { infobatch } from '../../src/importance/infobatch.ts';
+import { onlineBatchSelection, rankChances } from '../../src/importance/online-batch-selection.ts';
+import { onlineScores } from '../../src/importance/online-scores.ts';
+import { proportionalHistory } from '../../src/importance/proportional-history.ts';
+import { rhoLoss } from '../../src/importance/rho-loss.ts';
+import { schemes } from '../../src/importance/schemes.ts';
+import type { Scheme } from '../../src/importance/scheme.ts';
+import { selectiveBackprop } from '../../src/importance/selective-backprop.ts';
+import { svrg } from '../../src/importance/variance-reduced.ts';
+import { openHead } from '../../src/model/head.ts';
+import type { Corpus } from '../../src/stream/sample.ts';
+import type { FitOptions } from '../../src/train/fit-options.ts';
+import { fit } from '../../src/train/fit.ts';
+import type { StepRecord } from '../../src/train/step-record.ts';
+import { useTestEngine } from '../test-engine.ts';
+import { classifier, clusters } from './toys.ts';
+
+interface Taken {
+  readonly ids: readonly string[];
+  readonly weights: readonly number[];
+  readonly phase: string;
+  readonly presampleSize: number;
+}
+
+async function run(scheme: string | Scheme, options: Partial<FitOptions> = {}, corpus: Corpus = clusters()) {
+  const taken: Taken[] = [];
+  const records: StepRecord[] = [];
+  const model = classifier();
+  const summary = await fit(model, corpus, {
+    batchSize: 8,
+    presampleSize: 24,
+    tauThreshold: 1.05,
+    seed: 5,
+    learningRate: 0.02,
+    steps: 60,
+    scheme,
+    onMinibatch: ({ ids, weights, phase, presample }) =>
+      void taken.push({ ids, weights: [...weights], phase, presampleSize: presample.size }),
+    onStep: (record) => void records.push(record),
+    ...options,
+  });
+  return { taken, records, summary, model };
+}
+
+describe('every scheme', () => {
+  before(useTestEngine);
+
+  for (const name of Object.keys(schemes))
+    it(`${name} learns, gives steps of finite loss, and leaves no tensor behind`, async () => {
+      const before = tf.memory().numTensors;
+      const { summary, taken, records, model } = await run(name, { steps: 150 });
+      assert.equal(summary.steps, 150);
+      assert.ok(summary.lastLoss < 0.75 * summary.firstLoss, `${summary.firstLoss} -> ${summary.lastLoss}`);
+      assert.ok(taken.every(({ weights }) => weights.every((weight) => weight >= 0 && Number.isFinite(weight))));
+      assert.ok(records.every(({ loss }) => Number.isFinite(loss)));
+      const slots = model.weights.length;
+      model.dispose();
+      // What the model was made of is gone, and tfjs' Adam keeps two powers of its own.
+      assert.ok(tf.memory().numTensors - before <= 2, `${tf.memory().numTensors - before} left, of ${slots} weights`);
+    });
+
+  for (const name of Object.keys(schemes))
+    it(`${name} takes the same minibatches from the same seed`, async () => {
+      const [first, second] = [await run(name, { steps: 20 }), await run(name, { steps: 20 })];
+      assert.deepEqual(second.taken, first.taken);
+    });
+
+  it('stops with a typed error at a loss that is not a number', async () => {
+    const corpus = clusters();
+    const nan: Corpus = {
+      ...corpus,
+      async *samples(options) {
+        for await (const sample of corpus.samples(options)) yield { ...sample, x: [Number.NaN, 0] };
+      },
+    };
+    for (const name of Object.keys(schemes).filter((one) => one !== 'rho-loss'))
+      await assert.rejects(run(name, {}, nan), (error: Error) => {
+        assert.ok(error instanceof LossError || error instanceof ScoreError, `${name}: ${String(error)}`);
+        return true;
+      });
+  });
+});
+
+describe('schemes with a memory', () => {
+  before(useTestEngine);
+  const remembering = { onlineScores, proportionalHistory, onlineBatchSelection, infobatch };
+
+  for (const [name, make] of Object.entries(remembering)) {
+    it(`${name} refuses a corpus larger than its limit`, async () => {
+      await assert.rejects(run(make({ historyLimit: 40 })), (error: Error) => {
+        assert.ok(error instanceof HistoryError);
+        assert.match(error.message, /at most 40 ids \(`historyLimit`\), got another, c:\d+/);
+        return true;
+      });
+    });
+
+    it(`${name} refuses ids that change from epoch to epoch`, async () => {
+      const unstable = clusters(48, { ids: (epoch, i) => `c:${epoch}:${i}` });
+      await assert.rejects(run(make({}), { steps: 500 }, unstable), (error: Error) => {
+        assert.ok(error instanceof HistoryError);
+        assert.match(error.message, /at most 48 ids, one a sample of the corpus/);
+        return true;
+      });
+    });
+
+    it(`${name} refuses options out of range`, () => {
+      assert.throws(() => make({ historyLimit: 0 }), OptionsError);
+      assert.throws(() => make({ sise: 3 } as never), OptionsError);
+    });
+  }
+});
+
+describe('randomSubset', () => {
+  before(useTestEngine);
+  it('trains on b different samples of each B, with weight 1', async () => {
+    const { taken } = await run('random-subset');
+    for (const { ids, weights, phase, presampleSize } of taken) {
+      assert.deepEqual([phase, presampleSize, new Set(ids).size], ['importance', 24, 8]);
+      assert.ok(weights.every((weight) => weight === 1));
+    }
+  });
+});
+
+describe('hardNegative', () => {
+  before(useTestEngine);
+  it('trains on the b largest losses of each presample, by a slow reference', async () => {
+    const model = classifier();
+    const head = openHead(model);
+    let checked = 0;
+    await fit(model, clusters(), {
+      batchSize: 8,
+      presampleSize: 24,
+      seed: 5,
+      learningRate: 0.02,
+      steps: 20,
+      scheme: 'hard-negative',
+      onMinibatch: ({ ids, presample }) => {
+        const losses = tf.tidy(() => [
+          ...head
+            .perSampleLoss(head.forward([presample.tensor('x')], false), [presample.tensor('y')])
+            .dataSync<'float32'>(),
+        ]);
+        const kept = ids.map((id) => losses[presample.ids.indexOf(id)]!);
+        const rest = presample.ids.flatMap((id, row) => (ids.includes(id) ? [] : [losses[row]!]));
+        assert.ok(Math.min(...kept) >= Math.max(...rest));
+        checked += 1;
+      },
+    });
+    assert.equal(checked, 20);
+  });
+});
+
+describe('selectiveBackprop', () => {
+  before(useTestEngine);
+  it('keeps the largest loss always, half of all with β = 1, and never weighs', async () => {
+    const { taken } = await run(selectiveBackprop(), { steps: 400 });
+    const kept = taken.flatMap(({ weights }) => weights).filter((weight) => weight > 0);
+    assert.ok(kept.every((weight) => weight === 1));
+    const presamples = Math.ceil(taken.length / 2); // 24 rows, of which 8 to 16 are kept mostly
+    assert.ok(kept.length / (24 * presamples) > 0.35 && kept.length / (24 * presamples) < 0.65);
+  });
+
+  it('asks for the percentile among recent losses, to the power β', () => {
+    const { selection } = selectiveBackprop({ beta: 2, windowSize: 4 }).start!({} as never);
+    assert.deepEqual(Array.from(selection!.chances!(Float32Array.of(4, 1, 2, 3), 0)), [1, 1 / 16, 1 / 4, 9 / 16]);
+    // The window has moved on: these four are all that it holds.
+    assert.deepEqual(Array.from(selection!.chances!(Float32Array.of(8, 7, 6, 5), 0)), [1, 9 / 16, 1 / 4, 1 / 16]);
+  });
+
+  it('refuses β of 0', () => assert.throws(() => selectiveBackprop({ beta: 0 }), OptionsError));
+});
+
+describe('onlineScores', () => {
+  before(useTestEngine);
+  it('draws by the scores of the last visits, by a slow reference', async () => {
+    const model = classifier();
+    const head = openHead(model);
+    const remembered = new Map<string, number>();
+    const lambda = 0.1;
+    let drawn = 0;
+    await fit(model, clusters(), {
+      batchSize: 8,
+      presampleSize: 24,
+      seed: 5,
+      learningRate: 0.02,
+      steps: 30,
+      scheme: onlineScores(),
+      onMinibatch: ({ ids, weights, presample }) => {
+        const known = presample.ids.map((id) => remembered.get(id));
+        const sure = known.filter((score) => score !== undefined);
+        const all = [...remembered.values()];
+        const mean = (values: number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
+        const rest = sure.length > 0 ? mean(sure) : all.length > 0 ? mean(all) : 1;
+        const scores = known.map((score) => score ?? rest);
+        const p = scores.map((score) => (1 - lambda) * score + lambda * mean(scores));
+        const total = p.reduce((sum, value) => sum + value, 0);
+        ids.forEach((id, i) => {
+          const expected = total / (24 * p[presample.ids.indexOf(id)]!);
+          assert.ok(Math.abs(weights[i]! - expected) < 1e-4 * expected, `${weights[i]} is not ${expected}`);
+          drawn += 1;
+        });
+        const fresh = tf.tidy(() => {
+          const rows = ids.map((id) => presample.ids.indexOf(id));
+          const x = tf.gather(presample.tensor('x'), rows);
+          const y = tf.gather(presample.tensor('y'), rows);
+          return [...head.gradientNorm(head.forward([x], false), [y]).dataSync<'float32'>()];
+        });
+        ids.forEach((id, i) => remembered.set(id, fresh[i]!));
+      },
+    });
+    assert.equal(drawn, 240);
+  });
+
+  it('runs no forward pass to score', async () => {
+    let calls = 0;
+    const counted: Scheme = {
+      ...onlineScores(),
+      start: (context) => {
+        const forward = context.head.forward.bind(context.head);
+        Object.assign(context.head, {
+          forward: (inputs: tf.Tensor[], training: boolean) => {
+            if (!training) calls += 1;
+            return forward(inputs, training);
+          },
+        });
+        return onlineScores().start!(context);
+      },
+    };
+    await run(counted, { steps: 20 });
+    assert.equal(calls, 0);
+  });
+});
+
+describe('infobatch', () => {
+  before(useTestEngine);
+  it('leaves out half of the samples below the mean loss, doubles the others, and nobody near the end', async () => {
+    const { taken, records } = await run(infobatch(), { steps: 400, learningRate: 1e-4 });
+    const seenBy = (from: number, to: number) => taken.slice(from, to).flatMap(({ weights }) => weights);
+    assert.ok(
+      seenBy(0, 12).every((weight) => weight === 1),
+      'every sample is new in the first epoch',
+    );
+    const middle = seenBy(24, 350);
+    assert.deepEqual(new Set(middle), new Set([1, 2]));
+    // The weights of a step stand for all samples: those left out are made up for.
+    const { length: kept } = middle;
+    const stoodFor = middle.reduce((sum, weight) => sum + weight, 0);
+    assert.ok(kept < 0.85 * stoodFor);
+    const easy = middle.filter((weight) => weight === 2).length;
+    const passes = stoodFor / 96; // 96 samples a pass
+    assert.ok(Math.abs((easy * 2) / passes / 96 + (kept - easy) / passes / 96 - 1) < 1e-9);
+    assert.ok(
+      seenBy(370, 400).every((weight) => weight === 1),
+      'all samples at the end',
+    );
+    assert.ok(records.every(({ phase }) => phase === 'uniform'));
+  });
+
+  it('refuses to leave out all', () => assert.throws(() => infobatch({ pruneShare: 1 }), OptionsError));
+});
+
+describe('onlineBatchSelection', () => {
+  it('gives ranks chances that fall exponentially to 1 / s_e of the first', () => {
+    const chances = rankChances([0.1, 5, 2, 3], 16);
+    assert.deepEqual(
+      [...chances].map((chance) => Math.round(Math.log2(chance) * 1e9) / 1e9),
+      [-3, 0, -2, -1],
+    );
+  });
+
+  it('refuses a pressure below 1', () =>
+    assert.throws(() => onlineBatchSelection({ pressure: [0.5, 1] }), OptionsError));
+});
+
+describe('proportionalHistory', () => {
+  it('draws by (loss + ε)^α and lets β rise to 1', () => {
+    const { selection } = proportionalHistory({ alpha: 0.5, beta: 0.4, epsilon: 1 }).start!({ corpus: {} } as never);
+    assert.deepEqual(Array.from(selection!.chances!(Float32Array.of(3, 8, 0), 0)), [2, 3, 1]);
+    const power = selection!.weightPower as (share: number) => number;
+    assert.deepEqual([power(0), power(1)], [0.4, 1]);
+    assert.ok(Math.abs(power(0.5) - 0.7) < 1e-12);
+  });
+});
+
+describe('biased', () => {
+  before(useTestEngine);
+  it('is Algorithm 1 by the loss with k = 1', async () => {
+    const [one, other] = [await run(biased({ k: 1 })), await run('loss')];
+    assert.deepEqual(one.taken, other.taken);
+  });
+  it('refuses k above 1', () => assert.throws(() => biased({ k: 1.5 }), OptionsError));
+});
+
+describe('rhoLoss', () => {
+  before(useTestEngine);
+
+  it('takes the b largest of loss less irreducible loss, by a slow reference', async () => {
+    const [model, holdout] = [classifier(), classifier(tf.train.adam(0.05))];
+    await fit(holdout, clusters(), { batchSize: 8, presampleSize: 8, steps: 60, scheme: 'uniform' });
+    const [head, other] = [openHead(model), openHead(holdout)];
+    await fit(model, clusters(), {
+      batchSize: 8,
+      presampleSize: 24,
+      seed: 5,
+      learningRate: 0.02,
+      steps: 20,
+      scheme: rhoLoss({ holdout }),
+      onMinibatch: ({ ids, presample }) => {
+        const rho = tf.tidy(() => {
+          const [x, y] = [presample.tensor('x'), presample.tensor('y')];
+          const lossBy = (one: typeof head) => one.perSampleLoss(one.forward([x], false), [y]);
+          return [...tf.sub(lossBy(head), lossBy(other)).dataSync<'float32'>()];
+        });
+        const kept = ids.map((id) => rho[presample.ids.indexOf(id)]!);
+        const rest = presample.ids.flatMap((id, row) => (ids.includes(id) ? [] : [rho[row]!]));
+        assert.ok(Math.min(...kept) >= Math.max(...rest) - 1e-5);
+      },
+    });
+  });
+
+  it('trains its own holdout model on samples that the run never sees', async () => {
+    const { taken } = await run(rhoLoss({ holdoutShare: 0.4 }), { steps: 60 }, clusters(200));
+    const seen = new Set(taken.flatMap(({ ids }) => ids));
+    const drawnFrom = 24 * taken.length;
+    assert.ok(drawnFrom > 3 * 200, 'several passes');
+    assert.ok(seen.size < 0.72 * 200, `${seen.size} of 200 seen`);
+  });
+});
+
+describe('constantVariance', () => {
+  before(useTestEngine);
+  it('trains on about b / τ² samples, and scores 1.2 b', async () => {
+    const sizes = new Set<string>();
+    const model = classifier();
+    await fit(model, clusters(), {
+      batchSize: 16,
+      presampleSize: 24,
+      seed: 5,
+      learningRate: 0.05,
+      steps: 200,
+      scheme: 'constant-variance',
+      tauThreshold: 1,
+      onMinibatch: ({ phase, size, presample }) => void sizes.add(`${phase} ${presample.size} ${size}`),
+    });
+    const drawn = [...sizes].filter((size) => size.startsWith('importance'));
+    assert.ok(drawn.length > 1, [...sizes].join());
+    for (const one of drawn) {
+      const [, scored, trained] = one.split(' ').map(Number);
+      assert.equal(scored, 20);
+      assert.ok(trained! <= 16 && trained! % 2 === 0);
+    }
+  });
+});
+
+describe('constantTimeSizes', () => {
+  it('follows the formula of the authors’ code, in eighths of b', () => {
+    const options = { backwardTime: 2, ratio: 0.5, smallest: 0.2 };
+    // τ = 2, b = 128: a = 64, t = 384, B = 128 + (384 − 192 − 128) / 2 = 160, a = (384 − 160) / 3 = 74 → 64.
+    assert.deepEqual(constantTimeSizes(128, 2, options), { scored: 160, trained: 64 });
+    // τ large: a = 25.6, B = 128 + (384 − 76.8 − 128) / 2 = 217 → 208, a = 58 → 48.
+    assert.deepEqual(constantTimeSizes(128, 100, options), { scored: 208, trained: 48 });
+  });
+
+  it('never takes longer than a uniform step', () => {
+    for (const tau of [1, 1.3, 2, 3, 7, 30]) {
+      const { scored, trained } = constantTimeSizes(128, tau, { backwardTime: 2, ratio: 0.5, smallest: 0.2 });
+      assert.ok(scored + 3 * trained <= 3 * 128);
+    }
+  });
+});
+
+describe('svrg', () => {
+  before(useTestEngine);
+
+  it('takes a step of the exact gradient from its anchor, whatever is drawn', async () => {
+    const corpus = clusters(80);
+    const [one, other] = [classifier(tf.train.sgd(0.1)), classifier(tf.train.sgd(0.1))];
+    await fit(one, corpus, {
+      batchSize: 8,
+      presampleSize: 8,
+      steps: 1,
+      learningRate: 0.1,
+      seed: 5,
+      scheme: svrg({ anchorBatches: 10 }),
+    });
+    // At the anchor both minibatch gradients are equal, so what is left is the gradient of all 80.
+    await fit(other, corpus, { batchSize: 80, presampleSize: 80, steps: 1, learningRate: 0.1, scheme: 'uniform' });
+    one.getWeights().forEach((weight, i) => {
+      const expected = other.getWeights()[i]!.dataSync();
+      weight.dataSync().forEach((value, j) => assert.ok(Math.abs(value - expected[j]!) < 1e-5));
+    });
+  });
+
+  it('takes the steps of a slow reference', async () => {
+    const corpus = clusters(32);
+    const model = classifier(tf.train.sgd(0.1));
+    const reference = classifier(tf.train.sgd(0.1));
+    const head = openHead(reference);
+    const variables = reference.trainableWeights.map((weight) => weight.read() as tf.Variable);
+    const gradient = (x: tf.Tensor, y: tf.Tensor, at: tf.Tensor[]) => {
+      const now = variables.map((variable) => tf.tensor(variable.dataSync().slice(), variable.shape));
+      variables.forEach((variable, i) => variable.assign(tf.clone(at[i]!)));
+      const { grads } = tf.variableGrads(
+        () => tf.mean<tf.Scalar>(head.perSampleLoss(head.forward([x], true), [y])),
+        variables,
+      );
+      variables.forEach((variable, i) => variable.assign(now[i]!));
+      return variables.map((variable) => grads[variable.name]!);
+    };
+    const copy = () => variables.map((variable) => tf.tensor(variable.dataSync().slice(), variable.shape));
+    let anchor: tf.Tensor[] = [];
+    await fit(model, corpus, {
+      batchSize: 8,
+      presampleSize: 8,
+      steps: 8,
+      learningRate: 0.1,
+      seed: 5,
+      scheme: svrg({ anchorBatches: 4, steps: 4 }),
+      onMinibatch: (batch) => {
+        if (batch.turn === 0) anchor = copy();
+        const mu = gradient(batch.presample.tensor('x'), batch.presample.tensor('y'), anchor);
+        const [x, y] = [batch.tensor('x'), batch.tensor('y')];
+        const [here, there] = [gradient(x, y, copy()), gradient(x, y, anchor)];
+        variables.forEach((variable, i) =>
+          variable.assign(tf.sub(variable, tf.mul(0.1, tf.add(tf.sub(here[i]!, there[i]!), mu[i]!)))),
+        );
+      },
+    });
+    model.getWeights().forEach((weight, i) => {
+      const expected = reference.getWeights()[i]!.dataSync();
+      weight
+        .dataSync()
+        .forEach((value, j) => assert.ok(Math.abs(value - expected[j]!) < 1e-5, `${value} is not ${expected[j]}`));
+    });
+  });
+
+  it('refuses an anchor of no samples', () => assert.throws(() => svrg({ anchorBatches: 0 }), OptionsError));
+});
+
+describe('a scheme that does not fit', () => {
+  before(useTestEngine);
+  it('is refused when it cannot copy the model for a holdout', async () => {
+    class Secret extends tf.layers.Layer {
+      static className = 'Secret';
+      override call(inputs: tf.Tensor | tf.Tensor[]) {
+        return Array.isArray(inputs) ? inputs[0]! : inputs;
+      }
+    }
+    const model = tf.sequential({
+      layers: [
+        tf.layers.dense({ units: 4, inputShape: [2] }),
+        new Secret({}),
+        tf.layers.dense({ units: 4, activation: 'softmax' }),
+      ],
+    });
+    model.compile({ optimizer: 'sgd', loss: 'sparseCategoricalCrossentropy' });
+    await assert.rejects(
+      fit(model, clusters(), { batchSize: 8, presampleSize: 24, steps: 3, scheme: 'rho-loss' }),
+      ModelError,
+    );
+  });
+});

@@ -1,0 +1,140 @@
+import assert from 'node:assert/strict';
+import * as tf from '@tensorflow/tfjs';
+import { OptionsError } from '../../src/errors.ts';
+import type { Minibatch } from '../../src/stream/minibatch.ts';
+import type { FitOptions } from '../../src/train/fit-options.ts';
+import { fit } from '../../src/train/fit.ts';
+import { modes, withMode } from '../../src/train/modes.ts';
+import { rateFactor } from '../../src/train/rate-scaling.ts';
+import type { StepRecord } from '../../src/train/step-record.ts';
+import { useTestEngine } from '../test-engine.ts';
+import { classifier, clusters } from './toy.ts';
+
+async function watched(options: Partial<FitOptions>) {
+  const batches: (Pick<Minibatch, 'ids' | 'weights' | 'phase' | 'turn' | 'isLast'> & {
+    presample: readonly string[];
+  })[] = [];
+  const records: StepRecord[] = [];
+  const model = classifier();
+  const summary = await fit(model, clusters().corpus, {
+    batchSize: 8,
+    presampleSize: 24,
+    tauThreshold: 1.1,
+    seed: 5,
+    learningRate: 0.02,
+    steps: 80,
+    onMinibatch: ({ ids, weights, phase, turn, isLast, presample }) =>
+      void batches.push({ ids, weights, phase, turn, isLast, presample: presample.ids }),
+    onStep: (record) => void records.push(record),
+    ...options,
+  });
+  return { batches, records, summary };
+}
+
+describe('draws', () => {
+  before(useTestEngine);
+
+  it('draws k minibatches from one scored presample, and fetches the next when the last is trained on', async () => {
+    const before = tf.memory().numTensors;
+    const scored: string[] = [];
+    const { batches, summary } = await watched({
+      draws: 3,
+      onScores: (batch) => void (batch.ids.length === 24 && scored.push(batch.ids[0]!)),
+    });
+    const drawn = batches.filter(({ phase }) => phase === 'importance');
+    assert.ok(drawn.length > 30);
+    drawn.forEach(({ turn, isLast, presample }, i) => {
+      if (turn > 0) assert.equal(presample[0], drawn[i - 1]!.presample[0]);
+      assert.equal(isLast, turn === 2);
+    });
+    assert.ok(Math.abs(scored.length - drawn.length / 3) < 1);
+    const uniform = batches.length - drawn.length;
+    assert.equal(summary.samplesSeen, 8 * uniform + 24 * Math.ceil(drawn.length / 3));
+    assert.ok(tf.memory().numTensors - before < 20, 'the presamples are gone');
+  });
+
+  it('weighs every draw by the probabilities of its presample', async () => {
+    let scores = new Float32Array();
+    await watched({
+      draws: 4,
+      uniformFloor: 0.2,
+      onScores: (batch, given) => void (batch.ids.length === 24 && (scores = given.slice())),
+      onMinibatch: ({ phase, weights, picks }) => {
+        if (phase === 'uniform') return;
+        const total = scores.reduce((sum, score) => sum + score, 0);
+        picks.forEach((row, i) => {
+          const g = 0.8 * (scores[row]! / total) + 0.2 / 24;
+          assert.ok(Math.abs(weights[i]! * 24 * g - 1) < 1e-4);
+        });
+        assert.ok(weights.every((weight) => weight <= 5 + 1e-4));
+      },
+    });
+  });
+});
+
+describe('rateFactor', () => {
+  it('is 1 for uniform steps and without scaling, τ by the square root, and capped', () => {
+    const at = (tau: number, noise: number, slowdown = 1.5) => ({ tau, noise, slowdown });
+    assert.equal(rateFactor('none', at(3, 9)), 1);
+    assert.equal(rateFactor({ power: 0.5, cap: 4 }, at(1, 9)), 1);
+    assert.equal(rateFactor({ power: 0.5, cap: 4 }, at(3, 9)), 3);
+    assert.equal(rateFactor({ power: 1, cap: 4 }, at(3, 9)), 4);
+    assert.equal(rateFactor('gain', at(2, 0)), 1);
+    assert.ok(Math.abs(rateFactor('gain', at(2, 3)) - 4 / 1.75) < 1e-12);
+    assert.equal(rateFactor('gain', at(10, Infinity)), 4);
+    assert.equal(rateFactor('cost', at(2, 3)), 1.5);
+    assert.equal(rateFactor('cost', at(2, 0)), 1);
+  });
+
+  it('acts on the steps drawn by importance alone', async () => {
+    const { records } = await watched({ rateScaling: { power: 0.5, cap: 1.5 } });
+    const of = (phase: string) => records.filter((record) => record.phase === phase).map(({ lr }) => lr);
+    assert.ok(of('uniform').every((lr) => lr === 0.02));
+    assert.ok(of('importance').every((lr) => lr > 0.02 && lr <= 0.02 * 1.5 + 1e-9));
+    assert.ok(of('importance').length > 10);
+  });
+});
+
+describe('modes', () => {
+  before(useTestEngine);
+
+  it('is Algorithm 1 as `paper`, and by default', async () => {
+    assert.deepEqual(modes.paper, {});
+    const [named, plain] = [await watched({ mode: 'paper' }), await watched({})];
+    assert.deepEqual(named.batches, plain.batches);
+  });
+
+  it('gives options before those of the mode', () => {
+    assert.equal(withMode({ mode: 'fast', draws: 7 })['draws'], 7);
+    assert.equal(withMode({ mode: 'fast', draws: undefined })['draws'], modes.fast.draws);
+    assert.equal(withMode({ draws: 7 })['tauThreshold'], undefined);
+  });
+
+  it('trains in mode `fast`, and leaves nothing behind', async () => {
+    const model = classifier();
+    const options = {
+      batchSize: 8,
+      presampleSize: 24,
+      seed: 5,
+      learningRate: 0.02,
+      mode: 'fast',
+    } as const;
+    await fit(model, clusters().corpus, { ...options, steps: 3 });
+    const before = tf.memory().numTensors;
+    const summary = await fit(model, clusters().corpus, { ...options, steps: 150 });
+    assert.ok(summary.lastLoss < 0.8 * summary.firstLoss);
+    assert.equal(tf.memory().numTensors, before);
+  });
+
+  it('tells the noise scale where it was asked for', async () => {
+    const { records } = await watched({ mode: 'fast', tauThreshold: 'progress' });
+    assert.ok(records.at(-1)!.noiseScale! > 0);
+    const { records: plain } = await watched({});
+    assert.equal(plain.at(-1)!.noiseScale, undefined);
+  });
+
+  it('refuses a mode that does not exist', async () => {
+    await assert.rejects(watched({ mode: 'quick' as never }), OptionsError);
+    await assert.rejects(watched({ rateScaling: { power: 2 } }), OptionsError);
+  });
+});
