@@ -2,6 +2,7 @@ import { Console } from 'node:console';
 import { Command, CommanderError } from 'commander';
 import { isTaustreamError } from '../errors.ts';
 import { packageVersion } from '../report/run-file.ts';
+import { addAdviseCommand } from './advise-command.ts';
 import { addCompareCommand } from './compare-command.ts';
 import type { Host } from './host.ts';
 import { addReportCommand } from './report-command.ts';
@@ -52,6 +53,7 @@ function createProgram(host: Host, exit: (code: number) => void): Command {
   addEngineCommand(program, host, exit);
   addDoctorCommand(program, host, exit);
   addCompareCommand(program, host, exit);
+  addAdviseCommand(program, host, exit);
   return program;
 }
 

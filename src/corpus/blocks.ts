@@ -31,7 +31,7 @@ export interface BlockSource {
   /** Samples that are made ahead of the one asked for, where blocks give promises. @default 0 */
   readonly decodeAhead?: number;
   /** What is done about samples that cannot be made. @default an error ends the stream */
-  readonly badSamples?: BadSamples;
+  readonly badSamples?: BadSamples | undefined;
   /** Reads blocks. Every file is closed again when it settles. */
   load(refs: readonly BlockRef[], signal?: AbortSignal): Promise<readonly Block[]>;
 }

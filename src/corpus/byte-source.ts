@@ -1,5 +1,5 @@
 import { open, readdir, stat, type FileHandle } from 'node:fs/promises';
-import { basename, extname, join, relative, sep } from 'node:path';
+import { basename, extname, join, relative, resolve, sep } from 'node:path';
 import { CorpusError, ShardError } from '../errors.ts';
 
 /** Bytes that can be read from anywhere: a file, or a text in memory. */
@@ -7,6 +7,10 @@ export interface ByteSource {
   /** Names the shard in sample ids and messages. */
   readonly name: string;
   readonly bytes: number;
+  /** Where it lies, when it is a file on this machine that is read as it is. */
+  readonly path?: string;
+  /** Names its place and content: another state, another content. */
+  readonly state?: string;
   open(): Promise<OpenBytes>;
 }
 
@@ -54,11 +58,13 @@ export async function fileSources(path: string, extensions: readonly string[]): 
   return Promise.all(files.map((name) => fileSource(join(path, name), name)));
 }
 
-async function fileSource(path: string, name: string): Promise<ByteSource> {
+export async function fileSource(path: string, name: string): Promise<ByteSource> {
   const { size, mtimeMs } = await stat(path).catch((cause: unknown) => unreadable(name, cause));
   return {
     name,
     bytes: size,
+    path,
+    state: `${resolve(path)} ${size} ${mtimeMs}`,
     async open() {
       const handle = await open(path, 'r').catch((cause: unknown) => unreadable(name, cause));
       try {

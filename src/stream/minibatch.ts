@@ -36,7 +36,9 @@ export class Minibatch implements Disposable {
   readonly version: number;
   /** By what τ the draw has reduced the variance; 1 for a uniform one. */
   readonly drawTau: number;
+  /** Which of the presample's minibatches it is, from 0, and how many are drawn from it. */
   readonly turn: number;
+  readonly turns: number;
   /** Whether no further minibatch is drawn from its presample. */
   readonly isLast: boolean;
   /** The buffer it was drawn from. */
@@ -54,7 +56,8 @@ export class Minibatch implements Disposable {
     this.version = draw.version;
     this.drawTau = draw.drawTau ?? 1;
     this.turn = draw.turn ?? 0;
-    this.isLast = this.turn === (draw.turns ?? 1) - 1;
+    this.turns = draw.turns ?? 1;
+    this.isLast = this.turn === this.turns - 1;
   }
 
   /** Samples held, b. */

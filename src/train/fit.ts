@@ -14,6 +14,7 @@ import { evaluate } from './evaluate.ts';
 import { FitValues, type Checkpoint, type FitOptions, type FitSettings, type Snapshot } from './fit-options.ts';
 import { assemble, type Parts } from './parts.ts';
 import { copyModel } from './copy-model.ts';
+import { holdOut } from './held-out.ts';
 import { withMode } from './modes.ts';
 import { rateFactor } from './rate-scaling.ts';
 import { parseResumeState, restoreTensors, type ResumeState } from './resume.ts';
@@ -94,6 +95,7 @@ class Run {
     this.#budget = new Budget(values, () => corpus.length);
     const context = {
       share: () => this.#budget.progress().share,
+      heldOut: (share: number, samples: number) => holdOut(head, corpus, values.seed, share, samples),
       trainCopy: (samples: Corpus, share: number) => trainCopy(head.model, samples, values, share),
     };
     this.#parts = assemble(head, corpus, values, options, context, saved);
@@ -137,9 +139,9 @@ class Run {
   #run(): Promise<StopReason> {
     const teardown = new AbortController();
     const [source, ...stages] = this.#parts.stages(teardown.signal);
-    return runPipeline<Minibatch, StopReason>([source, ...stages], (batches) => this.#train(batches)).finally(() =>
-      teardown.abort(),
-    );
+    // Told before the streams are destroyed: Node waits for a source's generator to end, and it may wait for data.
+    const train = (batches: AsyncIterable<Minibatch>) => this.#train(batches).finally(() => teardown.abort());
+    return runPipeline<Minibatch, StopReason>([source, ...stages], train).finally(() => teardown.abort());
   }
 
   /** Takes minibatches until a limit is reached, the source ends or the signal aborts. */
@@ -165,6 +167,7 @@ class Run {
     this.#budget.steps += 1;
     if (batch.turn === 0) this.#budget.samplesSeen += presample.size;
     this.#samplesTrained += size;
+    await this.#parts.chooser.stepped?.(loss);
     this.#epochLosses.push(loss);
     const record = this.#record(loss, learningRate, phase);
     const measured = await this.#validateIfDue();
@@ -174,9 +177,12 @@ class Run {
     if (Math.floor(this.#budget.epochs) > this.#epoch) await this.#endEpoch();
   }
 
-  #rateFactor({ phase, drawTau }: Minibatch): number {
+  #rateFactor({ phase, drawTau: tau, presample, turns }: Minibatch): number {
+    if (phase === 'uniform') return 1;
     const { rateScaling, batchSize } = this.#values;
-    return phase === 'uniform' ? 1 : rateFactor(rateScaling, drawTau, this.#parts.noise.value / batchSize);
+    const { noise, costs } = this.#parts;
+    const slowdown = costs.slowdown(presample.size, batchSize, turns);
+    return rateFactor(rateScaling, { tau, noise: noise.value / batchSize, slowdown });
   }
 
   #record(loss: number, lr: number, phase: StepRecord['phase']): StepRecord {

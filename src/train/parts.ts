@@ -27,7 +27,7 @@ const samplesAhead = 64;
 export type Parts = ReturnType<typeof assemble>;
 
 /** What a run offers to the scheme that it is assembled for. */
-export type RunContext = Pick<SchemeContext, 'share' | 'trainCopy'>;
+export type RunContext = Pick<SchemeContext, 'share' | 'trainCopy' | 'heldOut'>;
 
 /** Makes the stages of a run, wired to one gate, one turnstile and one account of costs. */
 export function assemble(
@@ -56,26 +56,13 @@ export function assemble(
   const noise = new NoiseScale();
   const sized = { ...values, presampleSize: chooser.presampleSize ?? presampleSize };
   const gate = gateOf(scheme, chooser, sized, { costs, noise: () => noise.value / batchSize });
-  const isNoiseAsked = values.tauThreshold === 'progress' || values.rateScaling === 'gain';
   const observed = { effectiveSampleSize: batchSize };
   const onScores: FitOptions['onScores'] = (batch, scores) => {
     observed.effectiveSampleSize = effectiveSampleSize(scores);
     options.onScores?.(batch, scores);
   };
-  const trainer = new Trainer(head, {
-    schema,
-    gate,
-    onScores,
-    score: chooser.fetch === 'always' ? undefined : scheme.score,
-    stepScore: chooser.stepScore,
-    trained: chooser.trained && ((ids, scores) => chooser.trained!(ids, scores)),
-    update: chooser.update,
-    noise: isNoiseAsked && (chooser.fetch ?? scheme.score) ? noise : undefined,
-    clipNorm: values.clipNorm,
-    weightDecay: values.weightDecay,
-    onCost: (samples, ms) => costs.trained(samples, ms),
-  });
   const wiring = { ...shared, gate, head, corpus, values, share: context.share, onScores, onSkip: options.onSkip };
+  const trainer = trainerOf(wiring, noise);
   let stream: OpenStream | undefined;
   const stages = (signal: AbortSignal) => {
     const { epochs = Infinity } = values;
@@ -111,6 +98,24 @@ interface Wiring {
   readonly corpus: Corpus;
   readonly values: FitSettings;
   readonly share: () => number;
+}
+
+function trainerOf({ head, corpus, scheme, chooser, gate, costs, values, onScores }: Wiring, noise: NoiseScale) {
+  const isNoiseAsked =
+    values.tauThreshold === 'progress' || values.rateScaling === 'gain' || values.rateScaling === 'cost';
+  return new Trainer(head, {
+    schema: corpus.schema,
+    gate,
+    onScores,
+    score: chooser.fetch === 'always' ? undefined : scheme.score,
+    stepScore: chooser.stepScore,
+    trained: chooser.trained && ((ids, scores) => chooser.trained!(ids, scores)),
+    update: chooser.update,
+    noise: isNoiseAsked && (chooser.fetch ?? scheme.score) ? noise : undefined,
+    clipNorm: values.clipNorm,
+    weightDecay: values.weightDecay,
+    onCost: (samples, ms) => costs.trained(samples, ms),
+  });
 }
 
 /** The source and the three stages, as Node streams. */

@@ -74,13 +74,16 @@ describe('draws', () => {
 
 describe('rateFactor', () => {
   it('is 1 for uniform steps and without scaling, τ by the square root, and capped', () => {
-    assert.equal(rateFactor('none', 3, 9), 1);
-    assert.equal(rateFactor({ power: 0.5, cap: 4 }, 1, 9), 1);
-    assert.equal(rateFactor({ power: 0.5, cap: 4 }, 3, 9), 3);
-    assert.equal(rateFactor({ power: 1, cap: 4 }, 3, 9), 4);
-    assert.equal(rateFactor('gain', 2, 0), 1);
-    assert.ok(Math.abs(rateFactor('gain', 2, 3) - 4 / 1.75) < 1e-12);
-    assert.equal(rateFactor('gain', 10, Infinity), 4);
+    const at = (tau: number, noise: number, slowdown = 1.5) => ({ tau, noise, slowdown });
+    assert.equal(rateFactor('none', at(3, 9)), 1);
+    assert.equal(rateFactor({ power: 0.5, cap: 4 }, at(1, 9)), 1);
+    assert.equal(rateFactor({ power: 0.5, cap: 4 }, at(3, 9)), 3);
+    assert.equal(rateFactor({ power: 1, cap: 4 }, at(3, 9)), 4);
+    assert.equal(rateFactor('gain', at(2, 0)), 1);
+    assert.ok(Math.abs(rateFactor('gain', at(2, 3)) - 4 / 1.75) < 1e-12);
+    assert.equal(rateFactor('gain', at(10, Infinity)), 4);
+    assert.equal(rateFactor('cost', at(2, 3)), 1.5);
+    assert.equal(rateFactor('cost', at(2, 0)), 1);
   });
 
   it('acts on the steps drawn by importance alone', async () => {

@@ -112,7 +112,7 @@ export class BackendTensors {
     const dataId = {};
     const entry: TensorEntry = { shape, dtype, id, values: null, refCount: 1 };
     this.#map.set(dataId, entry);
-    this.#finalizer.register(dataId, entry);
+    this.#finalizer.register(dataId, entry, entry);
     return dataId;
   }
 
@@ -121,7 +121,15 @@ export class BackendTensors {
     const entry = this.#map.get(dataId);
     entry.fromHost = true;
     entry.writtenBy = this.tracer;
-    this.#finalizer.register(dataId, entry);
+    this.#finalizer.register(dataId, entry, entry);
+  }
+
+  /** Notes that data is gone: a loop that never lets the event loop turn would pile up what waits for the finaliser. */
+  disposed(dataId: object, dispose: () => boolean): boolean {
+    const entry = this.entryOf(dataId);
+    const gone = dispose();
+    if (gone && entry) this.#finalizer.unregister(entry);
+    return gone;
   }
 
   /** Reads data, if a trace does not forbid it. */
@@ -150,6 +158,7 @@ export function createBackend(Base: typeof NodeJSKernelBackend, binding: Binding
   const write = backend.write.bind(backend);
   const move = backend.move.bind(backend);
   const readSync = backend.readSync.bind(backend);
+  const disposeData = backend.disposeData.bind(backend);
   const overrides = {
     tensors,
     engineBinding: binding,
@@ -166,6 +175,7 @@ export function createBackend(Base: typeof NodeJSKernelBackend, binding: Binding
       move(dataId, ...rest);
       tensors.written(dataId);
     },
+    disposeData: (dataId: object, force?: boolean) => tensors.disposed(dataId, () => disposeData(dataId, force)),
     readSync: (dataId: object) => tensors.read(dataId, () => readSync(dataId)),
     read: (dataId: object) => readLater(tensors, dataId, () => readSync(dataId)),
     memory: () => ({ unreliable: false }),

@@ -72,4 +72,61 @@ describeWithTensorflow('registerKernels', () => {
   it('refuses an index out of range', () => {
     tf.tidy(() => assert.throws(() => tf.gather(tf.ones([3]), tf.tensor1d([3], 'int32')), /is not in \[0, 3\)/u));
   });
+
+  for (const shape of [
+    [6, 4],
+    [2, 3, 4],
+    [2, 3, 3, 4],
+  ]) {
+    it(`normalises a batch of shape [${shape.join(', ')}] as the stock layer does, with its averages and gradients`, async () => {
+      const run = () =>
+        tf.tidy(() => {
+          const layer = tf.layers.batchNormalization({ name: 'bn', momentum: 0.9, inputShape: shape.slice(1) });
+          const model = tf.sequential({ layers: [layer] });
+          const at = (phase: number, dims: number[]) =>
+            tf
+              .range(
+                0,
+                dims.reduce((a, b) => a * b, 1),
+              )
+              .mul(3.7)
+              .add(phase)
+              .sin()
+              .add(0.5)
+              .reshape(dims);
+          model.setWeights([at(1, [4]), at(2, [4]), at(3, [4]), at(4, [4]).abs()]);
+          const x = at(5, shape);
+          const weights = at(6, shape);
+          const variables = model.trainableWeights
+            .map((weight) => weight.read())
+            .filter((weight) => weight instanceof tf.Variable);
+          const loss = (input: tf.Tensor) => {
+            const y = layer.apply(input, { training: true });
+            assert.ok(y instanceof tf.Tensor);
+            return y.mul(weights).square().sum().asScalar();
+          };
+          const dx = tf.grad((input: tf.Tensor) => loss(input))(x);
+          const { value, grads } = tf.variableGrads(() => loss(x), variables);
+          const numbers = [
+            value,
+            dx,
+            ...variables.map((variable) => grads[variable.name] ?? x),
+            ...model.getWeights(),
+          ].flatMap((tensor) => Array.from(tensor.dataSync()));
+          model.dispose();
+          return numbers;
+        });
+      await tf.setBackend('cpu');
+      const expected = run();
+      await tf.setBackend('tensorflow');
+      const actual = run();
+      assert.equal(actual.length, expected.length);
+      actual.forEach((value, i) =>
+        assert.ok(
+          Math.abs(value - (expected[i] ?? NaN)) < 2e-4 * Math.max(1, Math.abs(value)),
+          `[${i}] ${value}, expected ${expected[i]}`,
+        ),
+      );
+    });
+  }
 });

@@ -3,33 +3,15 @@ import { CompileError } from '../../../errors.ts';
 import type { BackendValues, TensorEntry, TensorflowBackend, Tracer } from '../backend.ts';
 import type { Attribute } from '../binding/attributes.ts';
 import type { Binding } from '../binding/binding.ts';
-import { dataTypes, nameOfType, type DataType } from '../binding/data-types.ts';
+import { dataTypes, type DataType } from '../binding/data-types.ts';
 import type { TensorMetadata } from '../binding/ops.ts';
 import type { Output, Pointer } from '../binding/signatures.ts';
 import type { HostValues, ReadValues } from '../binding/tensors.ts';
+import { repeatedNumber } from './repeated-number.ts';
+import { createSymbol, forgetSymbol, isOpaque, symbolOf, type SymbolFacts, type Symbolic } from './symbols.ts';
 import { Graph, type GraphOperation } from './graph.ts';
 import { functionName, GraphFunction, type ValueSpec } from './graph-function.ts';
 import { atUserPlace } from './place.ts';
-
-/** A tensor of the graph that is being built. Its number is negative, so no handle has it. */
-export interface Symbolic extends ValueSpec {
-  readonly id: number;
-  readonly frame: Frame;
-  readonly output: Output;
-  readonly shape: number[];
-  /** The operation that makes it, and the numbers that it takes. */
-  readonly oper: Pointer;
-  readonly sources: readonly number[];
-  readonly isInput: boolean;
-  /** The values of a constant. */
-  readonly values?: HostValues;
-}
-
-const symbols = new Map<number, Symbolic>();
-let lastSymbol = -1; // tfjs-node marks data without a handle with -1
-
-/** The symbolic tensor of a number, while its frame is open. */
-export const symbolOf = (id: number): Symbolic | undefined => symbols.get(id);
 
 /**
  * One function under construction: an executor that adds operations to a graph instead of running them. Numbers that
@@ -58,7 +40,7 @@ export class Frame implements Tracer {
   }
 
   idOf(dataId: object, entry: TensorEntry): number {
-    const symbol = symbols.get(entry.id);
+    const symbol = symbolOf(entry.id);
     if (symbol) return symbol.id;
     if (entry.values !== null && this.#encloses(entry.writtenBy)) {
       entry.id = this.constant(entry.shape, entry.dtype, entry.values).id;
@@ -85,7 +67,7 @@ export class Frame implements Tracer {
 
   /** Adds an input of the function. */
   input({ shape, dtype }: ValueSpec): Symbolic {
-    const symbol = this.#adopt(this.graph.placeholder(shape, dtype), [], true);
+    const symbol = this.#adopt(this.graph.placeholder(shape, dtype), [], { isInput: true });
     this.inputs.push(symbol);
     return symbol;
   }
@@ -95,9 +77,9 @@ export class Frame implements Tracer {
   }
 
   constant(shape: readonly number[], dtype: DataType, values: HostValues): Symbolic {
-    const same = sameNumber(shape, dtype, values);
+    const same = repeatedNumber(shape, dtype, values);
     const operation = same === undefined ? this.graph.constant(shape, dtype, values) : this.#fill(shape, dtype, same);
-    return this.#adopt(operation, [], false, values);
+    return this.#adopt(operation, [], { values });
   }
 
   /** A tensor of one number: kept as that number, not as many. */
@@ -105,7 +87,7 @@ export class Frame implements Tracer {
     const parts = [
       this.graph.constant([shape.length], dataTypes.int32, shape),
       this.graph.constant([], dtype, [value]),
-    ].map((operation) => this.#adopt(operation, [], false));
+    ].map((operation) => this.#adopt(operation, []));
     const sources = parts.map(({ id }) => id);
     return { ...this.graph.operation('Fill', [], sources, (id) => this.#outputOf(id)), sources };
   }
@@ -115,7 +97,7 @@ export class Frame implements Tracer {
   }
 
   tensorDataSync(id: number): ReadValues {
-    const symbol = symbols.get(id);
+    const symbol = symbolOf(id);
     if (symbol?.values) {
       const tensor = this.binding.tensors.allocate(symbol.shape, symbol.dtype, symbol.values);
       const values = this.binding.tensors.read(tensor);
@@ -148,7 +130,7 @@ export class Frame implements Tracer {
     const operation = this.graph.operation(name, attributes, inputs, (id) => this.#outputOf(id));
     const made = operation.outputs
       .slice(0, outputs)
-      .map((_, index) => this.#adopt(operation, inputs, false, undefined, index));
+      .map((_, index) => this.#adopt(operation, inputs, { index, mayBeOpaque: isOpaque(name, index) }));
     return made.map(({ id, shape, dtype }) => ({ id, shape: [...shape], dtype }));
   }
 
@@ -178,7 +160,7 @@ export class Frame implements Tracer {
     const outputs = operation.outputs.map((output, i) => ({ ...output, shape: [...(specs[i]?.shape ?? [])] }));
     for (const { output, shape } of outputs) this.graph.setShape(output, shape);
     return outputs.map((_, index) => {
-      const { id, shape, dtype } = this.#adopt({ ...operation, outputs }, inputs, false, undefined, index);
+      const { id, shape, dtype } = this.#adopt({ ...operation, outputs }, inputs, { index });
       return { id, shape: [...shape], dtype };
     });
   }
@@ -209,7 +191,7 @@ export class Frame implements Tracer {
 
   /** This frame's own symbol for a number: what is not its own becomes a constant or an input. */
   resolve(id: number): Symbolic {
-    const symbol = symbols.get(id);
+    const symbol = symbolOf(id);
     if (symbol?.frame === this) return symbol;
     if (symbol?.values) return this.#localConstant(symbol);
     const known = this.captured.get(id);
@@ -221,7 +203,7 @@ export class Frame implements Tracer {
 
   /** Shape and type of any number, symbolic or not. */
   specOf(id: number): ValueSpec {
-    const symbol = symbols.get(id);
+    const symbol = symbolOf(id);
     if (symbol) return symbol;
     const handle = this.binding.handles.get(id);
     return { shape: this.binding.tensors.shapeOf(handle), dtype: this.binding.tensors.typeOf(handle) };
@@ -233,33 +215,8 @@ export class Frame implements Tracer {
     return local;
   }
 
-  #adopt(
-    operation: GraphOperation,
-    inputs: readonly number[],
-    isInput: boolean,
-    values?: HostValues,
-    index = 0,
-  ): Symbolic {
-    const made = operation.outputs[index];
-    if (!made?.shape || made.shape.includes(-1)) {
-      throw new CompileError(
-        `compile(): the shape of ${made ? `${nameOfType(made.dtype)} [${made.shape?.join(',') ?? '?'}]` : 'an output'}${atUserPlace()} depends on values, and a compiled step has fixed shapes. Compute it outside of the step.`,
-      );
-    }
-    const { output, shape, dtype } = made;
-    const { oper, sources = inputs } = operation;
-    const symbol = {
-      id: --lastSymbol,
-      frame: this,
-      output,
-      shape,
-      dtype,
-      oper,
-      sources,
-      isInput,
-      ...(values && { values }),
-    };
-    symbols.set(symbol.id, symbol);
+  #adopt(operation: GraphOperation, inputs: readonly number[], facts: SymbolFacts = {}): Symbolic {
+    const symbol = createSymbol(this, operation, inputs, facts);
     this.#own.push(symbol.id);
     return symbol;
   }
@@ -320,19 +277,9 @@ export class Frame implements Tracer {
 
   /** Forgets the graph and its symbols. What was built stays. */
   dispose(): void {
-    for (const id of this.#own) symbols.delete(id);
+    for (const id of this.#own) forgetSymbol(id);
     this.graph.dispose();
   }
-}
-
-/** The number that a large constant repeats, if it does. */
-function sameNumber(shape: readonly number[], dtype: DataType, values: HostValues): number | undefined {
-  if (values.length < 64 || (dtype !== dataTypes.float32 && dtype !== dataTypes.int32)) return undefined;
-  if (values.length !== shape.reduce((product, dim) => product * dim, 1)) return undefined;
-  const [first] = values;
-  if (typeof first !== 'number') return undefined;
-  for (const value of values) if (value !== first) return undefined;
-  return first;
 }
 
 const specOnly = ({ shape, dtype }: Symbolic): ValueSpec => ({ shape, dtype });

@@ -4,7 +4,8 @@ import type { BackendTensors, TensorEntry, TensorflowBackend } from '../backend.
 import { dataTypes } from '../binding/data-types.ts';
 import type { TensorMetadata } from '../binding/ops.ts';
 import type { HostValues } from '../binding/tensors.ts';
-import { Frame, type Symbolic } from './frame.ts';
+import { Frame } from './frame.ts';
+import type { Symbolic } from './symbols.ts';
 import { atUserPlace } from './place.ts';
 import type { Draw, Intercepted } from './random-draws.ts';
 

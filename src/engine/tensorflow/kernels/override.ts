@@ -44,6 +44,43 @@ export function registerKernel(
   });
 }
 
+/** Registers a kernel of the engine's own with several outputs. */
+export function registerManyOutputs(
+  backend: TensorflowBackend,
+  kernelName: string,
+  compute: (
+    run: (
+      name: string,
+      inputs: readonly tf.TensorInfo[],
+      attributes: readonly Attribute[],
+      outputs: number,
+    ) => tf.Tensor[],
+    inputs: KernelInputs,
+    attributes: tf.NamedAttrMap,
+  ) => tf.TensorInfo[],
+): void {
+  const { engineBinding, tensors } = backend;
+  tf.registerKernel({
+    kernelName,
+    backendName: 'tensorflow',
+    kernelFunc: ({ inputs, attrs }) =>
+      compute(
+        (name, operands, attributes, outputs) =>
+          engineBinding
+            .executeOp(
+              name,
+              attributes,
+              operands.map((operand) => tensors.idOf(operand)),
+              outputs,
+            )
+            .map((output) => tensors.tensorOf(output)),
+        // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- TensorFlow.js types inputs as possibly absent
+        inputs as KernelInputs,
+        attrs ?? {},
+      ),
+  });
+}
+
 /** The derivative of a kernel with respect to each of its inputs. */
 export type Derivatives = Record<string, () => tf.Tensor>;
 
@@ -68,6 +105,17 @@ export function replaceGradient(
       return tf.getBackend() === 'tensorflow' && !Array.isArray(dy) ? derive(dy, saved, original) : original();
     },
   });
+}
+
+/** Runs a kernel of several outputs by name. */
+export function runManyOutputs(
+  name: string,
+  inputs: Readonly<Record<string, tf.Tensor>>,
+  attributes: tf.NamedAttrMap = {},
+): tf.Tensor[] {
+  const outputs = tf.engine().runKernel(name, inputs, attributes);
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- kernels of several outputs give lists
+  return outputs as tf.Tensor[];
 }
 
 /** Runs a kernel by name, so that gradients of gradients see it. */

@@ -1,5 +1,6 @@
 import type { TensorflowBackend } from '../backend.ts';
 import { registerActivationGradients } from './activation-gradients.ts';
+import { registerBatchNorm } from './batch-norm.ts';
 import { registerBias } from './bias.ts';
 import { registerGather } from './gather.ts';
 
@@ -7,5 +8,6 @@ import { registerGather } from './gather.ts';
 export function registerKernels(backend: TensorflowBackend): void {
   registerGather(backend);
   registerBias(backend);
+  registerBatchNorm(backend);
   registerActivationGradients(backend);
 }

@@ -1,0 +1,99 @@
+import { createHash } from 'node:crypto';
+import { mkdir, open, readdir, rename, rm, stat, utimes, type FileHandle } from 'node:fs/promises';
+import { join } from 'node:path';
+import { CorpusError } from '../errors.ts';
+import { temporaryName } from './atomic-file.ts';
+import { cacheFolder } from './data-folder.ts';
+import { isMissing } from './record-manifest.ts';
+
+/** Bytes that a cache may take on the disk. @default 20 GiB – guess */
+export const DEFAULT_DISK_BYTES = 20 * 2 ** 30;
+/** A leftover of a process that died is older than this; a living one writes on. */
+const STALE_MS = 24 * 3600 * 1000;
+
+/**
+ * Files that can be made again, under a limit in bytes, for any number of processes at once. A file appears whole or not
+ * at all; the one that was used longest ago goes first. One that goes while it is read stays readable for its reader, and
+ * is made again for the next.
+ */
+export class DiskCache {
+  readonly folder: string;
+  readonly #maxBytes: number;
+  readonly #making = new Map<string, Promise<string>>();
+
+  constructor(name: string, maxBytes = DEFAULT_DISK_BYTES, folder = cacheFolder(process.platform, process.env)) {
+    this.folder = join(folder, name);
+    this.#maxBytes = maxBytes;
+  }
+
+  /**
+   * Opens the file of a key; makes it first if it is not there.
+   * @param make writes the file at the path it is handed
+   * @returns owned by the caller: to be closed
+   */
+  async open(key: string, make: (path: string) => Promise<void>): Promise<FileHandle> {
+    for (let attempt = 0; attempt < 5; attempt++) {
+      const path = await this.path(key, make);
+      try {
+        return await open(path, 'r');
+      } catch (error) {
+        if (!isMissing(error)) throw error; // else: evicted by another process in between
+      }
+    }
+    throw new CorpusError(
+      `${this.folder}: expected room for one more file, got none in 5 attempts. Raise the cache's limit.`,
+      {
+        folder: this.folder,
+      },
+    );
+  }
+
+  /** The path of a key's file, which is made if it is not there. It may be evicted at any time. */
+  async path(key: string, make: (path: string) => Promise<void>): Promise<string> {
+    const path = join(this.folder, createHash('sha256').update(key).digest('hex').slice(0, 40));
+    const now = new Date();
+    if (
+      await utimes(path, now, now).then(
+        () => true,
+        () => false,
+      )
+    )
+      return path;
+    const making = this.#making.get(path) ?? this.#make(path, make).finally(() => this.#making.delete(path));
+    this.#making.set(path, making);
+    return making;
+  }
+
+  async #make(path: string, make: (path: string) => Promise<void>): Promise<string> {
+    await mkdir(this.folder, { recursive: true });
+    const temporary = temporaryName(path);
+    try {
+      await make(temporary);
+      await rename(temporary, path);
+    } catch (error) {
+      await rm(temporary, { force: true });
+      throw error;
+    }
+    await this.#evict(path);
+    return path;
+  }
+
+  /** Removes what was used longest ago until the rest fits; never what was just made. */
+  async #evict(kept: string): Promise<void> {
+    const files: { path: string; bytes: number; usedMs: number }[] = [];
+    for (const name of await readdir(this.folder)) {
+      const path = join(this.folder, name);
+      const found = await stat(path).catch(() => undefined); // another process may have removed it
+      if (!found?.isFile()) continue;
+      if (!name.endsWith('.tmp')) files.push({ path, bytes: found.size, usedMs: found.mtimeMs });
+      else if (Date.now() - found.mtimeMs > STALE_MS) await rm(path, { force: true });
+    }
+    let total = files.reduce((sum, { bytes }) => sum + bytes, 0);
+    for (const { path, bytes } of files.toSorted((a, b) => a.usedMs - b.usedMs)) {
+      if (total <= this.#maxBytes) return;
+      if (path === kept) continue;
+      await rm(path, { force: true });
+      total -= bytes;
+    }
+  }
+}

@@ -1,0 +1,42 @@
+import { z } from 'zod';
+import type { ByteSource } from '../byte-source.ts';
+import type { ShardSet } from '../sharded-corpus.ts';
+import { TableOptions } from './table.ts';
+import { ImageOptions } from './image.ts';
+
+export const formatFields = {
+  /** How rows become columns (JSONL, CSV, Parquet, TFRecord, WebDataset). @default guessed from the rows */
+  ...TableOptions.shape,
+  /** How images become pixels. */
+  image: ImageOptions.prefault({}),
+  /** A CSV file with the columns `file` and `label`, beside or inside the images. @default an image's folder is its class */
+  labels: z.string().min(1).optional(),
+};
+const FormatOptions = z.strictObject(formatFields);
+export type FormatOptions = z.output<typeof FormatOptions>;
+
+/** A file, as far as it takes to tell its format. */
+export interface Probe {
+  readonly name: string;
+  readonly bytes: number;
+  /** The first 512 bytes, or all of them. */
+  readonly head: Buffer;
+}
+
+/** What a format is handed. */
+export interface FormatInput {
+  /** For messages. */
+  readonly where: string;
+  readonly sources: readonly ByteSource[];
+  readonly options: FormatOptions;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** A way in which samples are stored. One file each, with the same roles. */
+export interface Format {
+  readonly name: string;
+  /** Whether a file is of this format, by its name and its first bytes. */
+  detect(this: void, probe: Probe): boolean;
+  /** Lists the shards, counts their samples, and makes them readable from anywhere. */
+  open(this: void, input: FormatInput): Promise<ShardSet>;
+}

@@ -1,0 +1,69 @@
+import sharp from 'sharp';
+import { z } from 'zod';
+import type { ColumnSpec } from '../../stream/columns.ts';
+import { shardError } from './shard-access.ts';
+
+export const ImageOptions = z.strictObject({
+  /** Pixels from top to bottom. @default 224 – what most pretrained networks take */
+  height: z.int().min(1).max(8192).default(224),
+  /** Pixels from left to right. @default 224 */
+  width: z.int().min(1).max(8192).default(224),
+  /** 3 for colours, 1 for grey. @default 3 */
+  channels: z.union([z.literal(1), z.literal(3)]).default(3),
+  /** Whether an image of another form is cropped at its centre, padded, or stretched. @default 'cover' */
+  fit: z.enum(['cover', 'contain', 'fill']).default('cover'),
+  /** What shows through transparent pixels, and pads. @default '#ffffff' */
+  background: z.string().default('#ffffff'),
+  /** Images that claim more pixels than this are refused before they are decoded. @default 100 million */
+  maxPixels: z.int().min(1).default(100_000_000),
+});
+export type ImageOptions = z.output<typeof ImageOptions>;
+
+/** Images that are decoded at a time, ahead of the one asked for. libvips decodes in libuv's threads, four by default. */
+export const IMAGES_AHEAD = 16;
+
+sharp.cache(false); // each image is decoded once: libvips' cache would only grow
+sharp.concurrency(1); // one thread an image: several images are decoded at a time
+
+export const imageSpec = ({ height, width, channels }: ImageOptions): ColumnSpec => ({
+  type: 'uint8',
+  shape: [height, width, channels],
+});
+
+/** Whether bytes begin as an image file does: JPEG, PNG, GIF, WebP, TIFF, AVIF or HEIF. */
+export function isImage(head: Uint8Array): boolean {
+  const bytes = Buffer.from(head.buffer, head.byteOffset, Math.min(head.byteLength, 16));
+  const text = bytes.toString('latin1');
+  return /^(\xff\xd8\xff|\x89PNG\r\n|GIF8[79]a|RIFF....WEBP|II\*\0|MM\0\*|....ftyp(avif|heic|mif1))/s.test(text);
+}
+
+/** Names of files that hold images. */
+export const IMAGE_NAME = /\.(jpe?g|png|webp|gif|tiff?|avif)$/i;
+
+/**
+ * Decodes an image in another thread: turned upright, resized, blended onto the background.
+ * @returns [H, W, C] pixels, owned by the caller
+ * @throws {ShardError} when the bytes are no whole image, or claim too many pixels
+ */
+export async function decodeImage(
+  bytes: Uint8Array,
+  options: ImageOptions,
+  place: { readonly shard: string; readonly offset: number; readonly id: string },
+): Promise<Uint8Array> {
+  const { height, width, channels, fit, background, maxPixels } = options;
+  try {
+    const pixels = await sharp(bytes, { failOn: 'truncated', limitInputPixels: maxPixels, pages: 1 })
+      .rotate()
+      .resize({ width, height, fit, background })
+      .flatten({ background })
+      .toColourspace(channels === 1 ? 'b-w' : 'srgb')
+      .raw()
+      .toBuffer();
+    if (pixels.length !== height * width * channels)
+      throw new Error(`${pixels.length} bytes instead of ${height * width * channels}`);
+    return new Uint8Array(pixels.buffer, pixels.byteOffset, pixels.length);
+  } catch (cause) {
+    const got = cause instanceof Error ? cause.message.split('\n', 1)[0]! : String(cause);
+    throw shardError(place.shard, place.offset, 'an image', got, { id: place.id }, cause);
+  }
+}

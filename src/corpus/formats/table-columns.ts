@@ -1,0 +1,199 @@
+import { CorpusError, LabelError, ShapeError } from '../../errors.ts';
+import type { ColumnData, ColumnSpec, Schema } from '../../stream/columns.ts';
+import type { Sample } from '../../stream/sample.ts';
+import type { Classes } from '../labels.ts';
+import type { Tokenizer } from '../tokenizer.ts';
+import { decodeImage, imageSpec, type ImageOptions } from './image.ts';
+import type { FieldFacts, Survey } from './survey.ts';
+import type { ColumnRule, Row, RowPlace, TableOptions } from './table.ts';
+
+/** One column of a table, or several that come from one field. */
+export interface Column {
+  readonly schema: Schema;
+  readonly classes?: Classes;
+  readonly classNames?: Readonly<Record<string, readonly string[]>>;
+  readonly fields: readonly string[];
+  readonly decodes?: boolean;
+  /** Puts the row's values into a sample. */
+  fill(this: void, row: Row, place: RowPlace, sample: Filling): Promise<void> | undefined;
+}
+type Filling = { [column: string]: Sample[string] };
+
+export interface ColumnRequest {
+  readonly where: string;
+  readonly name: string;
+  readonly rule: ColumnRule;
+  readonly survey: Survey;
+  readonly options: TableOptions;
+  readonly image: ImageOptions;
+  readonly tokenizer: Tokenizer;
+  /** Whether there is no target but the text's own next token. */
+  readonly isOnly: boolean;
+}
+
+/** Makes a column by its rule. @throws {CorpusError} when the fields do not hold what the rule says */
+export function columnOf(request: ColumnRequest): Column {
+  const fields = [request.rule.from ?? request.name].flat();
+  for (const field of fields)
+    if (!request.survey.field(field))
+      throw new CorpusError(
+        `${request.where}: expected a field \`${field}\` for column \`${request.name}\`, got the fields \`${[...request.survey.fields.keys()].join('`, `')}\`. Name one of these.`,
+        { field },
+      );
+  const facts = fields.map((field) => request.survey.field(field)!);
+  if (request.rule.kind === 'number') return numberColumn(request, facts);
+  if (facts.length > 1)
+    throw new CorpusError(
+      `${request.where}: expected one field for the ${request.rule.kind} column \`${request.name}\`, got ${facts.length}. Name one.`,
+    );
+  if (request.rule.kind === 'class') return classColumn(request, facts[0]!);
+  return request.rule.kind === 'text' ? textColumn(request, facts[0]!) : imageColumn(request, facts[0]!);
+}
+
+function imageColumn({ name, image }: ColumnRequest, { name: field }: FieldFacts): Column {
+  return {
+    schema: { [name]: imageSpec(image) },
+    fields: [field],
+    decodes: true,
+    fill: async (row, place, sample) => {
+      const bytes = row[field];
+      if (!(bytes instanceof Uint8Array)) throw notA(place, field, 'the bytes of an image', bytes);
+      sample[name] = await decodeImage(bytes, image, place);
+    },
+  };
+}
+
+function classColumn(
+  { name, rule }: ColumnRequest,
+  { name: field, kinds, whole, largest, values }: FieldFacts,
+): Column {
+  const { classes } = rule;
+  const schema: Schema = { [name]: { type: 'int32', shape: [] } };
+  if (typeof classes === 'number' || (!classes && whole && !kinds.has('string'))) {
+    const count = typeof classes === 'number' ? classes : largest + 1;
+    const fill = (row: Row, place: RowPlace, sample: Filling) => {
+      const value = Number(row[field] ?? Number.NaN);
+      if (!Number.isInteger(value)) throw notA(place, field, 'a class number', row[field]);
+      sample[name] = value; // whether it is one of the classes is checked for every format alike
+      return undefined;
+    };
+    return { schema, classes: { [name]: count }, fields: [field], fill };
+  }
+  const names = classes ?? [...values].toSorted((a, b) => (a < b ? -1 : 1));
+  const numbers = new Map(names.map((value, i) => [value, i]));
+  return {
+    schema,
+    classes: { [name]: names.length },
+    classNames: { [name]: names },
+    fields: [field],
+    fill: (row, place, sample) => {
+      const number = numbers.get(textOf(row[field]));
+      if (number === undefined)
+        throw new LabelError(
+          `Sample \`${place.id}\`: expected one of ${names.length} classes in \`${field}\`, got ${JSON.stringify(textOf(row[field]))}. Correct the label, or name more \`classes\`.`,
+          { id: place.id, column: name },
+        );
+      sample[name] = number;
+      return undefined;
+    },
+  };
+}
+
+const textOf = (value: unknown): string => {
+  if (typeof value === 'string') return value;
+  return typeof value === 'number' || typeof value === 'bigint' || typeof value === 'boolean' ? String(value) : '';
+};
+
+function numberColumn({ where, name }: ColumnRequest, facts: readonly FieldFacts[]): Column {
+  const fields = facts.map((fact) => fact.name);
+  const arrays = facts.filter(({ kinds }) => kinds.has('numbers') || kinds.has('bytes'));
+  if (arrays.length > 0 && (facts.length > 1 || !facts[0]!.shape))
+    throw new CorpusError(
+      `${where}: expected numbers of one shape in \`${fields.join('`, `')}\` for column \`${name}\`, got shapes that differ. Use a format for series (UCR, .ts), or pad them.`,
+      { fields },
+    );
+  const allBytes = arrays.length === 1 && arrays[0]!.kinds.has('bytes');
+  const shape = arrays[0]?.shape ?? (facts.length === 1 ? [] : [facts.length]);
+  const spec: ColumnSpec = { type: allBytes ? 'uint8' : 'float32', shape };
+  const size = shape.reduce((product, axis) => product * axis, 1);
+  return {
+    schema: { [name]: spec },
+    fields,
+    fill: (row, place, sample) => {
+      const data: ColumnData = allBytes ? new Uint8Array(size) : new Float32Array(size);
+      let at = 0;
+      for (const field of fields) at = put(data, at, row[field], place, field);
+      if (at !== size) throw notA(place, fields.join(), `${size} numbers`, `${at} numbers`);
+      sample[name] = shape.length === 0 ? data[0]! : data;
+      return undefined;
+    },
+  };
+}
+
+/** Writes numbers, nested or not. @returns where the next ones go */
+function put(data: ColumnData, at: number, value: unknown, place: RowPlace, field: string): number {
+  if (Array.isArray(value) || ArrayBuffer.isView(value)) {
+    for (const item of value as Iterable<unknown>) at = put(data, at, item, place, field);
+    return at;
+  }
+  const number = value === null || value === undefined || value === '' ? Number.NaN : Number(value);
+  if (!Number.isFinite(number)) throw notA(place, field, 'a finite number', value);
+  data[at] = number;
+  return at + 1;
+}
+
+function textColumn({ name, options, tokenizer, isOnly }: ColumnRequest, { name: field }: FieldFacts): Column {
+  const { textLength, truncate } = options;
+  const spec: ColumnSpec = { type: 'int32', shape: [textLength] };
+  const text = (row: Row, place: RowPlace, room: number) => {
+    const value = row[field] instanceof Uint8Array ? Buffer.from(row[field]).toString('utf8') : row[field];
+    if (typeof value !== 'string') throw notA(place, field, 'a text', value);
+    const ids = tokenizer.encode(value);
+    if (ids.length > room && truncate === 'error')
+      throw notA(place, field, `at most ${room} tokens (\`textLength\`)`, `${ids.length}`);
+    const from = ids.length > room && truncate === 'start' ? ids.length - room : 0;
+    return Int32Array.from({ length: Math.min(room, ids.length) }, (_, i) => ids[from + i]!);
+  };
+  const padded = (ids: Int32Array) => {
+    const row = new Int32Array(textLength).fill(tokenizer.pad);
+    row.set(ids);
+    return row;
+  };
+  if (isOnly)
+    return {
+      schema: { x: spec, y: spec, mask: { type: 'float32', shape: [textLength] } },
+      classes: { y: tokenizer.size },
+      fields: [field],
+      fill: (row, place, sample) => {
+        const ids = text(row, place, textLength + 1);
+        if (ids.length < 2) throw notA(place, field, 'at least 2 tokens: one and the next', `${ids.length}`);
+        sample['x'] = padded(ids.subarray(0, -1));
+        sample['y'] = padded(ids.subarray(1));
+        sample['mask'] = new Float32Array(textLength).fill(1, 0, ids.length - 1);
+        return undefined;
+      },
+    };
+  return {
+    schema: { [name]: spec, [name === 'x' ? 'length' : `${name}Length`]: { type: 'int32', shape: [] } },
+    fields: [field],
+    fill: (row, place, sample) => {
+      const ids = text(row, place, textLength);
+      sample[name] = padded(ids);
+      sample[name === 'x' ? 'length' : `${name}Length`] = ids.length;
+      return undefined;
+    },
+  };
+}
+
+const notA = ({ id, shard, offset }: RowPlace, field: string, expected: string, got: unknown) =>
+  new ShapeError(
+    `Sample \`${id}\`: expected ${expected} in \`${field}\`, got ${describe(got)}. Correct the row, or leave bad samples out with \`onBadSample: 'skip'\`.`,
+    { id, shard, offset, field },
+  );
+
+const describe = (value: unknown): string => {
+  if (value === null || value === undefined) return 'nothing';
+  return typeof value === 'object'
+    ? `an ${Array.isArray(value) ? 'array' : 'object'}`
+    : (JSON.stringify(value)?.slice(0, 60) ?? typeof value);
+};

@@ -1,0 +1,284 @@
+import { open, writeFile } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { AwsClient } from 'aws4fetch';
+import { FetchError } from '../errors.ts';
+import type { ByteSource, OpenBytes } from './byte-source.ts';
+import { fileSource, readFully } from './byte-source.ts';
+import { DiskCache } from './disk-cache.ts';
+
+const COPY_BYTES = 16 * 2 ** 20;
+
+export interface RemoteOptions {
+  /** Bytes asked for at a time, and kept as one file of the cache. @default 4 MiB – guess */
+  readonly chunkBytes?: number;
+  /** Chunks that are fetched at a time. @default 4 – guess */
+  readonly atOnce?: number;
+  /** Tries of a request before it fails. @default 5 */
+  readonly attempts?: number;
+  /** Milliseconds before the second try; doubled for each further one, and shortened by up to a half at random. @default 250 */
+  readonly pauseMs?: number;
+  /** Milliseconds without a byte after which a request is given up and tried again. @default 30,000 */
+  readonly stallMs?: number;
+  /** Keeps chunks. @default `remote` in the user's cache folder, 20 GiB */
+  readonly cache?: DiskCache;
+  /** Signs requests to `s3://`. @default from the environment: `AWS_ACCESS_KEY_ID`, `AWS_REGION`, `AWS_ENDPOINT_URL`, … */
+  readonly s3?: S3Options;
+}
+
+/** Any S3-compatible store. Without keys, requests are not signed: for public buckets. */
+export interface S3Options {
+  readonly accessKeyId?: string | undefined;
+  readonly secretAccessKey?: string | undefined;
+  readonly sessionToken?: string | undefined;
+  readonly region?: string | undefined;
+  /** Such as `http://localhost:9000`: buckets are the first piece of the path there. @default Amazon's */
+  readonly endpoint?: string | undefined;
+}
+
+/** Whether a path is a URL that is read over the network. */
+export const isRemote = (path: string): boolean => /^(https?|s3):\/\//.test(path);
+
+/**
+ * A file on the network, read in chunks that are kept on the disk. A chunk is asked for with its range and checked: the
+ * bytes must be as many as asked for, of the version that was opened. What stalls, is cut short, or is answered with 408,
+ * 429 or 5xx is tried again.
+ *
+ * @throws {FetchError} when it cannot be had, changes, or the server knows no ranges
+ * @example const source = await remoteSource('https://example.org/train.tar');
+ */
+export async function remoteSource(url: string, options: RemoteOptions = {}): Promise<ByteSource> {
+  const remote = new Remote(url, options);
+  const { bytes, version } = await remote.inquire();
+  const name = decodeURIComponent(new URL(url).pathname.split('/').at(-1) || new URL(url).host);
+  const state = `${url} ${bytes} ${version}`;
+  return { name, bytes, state, open: async () => remote.reader(name, bytes, version) };
+}
+
+/**
+ * A remote file as a file on this machine, for what must be entered at its end or unpacked as a whole (zip, gzip).
+ * It lies in the cache: fetched chunk by chunk, so that a download that was broken off goes on where it stood.
+ */
+export async function localCopy(
+  source: ByteSource,
+  cache = new DiskCache('remote'),
+): Promise<ByteSource & { readonly path: string }> {
+  const path = await cache.path(`whole ${source.state ?? source.name}`, async (temporary) => {
+    const reader = await source.open();
+    const file = await open(temporary, 'wx');
+    try {
+      for (let from = 0; from < source.bytes; from += COPY_BYTES)
+        await file.writeFile(await reader.read(from, Math.min(source.bytes, from + COPY_BYTES)));
+      await file.sync();
+    } finally {
+      await file.close();
+      await reader.close();
+    }
+  });
+  return { ...(await fileSource(path, source.name)), path };
+}
+
+interface Version {
+  readonly bytes: number;
+  /** The ETag, or the date of the last change, or nothing that tells versions apart. */
+  readonly version: string;
+}
+
+class Remote {
+  readonly #url: string;
+  readonly #options: Required<Omit<RemoteOptions, 's3'>>;
+  readonly #s3: S3Options;
+
+  constructor(url: string, { s3 = environmentS3(), ...options }: RemoteOptions) {
+    this.#url = url;
+    this.#s3 = s3;
+    this.#options = {
+      chunkBytes: options.chunkBytes ?? 4 * 2 ** 20,
+      atOnce: options.atOnce ?? 4,
+      attempts: options.attempts ?? 5,
+      pauseMs: options.pauseMs ?? 250,
+      stallMs: options.stallMs ?? 30_000,
+      cache: options.cache ?? new DiskCache('remote'),
+    };
+  }
+
+  /** Asks for one byte, which tells the size, the version, and whether there are ranges at all. */
+  inquire(): Promise<Version> {
+    return this.#retried(async (signal) => {
+      const response = await this.#request(0, 1, signal);
+      await response.body?.cancel();
+      const range = /^bytes \d+-\d+\/(\d+)$/.exec(response.headers.get('content-range') ?? '');
+      if (response.status === 416 && /^bytes \*\/0$/.test(response.headers.get('content-range') ?? ''))
+        return { bytes: 0, version: versionOf(response) };
+      if (response.status === 206 && range) return { bytes: Number(range[1]), version: versionOf(response) };
+      throw this.#error('an answer to a range (206)', `${response.status}`);
+    });
+  }
+
+  reader(name: string, bytes: number, version: string): OpenBytes {
+    const { chunkBytes, atOnce } = this.#options;
+    return {
+      read: async (from, to, into = new Uint8Array(to - from)) => {
+        const first = Math.floor(from / chunkBytes);
+        const last = Math.ceil(to / chunkBytes);
+        let next = first;
+        const fetchOne = async () => {
+          while (next < last) {
+            const chunk = next++;
+            const start = chunk * chunkBytes;
+            const low = Math.max(from, start);
+            const high = Math.min(to, start + chunkBytes);
+            await this.#readChunk(
+              name,
+              { start, end: Math.min(bytes, start + chunkBytes), version },
+              low,
+              high,
+              into.subarray(low - from, high - from),
+            );
+          }
+        };
+        await Promise.all(Array.from({ length: Math.min(atOnce, last - first) }, fetchOne));
+        return into;
+      },
+      close: async () => {},
+    };
+  }
+
+  async #readChunk(
+    name: string,
+    chunk: { start: number; end: number; version: string },
+    from: number,
+    to: number,
+    into: Uint8Array,
+  ) {
+    const { start, end, version } = chunk;
+    const key = `${this.#url} ${version} ${start}-${end}`;
+    const handle = await this.#options.cache.open(key, async (path) => {
+      const bytes = await this.#retried((signal) => this.#fetchRange(start, end, version, signal));
+      await writeFile(path, bytes, { flag: 'wx' });
+    });
+    try {
+      await readFully(handle, name, from - start, to - start, into);
+    } finally {
+      await handle.close();
+    }
+  }
+
+  async #fetchRange(start: number, end: number, version: string, alive: Alive): Promise<Uint8Array> {
+    const response = await this.#request(start, end, alive);
+    const got = versionOf(response);
+    if (response.status === 416)
+      throw this.#error(`bytes ${start} to ${end}`, 'a shorter file (416): it has changed. Open the corpus again');
+    if (response.status !== 206) throw this.#error('an answer to a range (206)', `${response.status}`);
+    if (got !== version) throw this.#error(`version ${version}`, `${got}: the file has changed. Open the corpus again`);
+    const bytes = new Uint8Array(end - start);
+    let filled = 0;
+    for await (const chunk of response.body as unknown as AsyncIterable<Uint8Array>) {
+      alive.touch();
+      if (filled + chunk.length > bytes.length) throw new Interrupted(`more than ${bytes.length} bytes`);
+      bytes.set(chunk, filled);
+      filled += chunk.length;
+    }
+    if (filled < bytes.length) throw new Interrupted(`${filled} of ${bytes.length} bytes`);
+    return bytes;
+  }
+
+  async #request(start: number, end: number, alive: Alive): Promise<Response> {
+    const headers = { range: `bytes=${start}-${end - 1}`, 'accept-encoding': 'identity' };
+    const request = await this.#signed(headers);
+    const response = await fetch(request, { signal: alive.signal });
+    alive.touch();
+    if (![408, 429].includes(response.status) && response.status < 500) return response;
+    await response.body?.cancel();
+    throw new Interrupted(`the answer ${response.status}`);
+  }
+
+  async #signed(headers: Record<string, string>): Promise<Request> {
+    const { accessKeyId, secretAccessKey, sessionToken, region = 'us-east-1', endpoint } = this.#s3;
+    if (!this.#url.startsWith('s3://')) return new Request(this.#url, { headers });
+    const { host: bucket, pathname } = new URL(this.#url);
+    const url = endpoint
+      ? `${endpoint.replace(/\/$/, '')}/${bucket}${pathname}`
+      : `https://${bucket}.s3.${region}.amazonaws.com${pathname}`;
+    if (!accessKeyId || !secretAccessKey) return new Request(url, { headers });
+    const client = new AwsClient({
+      accessKeyId,
+      secretAccessKey,
+      region,
+      service: 's3',
+      ...(sessionToken && { sessionToken }),
+    });
+    return client.sign(url, { headers });
+  }
+
+  /** Tries again after what may pass: a stall, a cut, a busy server. */
+  async #retried<Result>(work: (alive: Alive) => Promise<Result>): Promise<Result> {
+    const { attempts, pauseMs, stallMs } = this.#options;
+    for (let attempt = 1; ; attempt++) {
+      const alive = new Alive(stallMs);
+      try {
+        return await work(alive);
+      } catch (cause) {
+        if (cause instanceof FetchError) throw cause;
+        if (attempt >= attempts)
+          throw this.#error(
+            `an answer within ${attempts} attempts`,
+            alive.signal.aborted ? `no byte for ${stallMs} ms` : reasonOf(cause),
+            cause,
+          );
+        await sleep(pauseMs * 2 ** (attempt - 1) * (0.5 + 0.5 * Math.random())); // jitter: many readers must not come back at once
+      } finally {
+        alive.end();
+      }
+    }
+  }
+
+  #error(expected: string, got: string, cause?: unknown): FetchError {
+    return new FetchError(
+      `\`${this.#url.replace(/\?.*/, '?…')}\`: expected ${expected}, got ${got}. Check the URL and the network.`,
+      { url: this.#url, expected, got },
+      { cause },
+    );
+  }
+}
+
+/** Something that may pass. */
+class Interrupted extends Error {}
+
+/** Aborts when nothing has been heard for a while. */
+class Alive {
+  readonly #controller = new AbortController();
+  readonly #timer: NodeJS.Timeout;
+
+  constructor(stallMs: number) {
+    this.#timer = setTimeout(() => this.#controller.abort(new Interrupted(`no byte for ${stallMs} ms`)), stallMs);
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  touch(): void {
+    this.#timer.refresh();
+  }
+
+  end(): void {
+    clearTimeout(this.#timer);
+  }
+}
+
+const versionOf = ({ headers }: Response): string =>
+  headers.get('etag') ?? headers.get('last-modified') ?? 'unversioned';
+
+/** `fetch` keeps its reason one level down. */
+function reasonOf(cause: unknown): string {
+  const inner = cause instanceof Error && cause.cause instanceof Error ? cause.cause : cause;
+  return inner instanceof Error ? inner.message : String(inner);
+}
+
+const environmentS3 = (): S3Options => ({
+  accessKeyId: process.env['AWS_ACCESS_KEY_ID'],
+  secretAccessKey: process.env['AWS_SECRET_ACCESS_KEY'],
+  sessionToken: process.env['AWS_SESSION_TOKEN'],
+  region: process.env['AWS_REGION'] ?? process.env['AWS_DEFAULT_REGION'],
+  endpoint: process.env['AWS_ENDPOINT_URL_S3'] ?? process.env['AWS_ENDPOINT_URL'],
+});

@@ -1,0 +1,107 @@
+import { readFile } from 'node:fs/promises';
+import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers';
+import { CorpusError } from '../errors.ts';
+
+/** Turns text into numbers. 0 pads; a tokenizer that is built from text has 1 for what it does not know. */
+export interface Tokenizer {
+  readonly name: string;
+  /** Ids lie in [0, size). */
+  readonly size: number;
+  /** The id that fills up what is too short. */
+  readonly pad: number;
+  /** @returns owned by the caller */
+  encode(this: void, text: string): ArrayLike<number>;
+  decode(this: void, ids: ArrayLike<number>): string;
+}
+
+/** Each UTF-8 byte is its number and 1 more. */
+export const byteTokenizer: Tokenizer = {
+  name: 'byte',
+  size: 257,
+  pad: 0,
+  encode: (text) => Uint16Array.from(new TextEncoder().encode(text), (byte) => byte + 1),
+  decode: (ids) =>
+    new TextDecoder('utf-8', { ignoreBOM: true }).decode(
+      Uint8Array.from(
+        Array.from(ids).filter((id) => id > 0),
+        (id) => id - 1,
+      ),
+    ),
+};
+
+const characters = (text: string): string[] => Array.from(text);
+/** Words as runs of letters, marks and digits; any other character that is no space is a word of its own. */
+const words = (text: string): string[] => text.match(/[\p{L}\p{M}\p{N}_]+|[^\s\p{L}\p{M}\p{N}_]/gu) ?? [];
+const units = { character: { cut: characters, joint: '' }, word: { cut: words, joint: ' ' } } as const;
+
+/** Counts what texts are made of, to build a tokenizer of the most frequent pieces. */
+export class VocabularyBuilder {
+  readonly #unit: keyof typeof units;
+  readonly #counts = new Map<string, number>();
+
+  constructor(unit: keyof typeof units) {
+    this.#unit = unit;
+  }
+
+  add(text: string): void {
+    for (const piece of units[this.#unit].cut(text)) this.#counts.set(piece, (this.#counts.get(piece) ?? 0) + 1);
+  }
+
+  /** @param limit ids at most, with those of padding and the unknown: the rarest pieces are unknown */
+  build(limit: number): Tokenizer {
+    const byCount = [...this.#counts].toSorted(([a, n], [b, m]) => m - n || (a < b ? -1 : 1));
+    return pieceTokenizer(
+      this.#unit,
+      byCount.slice(0, Math.max(0, limit - 2)).map(([piece]) => piece),
+    );
+  }
+}
+
+/** A tokenizer of these pieces: the first has id 2. */
+export function pieceTokenizer(unit: keyof typeof units, pieces: readonly string[]): Tokenizer {
+  const { cut, joint } = units[unit];
+  const ids = new Map(pieces.map((piece, i) => [piece, i + 2]));
+  return {
+    name: unit,
+    size: pieces.length + 2,
+    pad: 0,
+    encode: (text) => Int32Array.from(cut(text), (piece) => ids.get(piece) ?? 1),
+    decode: (numbers) =>
+      Array.from(numbers)
+        .filter((id) => id !== 0)
+        .map((id) => pieces[id - 2] ?? '\uFFFD')
+        .join(joint),
+  };
+}
+
+/**
+ * Reads a `tokenizer.json` as Hugging Face's libraries write it: BPE, WordPiece or Unigram, with its normaliser and
+ * pre-tokenizer. Special tokens are not added.
+ *
+ * @throws {CorpusError} when the file cannot be read or is none
+ * @example const tokenizer = await loadTokenizer('gpt2/tokenizer.json');
+ */
+export async function loadTokenizer(path: string): Promise<Tokenizer> {
+  try {
+    const json: unknown = JSON.parse(await readFile(path, 'utf8'));
+    if (typeof json !== 'object' || json === null || !('model' in json)) throw new Error('JSON without a `model`');
+    const own = new HuggingFaceTokenizer(json, {});
+    const vocabulary = own.get_vocab();
+    const pad = ['[PAD]', '<pad>', '<|endoftext|>']
+      .map((token) => own.token_to_id(token))
+      .find((id) => id !== undefined);
+    return {
+      name: path,
+      size: Math.max(-1, ...vocabulary.values()) + 1,
+      pad: pad ?? 0,
+      encode: (text) => own.encode(text, { add_special_tokens: false }).ids,
+      decode: (ids) => own.decode(Array.from(ids), { skip_special_tokens: false }),
+    };
+  } catch (cause) {
+    throw new CorpusError(
+      `loadTokenizer(\`${path}\`): expected a tokenizer.json, got ${cause instanceof Error ? cause.message : String(cause)}. Check the path.`,
+      { path },
+      { cause },
+    );
+  }
+}
