@@ -9,6 +9,7 @@ import type { Progress } from '../report/progress.ts';
 import { describeMachine, describeVersions, type Run, writeRunFile } from '../report/run-file.ts';
 import { createRunFolder } from '../report/run-folder.ts';
 import type { FitOptions } from '../train/fit-options.ts';
+import { schemeOfMode } from '../train/modes.ts';
 import type { FitSummary } from '../train/step-record.ts';
 import { Checkpointer } from './checkpointer.ts';
 import type { Host } from './host.ts';
@@ -171,7 +172,8 @@ function fitOptionsOf({ options }: Pipeline, request: TrainingRequest): FitOptio
 }
 
 /** Options as JSON can hold them: a scheme by its name, a function by the word. */
-const plainly = ({ scheme = 'upper-bound', ...options }: FitOptions): Record<string, unknown> => ({
+const plainly = ({ mode = 'paper', scheme = schemeOfMode(mode), ...options }: FitOptions): Record<string, unknown> => ({
+  mode,
   ...Object.fromEntries(
     Object.entries(options).map(([name, value]) => [name, typeof value === 'function' ? 'a function' : value]),
   ),

@@ -37,7 +37,14 @@ describe('taustream compare', () => {
     const { code, stdout, stderr } = await run(
       'compare',
       letters,
-      ...['--schemes', 'uniform,upper-bound:fast', '--steps', '8', '--seeds', '2', '--out', folder],
+      '--schemes',
+      'uniform,upper-bound:fast',
+      '--steps',
+      '8',
+      '--seeds',
+      '2',
+      '--out',
+      folder,
     );
     assert.equal(code, 0, stderr);
     assert.match(stdout, /scheme +\S.* train loss +steps +open +τ +against the first/);
@@ -52,7 +59,16 @@ describe('taustream compare', () => {
     const { stdout } = await run(
       'compare',
       letters,
-      ...['--schemes', 'uniform', '--steps', '3', '--seeds', '1', '--json', '--quiet', '--out', join(base, 'out')],
+      '--schemes',
+      'uniform',
+      '--steps',
+      '3',
+      '--seeds',
+      '1',
+      '--json',
+      '--quiet',
+      '--out',
+      join(base, 'out'),
     );
     assert.equal((JSON.parse(stdout) as Comparison).runs[0]!.summary.steps, 3);
   });
