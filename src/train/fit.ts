@@ -137,9 +137,9 @@ class Run {
   #run(): Promise<StopReason> {
     const teardown = new AbortController();
     const [source, ...stages] = this.#parts.stages(teardown.signal);
-    return runPipeline<Minibatch, StopReason>([source, ...stages], (batches) => this.#train(batches)).finally(() =>
-      teardown.abort(),
-    );
+    // Told before the streams are destroyed: Node waits for a source's generator to end, and it may wait for data.
+    const train = (batches: AsyncIterable<Minibatch>) => this.#train(batches).finally(() => teardown.abort());
+    return runPipeline<Minibatch, StopReason>([source, ...stages], train).finally(() => teardown.abort());
   }
 
   /** Takes minibatches until a limit is reached, the source ends or the signal aborts. */

@@ -1,11 +1,14 @@
-import { parquetMetadataAsync, parquetReadObjects, type AsyncBuffer, type FileMetaData } from 'hyparquet';
-import { compressors } from 'hyparquet-compressors';
+import type { FileMetaData, RowGroup } from 'hyparquet';
 import { isTaustreamError } from '../../errors.ts';
 import type { ByteSource } from '../byte-source.ts';
 import type { Format, FormatInput } from './format.ts';
+import { readFooter, readRows } from './parquet-pool.ts';
 import { openTable, type RowShard, type Visit } from './row-shards.ts';
 import { readRange, shardError } from './shard-access.ts';
 import type { Row } from './table.ts';
+
+/** Length of the footer (u32) and `PAR1`, at the end. */
+const TAIL = 8;
 
 /** Parquet: each row group is a shard, read as a whole, because that is what can be read by itself. */
 export const parquet: Format = {
@@ -18,40 +21,64 @@ export const parquet: Format = {
 };
 
 async function openGroups(source: ByteSource, { signal, options }: FormatInput, visit: Visit): Promise<RowShard[]> {
-  const file = bufferOf(source);
-  const metadata = await guarded(source, parquetMetadataAsync(file));
+  const metadata = await footerOf(source);
   const columns = wantedColumns(metadata, options.columns);
   const groups: RowShard[] = [];
   let start = 0;
   for (const [number, group] of metadata.row_groups.entries()) {
     signal?.throwIfAborted();
     const [first, rows] = [start, Number(group.num_rows)];
-    const readRows = (from: number, to: number) =>
-      guarded(
-        source,
-        parquetReadObjects({
-          file,
-          metadata,
-          compressors,
-          rowStart: first + from,
-          rowEnd: first + to,
-          ...(columns && { columns }),
-        }),
-      );
-    for (const row of await readRows(0, rows)) visit(() => plain(row));
+    const [low, high] = spanOf(source, group);
+    const read = async (from: number, to: number): Promise<Row[]> => {
+      const bytes = await readRange(source, low, high);
+      const request = {
+        fileBytes: source.bytes,
+        start: low,
+        bytes,
+        metadata,
+        columns,
+        from: first + from,
+        to: first + to,
+      };
+      const found = await guarded(source, low, readRows(request));
+      if (found.length === to - from) return found.map(plain);
+      throw shardError(source.name, low, `${to - from} rows in row group ${number}`, `${found.length}`);
+    };
+    for (const row of await read(0, rows)) visit(() => row);
     groups.push({
       rows,
       name: metadata.row_groups.length === 1 ? source.name : `${source.name}#${number}`,
-      async read(from, count) {
-        const found = await readRows(from, from + count);
-        if (found.length !== count)
-          throw shardError(source.name, 0, `${count} rows in row group ${number}`, `${found.length}`);
-        return found.map((row) => ({ offset: 0, row: () => plain(row) }));
-      },
+      read: async (from, count) => (await read(from, from + count)).map((row) => ({ offset: low, row: () => row })),
     });
     start += rows;
   }
   return groups;
+}
+
+async function footerOf(source: ByteSource): Promise<FileMetaData> {
+  const tail = await readRange(source, Math.max(0, source.bytes - TAIL), source.bytes);
+  const length = tail.length === TAIL && tail.toString('latin1', 4) === 'PAR1' ? tail.readUInt32LE() : -1;
+  const start = source.bytes - TAIL - length;
+  if (length < 0 || start < 4)
+    throw shardError(source.name, Math.max(0, source.bytes - TAIL), 'a Parquet footer', tail.toString('hex'));
+  const bytes = await readRange(source, start, source.bytes);
+  return guarded(source, start, readFooter({ fileBytes: source.bytes, start, bytes }));
+}
+
+/** The bytes of a row group: from its first page to the end of its last column. */
+function spanOf(source: ByteSource, group: RowGroup): [number, number] {
+  const spans = group.columns.map(({ meta_data: column }) => {
+    const start = Number(column?.dictionary_page_offset ?? column?.data_page_offset ?? -1);
+    return [start, start + Number(column?.total_compressed_size ?? -1)] as const;
+  });
+  const [low, high] = [Math.min(...spans.map(([start]) => start)), Math.max(...spans.map(([, end]) => end))];
+  if (low >= 4 && low <= high && high <= source.bytes && Number(group.num_rows) >= 0) return [low, high];
+  throw shardError(
+    source.name,
+    source.bytes - TAIL,
+    `row groups within ${source.bytes} bytes`,
+    `bytes ${low} to ${high}`,
+  );
 }
 
 /** Only the columns that rules ask for are read. */
@@ -64,32 +91,21 @@ function wantedColumns({ schema }: FileMetaData, rules: FormatInput['options']['
     .filter((name) => wanted.has(name));
 }
 
-function bufferOf(source: ByteSource): AsyncBuffer {
-  return {
-    byteLength: source.bytes,
-    async slice(start, end = source.bytes) {
-      const from = start < 0 ? source.bytes + start : start;
-      const bytes = await readRange(source, from, Math.min(end, source.bytes));
-      return new Uint8Array(bytes).buffer; // a buffer of its own: hyparquet takes all of it
-    },
-  };
-}
-
-/** Hugging Face keeps an image as `{ bytes, path }`; 64-bit numbers come as bigint. */
+/** Hugging Face keeps an image as `{ bytes, path }`. */
 const plain = (row: Row): Row =>
   Object.fromEntries(Object.entries(row).map(([name, value]) => [name, isImageStruct(value) ? value.bytes : value]));
 
 const isImageStruct = (value: unknown): value is { readonly bytes: Uint8Array } =>
   typeof value === 'object' && value !== null && 'bytes' in value && value.bytes instanceof Uint8Array;
 
-async function guarded<Value>(source: ByteSource, work: Promise<Value>): Promise<Value> {
+async function guarded<Value>(source: ByteSource, offset: number, work: Promise<Value>): Promise<Value> {
   try {
     return await work;
   } catch (cause) {
     if (isTaustreamError(cause)) throw cause;
     throw shardError(
       source.name,
-      0,
+      offset,
       'a Parquet file',
       cause instanceof Error ? cause.message : String(cause),
       {},

@@ -1,5 +1,7 @@
 import type * as tf from '@tensorflow/tfjs';
 import type { TensorflowBackend } from '../backend.ts';
+import { Frame } from '../compile/frame.ts';
+import { enclosingFrame, tracing } from '../compile/tracing.ts';
 import { TensorLists } from './tensor-list.ts';
 import { whileLoop, type LoopBody } from './while-loop.ts';
 import { xlaCall } from './xla-call.ts';
@@ -9,6 +11,8 @@ export interface Loops {
   readonly lists: TensorLists;
   /** Runs a body once a step: see `whileLoop`. */
   run(initial: readonly tf.Tensor[], steps: number, body: LoopBody): tf.Tensor[];
+  /** The shapes and types of what `body` gives, without adding it to the step. */
+  specsOf(body: () => tf.Tensor[]): tf.TensorInfo[];
   /** Runs what belongs together, compiled by XLA where that pays: see `xlaCall`. */
   together(body: () => tf.Tensor[]): tf.Tensor[];
 }
@@ -18,6 +22,19 @@ export function loopsOf(backend: TensorflowBackend, xla: boolean): Loops {
   return {
     lists: new TensorLists(backend),
     run: (initial, steps, body) => whileLoop(backend, initial, steps, body),
+    specsOf: (body) => specsOf(backend, body),
     together: (body) => (xla ? xlaCall(backend, body) : body()),
   };
+}
+
+function specsOf(backend: TensorflowBackend, body: () => tf.Tensor[]): tf.TensorInfo[] {
+  const frame = new Frame(backend, enclosingFrame(backend, 'scan'));
+  try {
+    return tracing(backend, frame, () =>
+      body().map(({ dataId, shape, dtype }) => ({ dataId, shape: [...shape], dtype })),
+    );
+  } finally {
+    for (const part of frame.parts) part.dispose();
+    frame.dispose();
+  }
 }
