@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { isTaustreamError } from '../errors.ts';
 import { packageVersion } from '../report/run-file.ts';
 import { addCompareCommand } from './compare-command.ts';
+import { addCorpusCommand } from './corpus-command.ts';
 import type { Host } from './host.ts';
 import { addStreamCommand } from './stream-command.ts';
 import { addDoctorCommand } from './doctor-command.ts';
@@ -44,6 +45,7 @@ function createProgram(host: Host, exit: (code: number) => void): Command {
     .showHelpAfterError('(--help shows what there is)')
     .configureOutput({ writeOut: (text) => host.stdout.write(text), writeErr: (text) => host.stderr.write(text) });
   addTrainCommand(program, host, exit);
+  addCorpusCommand(program, host, exit);
   addStreamCommand(program, host, exit);
   addEngineCommand(program, host, exit);
   addDoctorCommand(program, host, exit);

@@ -65,6 +65,10 @@ const RecipeSchema = z.strictObject({
 /** Where a corpus comes from, and how to know that it is the right one. */
 export type Recipe = z.output<typeof RecipeSchema>;
 
+/** Whether a value is what `defineRecipe` gives. */
+export const isRecipe = (value: unknown): value is Recipe =>
+  typeof value === 'object' && value !== null && RecipeSchema.safeParse(value).success;
+
 /** One file of an archive: read it or skip it before asking for the next. */
 export interface ArchiveEntry {
   readonly path: string;
