@@ -131,7 +131,9 @@ class Run {
     if (this.#epochLosses.length > 0) await this.#endEpoch();
     if (this.#values.validateEvery !== 'epoch') await this.#validate();
     await this.#options.onEnd?.(this.#snapshot());
-    return this.#account.summary({ stoppedBy, seconds: this.#budget.seconds, epochs: this.#budget.epochs });
+    const { seconds, epochs } = this.#budget;
+    const stages = Object.fromEntries(this.#parts.meter.stages);
+    return { ...this.#account.summary({ stoppedBy, seconds, epochs }), stages };
   }
 
   #run(): Promise<StopReason> {
