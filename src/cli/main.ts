@@ -4,6 +4,7 @@ import { isTaustreamError } from '../errors.ts';
 import { packageVersion } from '../report/run-file.ts';
 import { addAdviseCommand } from './advise-command.ts';
 import { addCompareCommand } from './compare-command.ts';
+import { addCorpusCommand } from './corpus-command.ts';
 import type { Host } from './host.ts';
 import { addReportCommand } from './report-command.ts';
 import { addStreamCommand } from './stream-command.ts';
@@ -47,6 +48,7 @@ function createProgram(host: Host, exit: (code: number) => void): Command {
     .showHelpAfterError('(--help shows what there is)')
     .configureOutput({ writeOut: (text) => host.stdout.write(text), writeErr: (text) => host.stderr.write(text) });
   addTrainCommand(program, host, exit);
+  addCorpusCommand(program, host, exit);
   addStreamCommand(program, host, exit);
   addReportCommand(program, host);
   addWatchCommand(program, host, exit);

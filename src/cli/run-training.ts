@@ -18,6 +18,7 @@ import { RunRecorder } from '../report/run-recorder.ts';
 import { createRunFolder } from '../report/run-folder.ts';
 import type { FitOptions } from '../train/fit-options.ts';
 import type { Limits } from '../train/budget.ts';
+import { schemeOfMode } from '../train/modes.ts';
 import type { FitSummary, StepRecord } from '../train/step-record.ts';
 import { Checkpointer, type CheckpointPlan } from './checkpointer.ts';
 import type { Host } from './host.ts';
@@ -261,7 +262,8 @@ function fitOptionsOf({ options }: Pipeline, request: TrainingRequest, before: R
 }
 
 /** Options as JSON can hold them: a scheme by its name, a function by the word. */
-const plainly = ({ scheme = 'upper-bound', ...options }: FitOptions): Record<string, unknown> => ({
+const plainly = ({ mode = 'paper', scheme = schemeOfMode(mode), ...options }: FitOptions): Record<string, unknown> => ({
+  mode,
   ...Object.fromEntries(
     Object.entries(options).map(([name, value]) => [name, typeof value === 'function' ? 'a function' : value]),
   ),
