@@ -8,6 +8,9 @@ import { startEvent, summaryEvent, versionEvent, type EventValues } from './even
 const flushBytes = 64 * 1024;
 const flushMs = 2000;
 
+/** Files opened by this process: two of one second have two names. */
+let opened = 0;
+
 /**
  * Writes a file that TensorBoard reads: TFRecords (8 bytes of length, its checksum, the data, its checksum) of `Event`
  * messages. Records are gathered and written together, at least every two seconds of training.
@@ -26,7 +29,7 @@ export class EventsFile implements Disposable {
    */
   constructor(folder: string, step = 0) {
     const now = Date.now() / 1000;
-    const name = `events.out.tfevents.${Math.floor(now)}.${hostname()}.${process.pid}.${step}`;
+    const name = `events.out.tfevents.${Math.floor(now)}.${hostname()}.${process.pid}.${opened++}`;
     this.path = join(folder, name);
     this.#file = this.#attempt(() => openSync(this.path, 'ax'));
     this.#add(versionEvent(now));
