@@ -62,7 +62,7 @@ def main() -> None:
             optimizer.step()
             seen.append(loss.item())
             if batch.number % 20 == 0:
-                print(f"batch {batch.number}: loss {np.mean(seen[-20:]):.3f}, tau {batch.tau:.2f}", flush=True)
+                print(f"batch {batch.number}: loss {np.mean(seen[-20:]):.3f}, tau {batch.tau:.4f}", flush=True)
     print(f"{len(seen)} batches, {opened} drawn by importance: loss {seen[0]:.3f} -> {np.mean(seen[-20:]):.3f}")
 
 
