@@ -12,57 +12,44 @@ export interface DrawnSample {
 const shown = 24;
 /** Ids that are counted; when there are twice as many, those drawn least are forgotten, so memory is bounded. */
 const counted = 50_000;
-/** Steps between two looks at who leads: the next look comes later, by a tenth of the steps so far. */
-const every = 25;
 /** Numbers of a sample that are kept. */
 const numbers = 200_000;
 
 /** Counts how often each sample was drawn by importance, and keeps those drawn most as they are. */
 export class DrawCounts {
   readonly #counts = new Map<string, number>();
-  readonly #kept = new Map<string, DrawnSample['columns']>();
-  #wanted = new Set<string>();
-  #steps = 0;
-  #nextLook = every;
+  #kept = new Map<string, DrawnSample['columns']>();
+  /** A sample is kept once it was drawn more often than this: a corpus may never give it again. */
+  #bar = 0;
 
   add(batch: Minibatch): void {
     if (batch.phase === 'uniform') return;
-    for (const [row, id] of batch.ids.entries()) {
-      this.#counts.set(id, (this.#counts.get(id) ?? 0) + 1);
-      if (this.#wanted.has(id) && !this.#kept.has(id)) this.#kept.set(id, rowOf(batch, row));
-    }
-    this.#steps += 1;
+    for (const id of batch.ids) this.#counts.set(id, (this.#counts.get(id) ?? 0) + 1);
+    for (const [row, id] of batch.ids.entries())
+      if (this.#counts.get(id)! > this.#bar && !this.#kept.has(id)) this.#kept.set(id, rowOf(batch, row));
+    if (this.#kept.size > 4 * shown) this.#prune();
     if (this.#counts.size > 2 * counted) this.#forget();
-    if (this.#steps >= this.#nextLook) this.#look();
   }
 
-  /** The samples drawn most, of those whose content is known. */
+  /** The samples drawn most, and how often. */
   top(): DrawnSample[] {
-    return this.#leaders()
-      .filter(([id]) => this.#kept.has(id))
-      .map(([id, drawn]) => ({ id, drawn, columns: this.#kept.get(id)! }));
+    return this.#leaders().map((id) => ({ id, drawn: this.#counts.get(id) ?? 0, columns: this.#kept.get(id)! }));
   }
 
-  #leaders(): [string, number][] {
-    const leaders: [string, number][] = [];
-    for (const entry of this.#counts) {
-      if (leaders.length === shown && entry[1] <= leaders.at(-1)![1]) continue;
-      const at = leaders.findIndex(([, drawn]) => drawn < entry[1]);
-      leaders.splice(at < 0 ? leaders.length : at, 0, entry);
-      if (leaders.length > shown) leaders.pop();
-    }
-    return leaders;
+  #leaders(): string[] {
+    const drawn = (id: string) => this.#counts.get(id) ?? 0;
+    return [...this.#kept.keys()].toSorted((a, b) => drawn(b) - drawn(a)).slice(0, shown);
   }
 
-  #look(): void {
-    this.#nextLook = this.#steps + Math.max(every, Math.floor(this.#steps / 10));
-    this.#wanted = new Set(this.#leaders().map(([id]) => id));
-    for (const id of this.#kept.keys()) if (!this.#wanted.has(id)) this.#kept.delete(id);
+  #prune(): void {
+    const leaders = this.#leaders();
+    this.#kept = new Map(leaders.map((id) => [id, this.#kept.get(id)!]));
+    this.#bar = this.#counts.get(leaders.at(-1)!) ?? 0;
   }
 
   #forget(): void {
     for (let least = 1; this.#counts.size > counted; least++)
-      for (const [id, drawn] of this.#counts) if (drawn <= least) this.#counts.delete(id);
+      for (const [id, drawn] of this.#counts) if (drawn <= least && !this.#kept.has(id)) this.#counts.delete(id);
   }
 }
 
