@@ -29,7 +29,7 @@ describe('DrawCounts', () => {
       [...[5, 6, 7, 8, 9].map((n) => [`${1000 * n + 71}`, 6]), ...[0, 1, 2, 3, 4].map((n) => [`${1000 * n + 71}`, 5])],
     );
     for (const { id, columns } of top)
-      assert.deepEqual(columns, { x: { shape: [2], values: [Number(id), -Number(id)] } });
+      assert.deepEqual(columns, { x: { shape: [2], values: [Number(id), 0 - Number(id)] } });
   });
 
   it('adds up what comes again, and counts no uniform draws', () => {
