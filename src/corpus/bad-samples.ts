@@ -64,7 +64,8 @@ export class BadSamples {
   }
 }
 
-const idIn = ({ id, shard, offset }: ErrorFacts): string => {
+/** What an error is about: the sample's id, or where it lies. */
+export const idIn = ({ id, shard, offset }: ErrorFacts): string => {
   if (typeof id === 'string') return id;
   return typeof shard === 'string' && typeof offset === 'number' ? `${shard} at byte ${offset}` : 'unknown';
 };

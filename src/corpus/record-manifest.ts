@@ -32,7 +32,7 @@ export const classesFit = (o: {
 }) => Object.keys(o.classes).every((column) => column in o.schema && o.schema[column]!.type !== 'float32');
 export const classesFitReason = { path: ['classes'], error: 'must name int32 or uint8 columns of the schema' };
 
-const ShardEntry = z.strictObject({
+export const ShardEntry = z.strictObject({
   /** A name in the manifest's own folder, never a path. */
   file: z.string().regex(/^[\w-][\w.-]*$/, { error: 'must be a plain file name' }),
   samples: count.min(1),

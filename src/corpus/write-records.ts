@@ -131,11 +131,17 @@ async function writeShards(
 /** Bytes of a shard around its frames. */
 const overhead = (samples: number) => HEADER_BYTES + TRAILER_BYTES + (samples + 1) * OFFSET_BYTES;
 
-const isFull = (writer: ShardWriter, frameBytes: number, options: Parsed) =>
+/** Whether a frame has to go into another shard. */
+export const isFull = (
+  writer: ShardWriter,
+  frameBytes: number,
+  options: { readonly shardBytes: number; readonly samplesPerShard?: number | undefined },
+) =>
   writer.samples >= (options.samplesPerShard ?? Infinity) ||
   writer.bytes - HEADER_BYTES + LENGTH_BYTES + frameBytes + overhead(writer.samples + 1) > options.shardBytes;
 
-function expectFrameFits(where: string, sample: Sample, frameBytes: number, shardBytes: number): void {
+/** @throws {ShapeError} when a sample fits into no shard */
+export function expectFrameFits(where: string, sample: Sample, frameBytes: number, shardBytes: number): void {
   const needed = LENGTH_BYTES + frameBytes + overhead(1);
   if (needed <= shardBytes) return;
   throw new ShapeError(
@@ -145,7 +151,7 @@ function expectFrameFits(where: string, sample: Sample, frameBytes: number, shar
 }
 
 /** Moves finished shards into place. While they are moved there is no manifest, so nobody reads a mixture. */
-async function publish(folder: string, staging: string, manifest: RecordManifest): Promise<RecordManifest> {
+export async function publish(folder: string, staging: string, manifest: RecordManifest): Promise<RecordManifest> {
   const old = await readManifest(folder).catch(() => undefined); // none, or none that can be read: nothing to clear away
   await rm(join(folder, MANIFEST_FILE), { force: true });
   for (const { file } of old?.shards ?? []) await rm(join(folder, file), { force: true });

@@ -5,6 +5,7 @@ import { enclosingFrame, tracing } from '../compile/tracing.ts';
 import { TensorLists } from './tensor-list.ts';
 import { whileLoop, type LoopBody } from './while-loop.ts';
 import { xlaCall } from './xla-call.ts';
+import type { XlaSwitch } from './xla-switch.ts';
 
 /** What recurrent layers are made of, within a compiled step. */
 export interface Loops {
@@ -17,13 +18,13 @@ export interface Loops {
   together(body: () => tf.Tensor[]): tf.Tensor[];
 }
 
-/** Loops on a backend; `xla` compiles what belongs together. */
-export function loopsOf(backend: TensorflowBackend, xla: boolean): Loops {
+/** Loops on a backend; while `xla` is on, it compiles what belongs together. */
+export function loopsOf(backend: TensorflowBackend, xla: XlaSwitch): Loops {
   return {
     lists: new TensorLists(backend),
     run: (initial, steps, body) => whileLoop(backend, initial, steps, body),
     specsOf: (body) => specsOf(backend, body),
-    together: (body) => (xla ? xlaCall(backend, body) : body()),
+    together: (body) => (xla.on ? xlaCall(backend, body) : body()),
   };
 }
 

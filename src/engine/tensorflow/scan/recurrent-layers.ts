@@ -15,6 +15,7 @@ import { scanOnLoops } from './scan-on-loops.ts';
 import { gruOnLoops } from './gru.ts';
 import { loopsOf } from './loops.ts';
 import { lstmOnLoops } from './lstm.ts';
+import type { XlaSwitch } from './xla-switch.ts';
 
 /** Compiles a step of tensors. */
 type Compile = <Args extends readonly Tensors[], Result extends Tensors>(
@@ -25,8 +26,8 @@ type Compile = <Args extends readonly Tensors[], Result extends Tensors>(
  * Puts recurrent layers and `scan` on loops in the place of unrolled ones. XLA compiles the loops on CPUs, where the operations of a
  * step are so small that starting them costs more than computing them; on GPUs it would need CUDA's own compiler.
  */
-export function registerRecurrentLayers(backend: TensorflowBackend, compile: Compile): void {
-  const loops = loopsOf(backend, !backend.engineBinding.context.isGpu);
+export function registerRecurrentLayers(backend: TensorflowBackend, compile: Compile, xla: XlaSwitch): void {
+  const loops = loopsOf(backend, xla);
   lstm.replace('tensorflow', differentiable(eagerToo(backend, compile, lstmOnLoops(loops)), 2));
   gru.replace('tensorflow', differentiable(eagerToo(backend, compile, gruOnLoops(loops)), 1));
   replaceScan('tensorflow', (step, inputs) =>
