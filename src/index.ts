@@ -67,7 +67,11 @@ export { datasetCorpus } from './train/dataset-corpus.ts';
 export { readCheckpoint, takeCheckpoint, writeCheckpoint, type Checkpoint } from './train/checkpoint.ts';
 
 // Consumers of one's own
-export { minibatches } from './consumer/minibatches.ts';
+export { minibatches, type Minibatches } from './consumer/minibatches.ts';
+export type { MinibatchOptions } from './consumer/minibatch-options.ts';
+export type { WeightedBatch } from './consumer/weighted-batch.ts';
+export { serveMinibatches, type ServeOptions, type ServeSummary } from './consumer/serve.ts';
+export { writeMinibatches, type WriteLimits } from './consumer/write-minibatches.ts';
 
 // Engines
 export { activeEngine, useEngine } from './engine/use-engine.ts';

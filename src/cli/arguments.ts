@@ -15,3 +15,10 @@ export function positive(text: string): number {
   if (text.trim() !== '' && Number.isFinite(value) && value > 0) return value;
   throw new InvalidArgumentError('Expected a number above 0.');
 }
+
+/** Reads a port, 0 for any free one. @throws {InvalidArgumentError} when it is something else */
+export function port(text: string): number {
+  const value = Number(text);
+  if (text.trim() !== '' && Number.isInteger(value) && value >= 0 && value < 65_536) return value;
+  throw new InvalidArgumentError('Expected a port, 0 to 65535.');
+}

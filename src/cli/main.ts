@@ -2,12 +2,15 @@ import { Console } from 'node:console';
 import { Command, CommanderError } from 'commander';
 import { isTaustreamError } from '../errors.ts';
 import { packageVersion } from '../report/run-file.ts';
+import { addAdviseCommand } from './advise-command.ts';
 import { addCompareCommand } from './compare-command.ts';
 import { addCorpusCommand } from './corpus-command.ts';
 import type { Host } from './host.ts';
+import { addReportCommand } from './report-command.ts';
 import { addStreamCommand } from './stream-command.ts';
 import { addDoctorCommand } from './doctor-command.ts';
 import { addEngineCommand } from './engine-command.ts';
+import { addWatchCommand } from './watch-command.ts';
 import { addTrainCommand } from './train-command.ts';
 
 const usageError = 2;
@@ -47,9 +50,12 @@ function createProgram(host: Host, exit: (code: number) => void): Command {
   addTrainCommand(program, host, exit);
   addCorpusCommand(program, host, exit);
   addStreamCommand(program, host, exit);
+  addReportCommand(program, host);
+  addWatchCommand(program, host, exit);
   addEngineCommand(program, host, exit);
   addDoctorCommand(program, host, exit);
   addCompareCommand(program, host, exit);
+  addAdviseCommand(program, host, exit);
   return program;
 }
 

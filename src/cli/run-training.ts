@@ -4,14 +4,25 @@ import type * as tf from '@tensorflow/tfjs';
 import type { Engine, EngineName } from '../engine/engine.ts';
 import { saveModel } from '../model/files.ts';
 import type { ModelContext, Pipeline, PipelineCorpus } from '../pipeline.ts';
-import { MetricsFile } from '../report/metrics-file.ts';
+import { cutAfter, MetricsFile } from '../report/metrics-file.ts';
 import type { Progress } from '../report/progress.ts';
-import { describeMachine, describeVersions, type Run, writeRunFile } from '../report/run-file.ts';
+import {
+  describeMachine,
+  describeProcess,
+  describeVersions,
+  type Run,
+  runFormat,
+  writeRunFile,
+} from '../report/run-file.ts';
+import { RunRecorder } from '../report/run-recorder.ts';
 import { createRunFolder } from '../report/run-folder.ts';
 import type { FitOptions } from '../train/fit-options.ts';
-import type { FitSummary } from '../train/step-record.ts';
-import { Checkpointer } from './checkpointer.ts';
+import type { Limits } from '../train/budget.ts';
+import { schemeOfMode } from '../train/modes.ts';
+import type { FitSummary, StepRecord } from '../train/step-record.ts';
+import { Checkpointer, type CheckpointPlan } from './checkpointer.ts';
 import type { Host } from './host.ts';
+import { expectSameRun, openStoppedRun, type StoppedRun } from './resume-run.ts';
 
 /** What the command line says about a run, before what its pipeline says. */
 export interface TrainingRequest {
@@ -26,8 +37,16 @@ export interface TrainingRequest {
   readonly seed?: number;
   /** The run's folder. @default runs/<name> */
   readonly out?: string;
-  /** Seconds between checkpoints. @default 60 */
+  /** Seconds between checkpoints. @default 60, unless `checkpointSteps` is given */
   readonly checkpointEvery?: number;
+  /** Steps between checkpoints. */
+  readonly checkpointSteps?: number;
+  /** Checkpoints kept. @default 2 */
+  readonly keep?: number;
+  /** Whether the ids of every minibatch are written too, to `ids.jsonl`. */
+  readonly recordIds?: boolean;
+  /** Goes on with a run that was stopped: its folder, or `true` for `runs/<name>`. */
+  readonly resume?: string | true;
 }
 
 /** A run that came to its end, or was interrupted. */
@@ -56,14 +75,28 @@ export async function runTraining(
   signal.throwIfAborted(); // nothing to save yet
   const model = await pipeline.buildModel({ ...context, corpus });
   try {
-    const folder = await createRunFolder(request.out ?? join('runs', pipeline.options.name));
+    const { folder, stopped } = await openFolder(pipeline, request);
     progress?.note(`run      ${folder}`);
-    const training = new Training(pipeline, model, { ...context, corpus }, folder, request);
+    for (const { message } of stopped?.checkpoint?.damaged ?? []) progress?.note(`damaged  ${message}`);
+    if (stopped) progress?.note(`resume   after step ${stepsOf(stopped)}`);
+    const training = new Training(pipeline, model, { ...context, corpus }, folder, request, stopped);
     return await training.run(host, signal, progress);
   } finally {
     model.optimizer.dispose();
     model.dispose();
   }
+}
+
+const stepsOf = ({ checkpoint }: StoppedRun): number => Number(checkpoint?.state['step'] ?? 0);
+
+async function openFolder(
+  { options: { name } }: Pipeline,
+  { resume, out }: TrainingRequest,
+): Promise<{ folder: string; stopped?: StoppedRun }> {
+  const usual = join('runs', name);
+  if (resume === undefined) return { folder: await createRunFolder(out ?? usual) };
+  const folder = resume === true ? (out ?? usual) : resume;
+  return { folder, stopped: await openStoppedRun(folder, name) };
 }
 
 /** One run in its folder. */
@@ -74,6 +107,8 @@ class Training {
   readonly #folder: string;
   readonly #fitOptions: FitOptions;
   readonly #checkpointer: Checkpointer;
+  readonly #stopped: StoppedRun | undefined;
+  readonly #recordIds: boolean;
   #run: Run;
 
   constructor(
@@ -82,14 +117,18 @@ class Training {
     context: ModelContext<PipelineCorpus>,
     folder: string,
     request: TrainingRequest,
+    stopped: StoppedRun | undefined,
   ) {
     this.#pipeline = pipeline;
     this.#model = model;
     this.#context = context;
     this.#folder = folder;
-    this.#fitOptions = { ...fitOptionsOf(pipeline, request), seed: context.seed };
-    this.#checkpointer = new Checkpointer(join(folder, 'checkpoints'), request.checkpointEvery ?? 60);
+    this.#fitOptions = { ...fitOptionsOf(pipeline, request, stopped?.run), seed: context.seed };
+    this.#stopped = stopped;
+    this.#recordIds = request.recordIds ?? false;
+    this.#checkpointer = new Checkpointer(join(folder, 'checkpoints'), planOf(request), progressOf(stopped));
     this.#run = {
+      format: runFormat,
       name: pipeline.options.name,
       pipeline: request.file,
       status: 'running',
@@ -100,8 +139,14 @@ class Training {
       machine: describeMachine(),
       model: describeModel(model),
       corpus: describeCorpus(context.corpus),
+      process: describeProcess(),
       startedAt: new Date().toISOString(),
     };
+    if (!stopped) return;
+    expectSameRun(folder, stopped.run, this.#run);
+    const { startedAt, resumed = [] } = stopped.run;
+    const now = { at: new Date().toISOString(), step: stepsOf(stopped) };
+    this.#run = { ...this.#run, startedAt, resumed: [...resumed, now] };
   }
 
   async run(host: Host, signal: AbortSignal, progress: Progress | undefined): Promise<TrainingOutcome> {
@@ -121,24 +166,42 @@ class Training {
 
   async #fit(host: Host, signal: AbortSignal, progress: Progress | undefined): Promise<FitSummary> {
     const { validation, train } = this.#context.corpus;
-    const metrics = new MetricsFile(join(this.#folder, 'metrics.jsonl'));
+    const checkpoint = this.#stopped?.checkpoint;
+    using metrics = await this.#openLines<StepRecord>('metrics.jsonl');
+    using recorder = await RunRecorder.open(this.#folder, this.#stopped && stepsOf(this.#stopped));
+    using ids = this.#recordIds ? await this.#openLines<TrainedIds>('ids.jsonl') : undefined;
     const breathe = breather();
-    try {
-      return await host.fit(this.#model, train, {
-        ...this.#fitOptions,
-        ...(validation && { validation }),
-        signal,
-        onStep: async (record, snapshot) => {
-          metrics.write(record);
-          progress?.step(record);
-          this.#checkpointer.step(record.seconds, snapshot);
-          await breathe();
-        },
-        onEnd: (snapshot) => this.#checkpointer.finish(snapshot),
-      });
-    } finally {
-      metrics.close();
-    }
+    let trained: readonly string[] = [];
+    return await host.fit(this.#model, train, {
+      ...this.#fitOptions,
+      ...(validation && { validation }),
+      ...(checkpoint && { resume: checkpoint }),
+      signal,
+      onMinibatch: (batch) => {
+        trained = batch.ids;
+        recorder.minibatch(batch);
+      },
+      onScores: (_, scores) => recorder.scores(scores),
+      onStep: async (record, snapshot) => {
+        metrics.write(record);
+        ids?.write({ step: record.step, ids: trained });
+        recorder.step(record);
+        progress?.step(record);
+        this.#checkpointer.step(record, snapshot);
+        await breathe();
+      },
+      onEnd: async (snapshot) => {
+        recorder.finish();
+        await this.#checkpointer.finish(snapshot);
+      },
+    });
+  }
+
+  /** Opens a file of a line a step. What a run that goes on will write anew is cut off first. */
+  async #openLines<Line extends { readonly step: number }>(name: string): Promise<MetricsFile<Line>> {
+    const path = join(this.#folder, name);
+    if (this.#stopped) await cutAfter(path, stepsOf(this.#stopped));
+    return new MetricsFile<Line>(path, this.#stopped !== undefined);
   }
 
   async #save(summary: FitSummary): Promise<string | undefined> {
@@ -154,11 +217,31 @@ class Training {
   }
 }
 
-/** The command line's word before the pipeline's. A limit there takes the place of all limits of the pipeline. */
-function fitOptionsOf({ options }: Pipeline, request: TrainingRequest): FitOptions {
+/** A line of `ids.jsonl`. */
+interface TrainedIds {
+  readonly step: number;
+  readonly ids: readonly string[];
+}
+
+const planOf = ({ checkpointEvery, checkpointSteps, keep }: TrainingRequest): CheckpointPlan => ({
+  seconds: checkpointEvery ?? (checkpointSteps === undefined ? 60 : undefined),
+  steps: checkpointSteps,
+  keep,
+});
+
+const progressOf = (stopped: StoppedRun | undefined) => ({
+  step: stopped ? stepsOf(stopped) : 0,
+  seconds: Number(stopped?.checkpoint?.state['seconds'] ?? 0),
+});
+
+/**
+ * The command line's word before the pipeline's. A limit there takes the place of all limits of the pipeline, and of
+ * those that a run which goes on began with.
+ */
+function fitOptionsOf({ options }: Pipeline, request: TrainingRequest, before: Run | undefined): FitOptions {
   const { name: _name, engine: _engine, steps, seconds, epochs, ...rest } = options;
   const limited = (request.steps ?? request.seconds ?? request.epochs) !== undefined;
-  const limits = limited ? request : { steps, seconds, epochs };
+  const limits: Limits = limited ? request : ((before?.options as Limits | undefined) ?? { steps, seconds, epochs });
   const scheme = request.scheme ?? options.scheme;
   return {
     ...rest,
@@ -171,7 +254,8 @@ function fitOptionsOf({ options }: Pipeline, request: TrainingRequest): FitOptio
 }
 
 /** Options as JSON can hold them: a scheme by its name, a function by the word. */
-const plainly = ({ scheme = 'upper-bound', ...options }: FitOptions): Record<string, unknown> => ({
+const plainly = ({ mode = 'paper', scheme = schemeOfMode(mode), ...options }: FitOptions): Record<string, unknown> => ({
+  mode,
   ...Object.fromEntries(
     Object.entries(options).map(([name, value]) => [name, typeof value === 'function' ? 'a function' : value]),
   ),

@@ -1,5 +1,5 @@
 import type { Writable } from 'node:stream';
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
 import type { Address } from '../consumer/listen.ts';
 import { serveMinibatches, type ServeSummary } from '../consumer/serve.ts';
 import { writeMinibatches } from '../consumer/write-minibatches.ts';
@@ -9,7 +9,7 @@ import type { Pipeline } from '../pipeline.ts';
 import type { Host } from './host.ts';
 import { listenForInterrupt } from './interrupt.ts';
 import { loadPipeline } from './load-pipeline.ts';
-import { positive, wholeAbove } from './arguments.ts';
+import { port, positive, wholeAbove } from './arguments.ts';
 
 interface Flags {
   readonly steps?: number;
@@ -124,9 +124,3 @@ const stops: Readonly<Record<ServeSummary['stoppedBy'], string>> = {
 
 const describe = (name: string, { batches, samples, stoppedBy }: ServeSummary, seconds: number): string =>
   `${name}: ${whole(batches)} batches (${whole(samples)} samples) in ${seconds.toFixed(1)} s, ${stops[stoppedBy]}; ${bytes(process.memoryUsage.rss())} in memory`;
-
-function port(text: string): number {
-  const value = Number(text);
-  if (text.trim() !== '' && Number.isInteger(value) && value >= 0 && value < 65_536) return value;
-  throw new InvalidArgumentError('Expected a port, 0 to 65535.');
-}

@@ -29,6 +29,10 @@ export function addTrainCommand(program: Command, host: Host, exit: (code: numbe
     .option('--seed <n>', 'base of every random number', wholeAbove(-1))
     .option('--out <folder>', 'the run folder (default: runs/<name>); -2, -3, … is added if it is there already')
     .option('--checkpoint-every <s>', 'seconds between checkpoints (default: 60)', positive)
+    .option('--checkpoint-steps <n>', 'steps between checkpoints, in place of seconds', wholeAbove(0))
+    .option('--keep <n>', 'checkpoints kept (default: 2)', wholeAbove(0))
+    .option('--record-ids', 'write the ids of every minibatch to ids.jsonl')
+    .option('--resume [folder]', 'go on from the last good checkpoint of a run (default: runs/<name>)')
     .option('--json', 'print the summary as one JSON object, and nothing else, on stdout')
     .option('--quiet', 'show no progress and no summary')
     .addHelpText('after', trainHelp)
@@ -45,7 +49,11 @@ The run folder holds
   model/           the model in tfjs layers format, and the files that go with it (a vocabulary, say)
   checkpoints/     the last two: parameters and optimizer as safetensors, the rest as msgpack
 
+A run that was stopped, even by kill -9, goes on with --resume: the same batches, and on the same engine and in lockstep
+with a fixed tauThreshold the same parameters bit for bit. It keeps the limits that it began with unless others are given.
+
 Examples
+  taustream train pipelines/moby-dick.ts --resume
   taustream train pipelines/moby-dick.ts --seconds 60 --scheme uniform --seed 1
   taustream train my-pipeline.ts --steps 1000 --out runs/trial --json > summary.json`;
 

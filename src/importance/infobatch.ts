@@ -12,6 +12,7 @@ export const InfobatchOptions = z.strictObject({
   /** Share of the budget after which all samples are trained on, δ. @default 0.875 – Qin et al. */
   fullAfter: z.number().min(0).max(1).default(0.875),
   historyLimit: ScoreTableOptions.shape.historyLimit,
+  whenFull: ScoreTableOptions.shape.whenFull,
 });
 
 /**
@@ -24,11 +25,11 @@ export const InfobatchOptions = z.strictObject({
  * @throws {OptionsError} when an option is out of range
  */
 export function infobatch(options: z.input<typeof InfobatchOptions> = {}): Scheme {
-  const { pruneShare, fullAfter, historyLimit } = parseOptions('infobatch()', InfobatchOptions, options);
+  const { pruneShare, fullAfter, historyLimit, whenFull } = parseOptions('infobatch()', InfobatchOptions, options);
   return {
     name: 'infobatch',
     start: ({ corpus, seed, share }) => {
-      const table = new ScoreTable({ historyLimit, expected: corpus.length });
+      const table = new ScoreTable({ historyLimit, whenFull, expected: corpus.length });
       const rng = createRng(seed, 'infobatch');
       /** Weights of samples that were admitted and not trained on yet: as many as are in flight. */
       const admitted = new Map<string, number>();

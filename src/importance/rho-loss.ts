@@ -2,8 +2,7 @@ import type * as tf from '@tensorflow/tfjs';
 import { z } from 'zod';
 import { openHead } from '../model/head.ts';
 import { parseOptions } from '../options.ts';
-import { deriveSeed } from '../stream/random.ts';
-import type { Corpus } from '../stream/sample.ts';
+import { isHeldOut, only } from '../stream/held-out.ts';
 import { loss } from './loss.ts';
 import { modelScorer, type Scorer } from './model-scorer.ts';
 import type { Scheme, SchemeContext, SchemeRun } from './scheme.ts';
@@ -71,27 +70,18 @@ const reducible = (current: Scorer, irreducible: Scorer, table: ScoreTable): Sco
 
 /** Trains a copy of the model on held-out samples before the first step, within the run's budget. */
 function trainingItsOwn(context: SchemeContext, values: z.output<typeof Values>): SchemeRun {
-  const isHeldOut = (id: string) => deriveSeed(context.seed, 'holdout', id) / 2 ** 32 < values.holdoutShare;
+  const isMeant = (id: string) => isHeldOut(context.seed, id, values.holdoutShare);
   let own: SchemeRun | undefined;
   let holdout: tf.LayersModel | undefined;
   return {
     scorer: { score: async (presample) => own!.scorer!.score(presample) },
     fetch: 'always',
     selection: { draw: 'top' },
-    admit: (id) => !isHeldOut(id),
+    admit: (id) => !isMeant(id),
     async prepare() {
-      holdout = await context.trainCopy(only(context.corpus, isHeldOut), values.budgetShare);
+      holdout = await context.trainCopy(only(context.corpus, isMeant), values.budgetShare);
       own = withHoldout(holdout, context, values);
     },
     dispose: () => holdout?.dispose(),
   };
 }
-
-/** The samples of a corpus that are meant. */
-const only = (corpus: Corpus, isMeant: (id: string) => boolean): Corpus => ({
-  ...corpus,
-  length: undefined,
-  async *samples(options) {
-    for await (const sample of corpus.samples(options)) if (isMeant(sample.id)) yield sample;
-  },
-});

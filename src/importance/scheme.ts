@@ -36,8 +36,18 @@ export interface SchemeContext {
   readonly scoreBatchSize: number;
   /** Share of the run's budget that is used up, in [0, 1]. */
   readonly share: () => number;
+  /** Holds a share of the samples out, the same for a seed, and measures the model's loss on the first of them. */
+  readonly heldOut: (share: number, samples: number) => HeldOut;
   /** Trains a copy of the model, from its present weights, on a corpus in a share of the run's budget. @returns owned by the caller */
-  trainCopy(corpus: Corpus, budgetShare: number): Promise<tf.LayersModel>;
+  readonly trainCopy: (corpus: Corpus, budgetShare: number) => Promise<tf.LayersModel>;
+}
+
+/** Samples that are not trained on. */
+export interface HeldOut {
+  has(id: string): boolean;
+  /** The model's mean loss on them, now. */
+  loss(): Promise<number>;
+  dispose(): void;
 }
 
 /** How the trainer's step differs from plain gradient descent on the minibatch. */

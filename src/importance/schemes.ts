@@ -5,7 +5,10 @@ import { constantVariance } from './constant-variance.ts';
 import { gradientNorm } from './gradient-norm.ts';
 import { hardNegative } from './hard-negative.ts';
 import { infobatch } from './infobatch.ts';
+import { distanceWeighted } from './distance-weighted.ts';
+import { learnedFilter } from './learned-filter.ts';
 import { loss } from './loss.ts';
+import { predicted } from './predicted.ts';
 import { onlineBatchSelection } from './online-batch-selection.ts';
 import { onlineScores } from './online-scores.ts';
 import { proportionalHistory } from './proportional-history.ts';
@@ -38,6 +41,9 @@ export const schemes: Readonly<Record<string, Scheme>> = Object.fromEntries(
     svrg(),
     scsg(),
     katyusha(),
+    learnedFilter(),
+    predicted(),
+    distanceWeighted,
   ].map((scheme) => [scheme.name, scheme]),
 );
 

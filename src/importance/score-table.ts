@@ -4,7 +4,7 @@ import { parseOptions } from '../options.ts';
 
 export const ScoreTableOptions = z.strictObject({
   /**
-   * Samples remembered at most; a further id is an error, never a silent loss. A sample takes about 100 bytes.
+   * Samples remembered at most; a further id is an error, unless `whenFull` says otherwise. A sample takes about 100 bytes.
    * @default 1,000,000 – about 100 MB
    */
   historyLimit: z
@@ -12,6 +12,8 @@ export const ScoreTableOptions = z.strictObject({
     .positive()
     .max(2 ** 24)
     .default(1_000_000),
+  /** What a further id is: an error, or a sample that is not remembered. @default 'error' */
+  whenFull: z.enum(['error', 'forget']).default('error'),
   /** Numbers remembered of each sample, the newest first. @default 1 */
   depth: z.int().positive().max(64).default(1),
   /** Weight of the past when a score is updated, in [0, 1): 0 keeps the last score alone. @default 0 */
@@ -39,6 +41,7 @@ export class ScoreTable {
   readonly depth: number;
   readonly #limit: number;
   readonly #memory: number;
+  readonly #forgets: boolean;
   readonly #expected: number;
   readonly #slots = new Map<string, number>();
   #scores = new Float32Array(1024);
@@ -46,15 +49,21 @@ export class ScoreTable {
 
   constructor(options: ScoreTableOptions = {}) {
     const { expected = Infinity, ...rest } = options;
-    const { historyLimit, depth, memory } = parseOptions('ScoreTable', ScoreTableOptions, rest);
+    const { historyLimit, depth, memory, whenFull } = parseOptions('ScoreTable', ScoreTableOptions, rest);
     this.#limit = historyLimit;
     this.#memory = memory;
+    this.#forgets = whenFull === 'forget';
     this.depth = depth;
     this.#expected = expected;
   }
 
   get size(): number {
     return this.#slots.size;
+  }
+
+  /** Whether no further id is remembered. */
+  get isFull(): boolean {
+    return this.#slots.size >= Math.min(this.#limit, this.#expected);
   }
 
   /** The mean of the newest scores; 0 while there are none. */
@@ -95,6 +104,7 @@ export class ScoreTable {
         { id, score },
       );
     const known = this.#slots.get(id);
+    if (known === undefined && this.#forgets && this.isFull) return;
     const slot = known ?? this.#add(id);
     const at = slot * this.depth;
     const last = this.#scores[at]!;

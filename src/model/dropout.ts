@@ -4,6 +4,12 @@ import { deriveSeed } from '../stream/random.ts';
 /** The largest prime whose square fits in the 24 bits that a float32 counts exactly. */
 const p = 4093;
 
+/** A file that Node takes for CommonJS gets a copy of this class of its own, so `instanceof` would not know its layers. */
+const brand = Symbol.for('taustream.seeded-dropout');
+
+/** Whether a layer is seeded dropout, of this copy of the package or another. */
+export const isSeededDropout = (layer: tf.layers.Layer): layer is SeededDropout => brand in layer;
+
 /**
  * Dropout whose masks follow from a seed and a counter. tfjs' own draws the same mask at every step when it has a seed,
  * and cannot be repeated when it has none; neither can be traced into a compiled step, because the random numbers are
@@ -13,6 +19,7 @@ const p = 4093;
  */
 export class SeededDropout extends tf.layers.Layer {
   static className = 'Dropout';
+  readonly [brand] = true;
   readonly #rate: number;
   readonly #seed: number;
   /** Masks drawn so far, of the last 2^24: a checkpoint that holds it repeats the masks that follow. */

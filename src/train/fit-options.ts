@@ -85,7 +85,7 @@ export interface Snapshot {
 
 /** How a run goes. Sizes in samples, times in the unit that the name says. */
 export type FitOptions = z.input<typeof FitValues> & {
-  /** How samples are scored, by name or of your own. @default 'upper-bound' */
+  /** How samples are chosen, by name or of your own. @default 'upper-bound', and what its mode says in mode `fast` */
   readonly scheme?: string | Scheme;
   /** A number, a schedule over the budget, or a function. @default the optimizer's own rate */
   readonly learningRate?: ScheduleOptions;

@@ -1,3 +1,4 @@
+import { channel } from 'node:diagnostics_channel';
 import { setImmediate as turn } from 'node:timers/promises';
 import type * as tf from '@tensorflow/tfjs';
 import { CorpusError } from '../errors.ts';
@@ -14,6 +15,7 @@ import { evaluate } from './evaluate.ts';
 import { FitValues, type Checkpoint, type FitOptions, type FitSettings, type Snapshot } from './fit-options.ts';
 import { assemble, type Parts } from './parts.ts';
 import { copyModel } from './copy-model.ts';
+import { holdOut } from './held-out.ts';
 import { withMode } from './modes.ts';
 import { rateFactor } from './rate-scaling.ts';
 import { parseResumeState, restoreTensors, type ResumeState } from './resume.ts';
@@ -44,6 +46,9 @@ export async function fit(model: tf.LayersModel, corpus: Corpus, options: FitOpt
     run.dispose();
   }
 }
+
+/** Every step of every run in this process, as a `StepMessage`: for monitoring that the training code knows nothing of. */
+const stepChannel = channel('taustream:step');
 
 /** Trains a copy of a model uniformly, in a share of a run's budget. */
 async function trainCopy(
@@ -94,6 +99,7 @@ class Run {
     this.#budget = new Budget(values, () => corpus.length);
     const context = {
       share: () => this.#budget.progress().share,
+      heldOut: (share: number, samples: number) => holdOut(head, corpus, values.seed, share, samples),
       trainCopy: (samples: Corpus, share: number) => trainCopy(head.model, samples, values, share),
     };
     this.#parts = assemble(head, corpus, values, options, context, saved);
@@ -129,15 +135,17 @@ class Run {
     if (this.#epochLosses.length > 0) await this.#endEpoch();
     if (this.#values.validateEvery !== 'epoch') await this.#validate();
     await this.#options.onEnd?.(this.#snapshot());
-    return this.#account.summary({ stoppedBy, seconds: this.#budget.seconds, epochs: this.#budget.epochs });
+    const { seconds, epochs } = this.#budget;
+    const stages = Object.fromEntries(this.#parts.meter.stages);
+    return { ...this.#account.summary({ stoppedBy, seconds, epochs }), stages };
   }
 
   #run(): Promise<StopReason> {
     const teardown = new AbortController();
     const [source, ...stages] = this.#parts.stages(teardown.signal);
-    return runPipeline<Minibatch, StopReason>([source, ...stages], (batches) => this.#train(batches)).finally(() =>
-      teardown.abort(),
-    );
+    // Told before the streams are destroyed: Node waits for a source's generator to end, and it may wait for data.
+    const train = (batches: AsyncIterable<Minibatch>) => this.#train(batches).finally(() => teardown.abort());
+    return runPipeline<Minibatch, StopReason>([source, ...stages], train).finally(() => teardown.abort());
   }
 
   /** Takes minibatches until a limit is reached, the source ends or the signal aborts. */
@@ -163,11 +171,13 @@ class Run {
     this.#budget.steps += 1;
     if (batch.turn === 0) this.#budget.samplesSeen += presample.size;
     this.#samplesTrained += size;
+    await this.#parts.chooser.stepped?.(loss);
     this.#epochLosses.push(loss);
     const record = this.#record(loss, learningRate, phase);
     const measured = await this.#validateIfDue();
     if (measured) record.validation = measured;
     this.#account.add(record);
+    if (stepChannel.hasSubscribers) stepChannel.publish({ model: this.#head.model, record });
     await this.#options.onStep?.(record, () => this.#snapshot());
     if (Math.floor(this.#budget.epochs) > this.#epoch) await this.#endEpoch();
   }

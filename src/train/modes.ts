@@ -1,4 +1,7 @@
 import type { z } from 'zod';
+import { infobatch } from '../importance/infobatch.ts';
+import type { Scheme } from '../importance/scheme.ts';
+import { upperBound } from '../importance/upper-bound.ts';
 import type { FitValues } from './fit-options.ts';
 
 type Preset = Partial<z.input<typeof FitValues>>;
@@ -7,12 +10,19 @@ type Preset = Partial<z.input<typeof FitValues>>;
  * Options by the name of what they are good for; an option that is given goes before its mode.
  *
  * - `paper`: Algorithm 1 of Katharopoulos & Fleuret 2018, exactly.
- * - `fast`: what is worth its cost by the clock.
+ * - `fast`: what is worth its cost by the clock. Without a scheme it takes `infobatch`, whose scores are those of the
+ *   training steps themselves: it costs nothing, and is uniform sampling while no sample has come back. With a scheme that
+ *   scores, the gate opens where progress a second rises, weights are at most 10, and the learning rate of a gated step
+ *   rises by no more than the step has become longer.
  */
 export const modes: Readonly<Record<'paper' | 'fast', Preset>> = {
   paper: {},
-  fast: { tauThreshold: 'progress', draws: 4, uniformFloor: 0.1, rateScaling: 'gain', hysteresis: 0.05 },
+  fast: { tauThreshold: 'progress', draws: 4, uniformFloor: 0.1, rateScaling: 'cost', hysteresis: 0.05 },
 };
+
+/** The scheme of a run that names none. */
+export const schemeOfMode = (mode: 'paper' | 'fast'): Scheme =>
+  mode === 'fast' ? infobatch({ whenFull: 'forget' }) : upperBound;
 
 /** Options with those of their mode, where they do not say otherwise. A mode that does not exist is left to the check. */
 export function withMode(options: Readonly<Record<string, unknown>>): Record<string, unknown> {

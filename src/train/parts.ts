@@ -16,8 +16,10 @@ import { createRng, rngFrom, type Rng } from '../stream/random.ts';
 import type { Corpus, Sample } from '../stream/sample.ts';
 import { createTurnstile } from '../stream/turnstile.ts';
 import { asReadable, asTransform } from '../stream/transform.ts';
+import { Admission } from './admission.ts';
 import type { FitOptions, FitSettings } from './fit-options.ts';
 import { openStream, type OpenStream, type ResumeState } from './resume.ts';
+import { schemeOfMode } from './modes.ts';
 import { Trainer } from './trainer.ts';
 
 /** Samples read ahead of presample, so that a shard's reads overlap with computing. */
@@ -27,7 +29,7 @@ const samplesAhead = 64;
 export type Parts = ReturnType<typeof assemble>;
 
 /** What a run offers to the scheme that it is assembled for. */
-export type RunContext = Pick<SchemeContext, 'share' | 'trainCopy'>;
+export type RunContext = Pick<SchemeContext, 'share' | 'trainCopy' | 'heldOut'>;
 
 /** Makes the stages of a run, wired to one gate, one turnstile and one account of costs. */
 export function assemble(
@@ -38,7 +40,7 @@ export function assemble(
   context: RunContext,
   saved?: ResumeState,
 ) {
-  const scheme = schemeOf(options.scheme ?? 'upper-bound');
+  const scheme = schemeOf(options.scheme ?? schemeOfMode(values.mode));
   const { schema } = corpus;
   const { batchSize, seed, scoreBatchSize, presampleSize } = values;
   const sizes = { presampleSize, batchSize, scoreBatchSize };
@@ -64,10 +66,11 @@ export function assemble(
   const wiring = { ...shared, gate, head, corpus, values, share: context.share, onScores, onSkip: options.onSkip };
   const trainer = trainerOf(wiring, noise);
   let stream: OpenStream | undefined;
+  const admission = chooser.admit && new Admission((id) => chooser.admit!(id));
   const stages = (signal: AbortSignal) => {
     const { epochs = Infinity } = values;
     stream = openStream(corpus, { seed, epochs, signal }, saved?.position);
-    return stagesOf(wiring, stream.samples, signal);
+    return stagesOf(wiring, admission ? admission.admitted(stream.samples) : stream.samples, signal);
   };
 
   /** What the stages must remember beside tensors, when `taken` samples of the stream were trained on or passed by. */
@@ -77,7 +80,7 @@ export function assemble(
     rng: shared.rng.state(),
     costs: costs.state(),
     optimizer: trainer.optimizer.name,
-    position: stream?.position(taken) ?? saved?.position ?? {},
+    position: stream?.position(admission?.passed(taken) ?? taken) ?? saved?.position ?? {},
     ...(chooser.state && { scheme: chooser.state() }),
   });
   return { ...shared, gate, noise, observed, trainer, stages, state };
@@ -103,6 +106,7 @@ interface Wiring {
 function trainerOf({ head, corpus, scheme, chooser, gate, costs, values, onScores }: Wiring, noise: NoiseScale) {
   const isNoiseAsked =
     values.tauThreshold === 'progress' || values.rateScaling === 'gain' || values.rateScaling === 'cost';
+  const isDrawn = chooser.fetch === undefined ? scheme.score !== undefined : chooser.fetch !== 'never';
   return new Trainer(head, {
     schema: corpus.schema,
     gate,
@@ -111,7 +115,7 @@ function trainerOf({ head, corpus, scheme, chooser, gate, costs, values, onScore
     stepScore: chooser.stepScore,
     trained: chooser.trained && ((ids, scores) => chooser.trained!(ids, scores)),
     update: chooser.update,
-    noise: isNoiseAsked && (chooser.fetch ?? scheme.score) ? noise : undefined,
+    noise: isNoiseAsked && isDrawn ? noise : undefined,
     clipNorm: values.clipNorm,
     weightDecay: values.weightDecay,
     onCost: (samples, ms) => costs.trained(samples, ms),
@@ -133,7 +137,7 @@ function stagesOf(wiring: Wiring, samples: AsyncIterable<Sample>, signal: AbortS
     fillSize: chooser.fillSize && (() => chooser.fillSize!(gate.tau)),
   });
   return [
-    asReadable(admitted(samples, chooser), samplesAhead),
+    asReadable(samples, samplesAhead),
     asTransform(meter.count('presample', fill), 1),
     asTransform(meter.count('importance', scoring(wiring)), 1),
     asTransform(meter.count('resample', drawing(wiring)), 1),
@@ -165,11 +169,6 @@ function drawing({ chooser, gate, rng, values, share }: Wiring) {
     ...(chooser.drawCount && { drawCount: chooser.drawCount }),
     ...(chooser.weightOf && { weightOf: chooser.weightOf }),
   });
-}
-
-/** The samples that the scheme lets in. */
-async function* admitted(samples: AsyncIterable<Sample>, chooser: SchemeRun): AsyncGenerator<Sample, void, void> {
-  for await (const sample of samples) if (chooser.admit?.(sample.id) ?? true) yield sample;
 }
 
 function gateOf(

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { z } from 'zod';
 import { RunError } from '../errors.ts';
-import { SeededDropout } from '../model/dropout.ts';
+import { isSeededDropout } from '../model/dropout.ts';
 import { parseOptions } from '../options.ts';
 import type { Corpus, Position, Sample, SampleOptions, SampleStream } from '../stream/sample.ts';
 import type { AccountState } from './account.ts';
@@ -35,11 +35,7 @@ export const parseResumeState = (state: unknown): ResumeState => parseOptions('f
 
 /** The variables that a run changes beside the model's weights, by name: counters of dropout masks. @returns borrowed */
 export const countersOf = (model: tf.LayersModel): Record<string, tf.Variable> =>
-  Object.fromEntries(
-    model.layers
-      .filter((layer) => layer instanceof SeededDropout)
-      .map((layer) => [`counter/${layer.name}`, layer.drawn]),
-  );
+  Object.fromEntries(model.layers.filter(isSeededDropout).map((layer) => [`counter/${layer.name}`, layer.drawn]));
 
 /**
  * Puts a checkpoint's tensors back: the model's weights, counters, and what the optimizer remembers. Weights are found

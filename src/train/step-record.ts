@@ -1,4 +1,6 @@
+import type * as tf from '@tensorflow/tfjs';
 import type { Phase } from '../stream/gate.ts';
+import type { StageCounts } from '../stream/meter.ts';
 
 /** Measures by name, for example `{ loss: 1.84, bitsPerCharacter: 2.66 }`. */
 export type Measures = Readonly<Record<string, number>>;
@@ -58,4 +60,12 @@ export interface FitSummary {
   /** Share of the time spent waiting for data, 0 to 1. */
   waitedShare: number;
   validation: { first?: Measures; last?: Measures; best?: Measures };
+  /** What flowed through each stage since the run was last started, and where time was waited. */
+  stages?: Readonly<Record<string, StageCounts>>;
+}
+
+/** What `diagnostics_channel`'s channel `taustream:step` is told after each step. */
+export interface StepMessage {
+  readonly model: tf.LayersModel;
+  readonly record: StepRecord;
 }

@@ -48,7 +48,16 @@ describe('taustream train', () => {
   it('trains the pipeline and leaves metrics, model, checkpoint and an account of the run', async () => {
     const { code, stdout, stderr } = await run(['train', letters, '--out', folder]);
     assert.equal(code, 0, stderr);
-    assert.deepEqual((await readdir(folder)).toSorted(), ['checkpoints', 'metrics.jsonl', 'model', 'run.json']);
+    const files = (await readdir(folder)).map((name) => name.replace(/^(events\.out\.tfevents)\..*/, '$1'));
+    assert.deepEqual(files.toSorted(), [
+      'checkpoints',
+      'events.out.tfevents',
+      'metrics.jsonl',
+      'model',
+      'run.json',
+      'samples.json',
+      'scores.jsonl',
+    ]);
 
     const steps = await readSteps(folder);
     assert.deepEqual(

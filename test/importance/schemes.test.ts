@@ -3,22 +3,27 @@ import * as tf from '@tensorflow/tfjs';
 import { HistoryError, LossError, ModelError, OptionsError, ScoreError } from '../../src/errors.ts';
 import { biased } from '../../src/importance/biased.ts';
 import { constantTimeSizes } from '../../src/importance/constant-time.ts';
+import { tripletLossOf } from '../../src/importance/distance-weighted.ts';
 import { infobatch } from '../../src/importance/infobatch.ts';
+import { learnedFilter, Policy } from '../../src/importance/learned-filter.ts';
 import { onlineBatchSelection, rankChances } from '../../src/importance/online-batch-selection.ts';
 import { onlineScores } from '../../src/importance/online-scores.ts';
+import { predicted } from '../../src/importance/predicted.ts';
 import { proportionalHistory } from '../../src/importance/proportional-history.ts';
 import { rhoLoss } from '../../src/importance/rho-loss.ts';
 import { schemes } from '../../src/importance/schemes.ts';
-import type { Scheme } from '../../src/importance/scheme.ts';
+import type { Scheme, SchemeContext } from '../../src/importance/scheme.ts';
 import { selectiveBackprop } from '../../src/importance/selective-backprop.ts';
 import { svrg } from '../../src/importance/variance-reduced.ts';
 import { openHead } from '../../src/model/head.ts';
+import { isHeldOut } from '../../src/stream/held-out.ts';
+import { createRng } from '../../src/stream/random.ts';
 import type { Corpus } from '../../src/stream/sample.ts';
 import type { FitOptions } from '../../src/train/fit-options.ts';
 import { fit } from '../../src/train/fit.ts';
 import type { StepRecord } from '../../src/train/step-record.ts';
 import { useTestEngine } from '../test-engine.ts';
-import { classifier, clusters } from './toys.ts';
+import { classifier, clusters, embedder } from './toys.ts';
 
 interface Taken {
   readonly ids: readonly string[];
@@ -28,9 +33,10 @@ interface Taken {
 }
 
 async function run(scheme: string | Scheme, options: Partial<FitOptions> = {}, corpus: Corpus = clusters()) {
+  const forEmbeddings = scheme === 'distance-weighted';
   const taken: Taken[] = [];
   const records: StepRecord[] = [];
-  const model = classifier();
+  const model = forEmbeddings ? embedder() : classifier();
   const summary = await fit(model, corpus, {
     batchSize: 8,
     presampleSize: 24,
@@ -53,8 +59,8 @@ describe('every scheme', () => {
   for (const name of Object.keys(schemes))
     it(`${name} learns, gives steps of finite loss, and leaves no tensor behind`, async () => {
       const before = tf.memory().numTensors;
-      const { summary, taken, records, model } = await run(name, { steps: 150 });
-      assert.equal(summary.steps, 150);
+      const { summary, taken, records, model } = await run(name, { steps: 120 });
+      assert.equal(summary.steps, 120);
       assert.ok(summary.lastLoss < 0.75 * summary.firstLoss, `${summary.firstLoss} -> ${summary.lastLoss}`);
       assert.ok(taken.every(({ weights }) => weights.every((weight) => weight >= 0 && Number.isFinite(weight))));
       assert.ok(records.every(({ loss }) => Number.isFinite(loss)));
@@ -66,7 +72,7 @@ describe('every scheme', () => {
 
   for (const name of Object.keys(schemes))
     it(`${name} takes the same minibatches from the same seed`, async () => {
-      const [first, second] = [await run(name, { steps: 20 }), await run(name, { steps: 20 })];
+      const [first, second] = [await run(name, { steps: 8 }), await run(name, { steps: 8 })];
       assert.deepEqual(second.taken, first.taken);
     });
 
@@ -88,7 +94,7 @@ describe('every scheme', () => {
 
 describe('schemes with a memory', () => {
   before(useTestEngine);
-  const remembering = { onlineScores, proportionalHistory, onlineBatchSelection, infobatch };
+  const remembering = { predicted, onlineScores, proportionalHistory, onlineBatchSelection, infobatch };
 
   for (const [name, make] of Object.entries(remembering)) {
     it(`${name} refuses a corpus larger than its limit`, async () => {
@@ -247,18 +253,33 @@ describe('infobatch', () => {
     );
     const middle = seenBy(24, 350);
     assert.deepEqual(new Set(middle), new Set([1, 2]));
-    // The weights of a step stand for all samples: those left out are made up for.
-    const { length: kept } = middle;
     const stoodFor = middle.reduce((sum, weight) => sum + weight, 0);
-    assert.ok(kept < 0.85 * stoodFor);
-    const easy = middle.filter((weight) => weight === 2).length;
-    const passes = stoodFor / 96; // 96 samples a pass
-    assert.ok(Math.abs((easy * 2) / passes / 96 + (kept - easy) / passes / 96 - 1) < 1e-9);
+    assert.ok(middle.length < 0.85 * stoodFor, `${middle.length} for ${stoodFor}`);
     assert.ok(
       seenBy(370, 400).every((weight) => weight === 1),
       'all samples at the end',
     );
     assert.ok(records.every(({ phase }) => phase === 'uniform'));
+  });
+
+  it('weighs a sample that may be left out by one over its chance to stay, so that nothing is biased', () => {
+    const context = { corpus: { length: 3 }, seed: 4, share: () => 0.5 };
+    const started = infobatch({ pruneShare: 0.3 }).start!(context as unknown as SchemeContext);
+    started.trained!(['easy', 'hard', 'other'], Float32Array.of(0.1, 5, 3));
+    const tries = 20_000;
+    let [easy, hard, weight] = [0, 0, 0];
+    for (let i = 0; i < tries; i++) {
+      if (started.admit!('easy')) {
+        easy += 1;
+        weight += started.weightOf!('easy');
+      }
+      if (started.admit!('hard')) hard += started.weightOf!('hard');
+    }
+    assert.equal(hard, tries);
+    assert.ok(Math.abs(weight / easy - 1 / 0.7) < 1e-12);
+    // Binomial(20,000, 0.7): standard deviation 65; five of them.
+    assert.ok(Math.abs(easy - 0.7 * tries) < 325, `${easy}`);
+    assert.equal(started.weightOf!('unknown'), 1);
   });
 
   it('refuses to leave out all', () => assert.throws(() => infobatch({ pruneShare: 1 }), OptionsError));
@@ -440,6 +461,103 @@ describe('svrg', () => {
   });
 
   it('refuses an anchor of no samples', () => assert.throws(() => svrg({ anchorBatches: 0 }), OptionsError));
+});
+
+describe('distanceWeighted', () => {
+  before(useTestEngine);
+  it('sets the negatives of a triplet loss for its run alone', async () => {
+    const model = embedder();
+    const loss = tripletLossOf(openHead(model))!;
+    const seen = new Set<string>();
+    await fit(model, clusters(), {
+      batchSize: 24,
+      presampleSize: 24,
+      steps: 3,
+      scheme: 'distance-weighted',
+      onMinibatch: () => void seen.add(loss.negatives),
+    });
+    assert.deepEqual([...seen, loss.negatives], ['distance-weighted', 'all']);
+    await fit(model, clusters(), {
+      batchSize: 24,
+      presampleSize: 24,
+      steps: 3,
+      scheme: 'hard-negative',
+      onMinibatch: () => void seen.add(loss.negatives),
+    });
+    assert.deepEqual([...seen], ['distance-weighted', 'semi-hard']);
+  });
+
+  it('refuses a loss of single samples', async () => {
+    await assert.rejects(
+      fit(classifier(), clusters(), { batchSize: 8, presampleSize: 24, steps: 3, scheme: 'distance-weighted' }),
+      ModelError,
+    );
+  });
+});
+
+describe('predicted', () => {
+  before(useTestEngine);
+  it('learns to tell easy samples from hard ones by their past', async () => {
+    // Half of the samples have a label that cannot be learnt, and so a large loss for ever.
+    const corpus = clusters();
+    const rng = createRng(9, 'labels');
+    const noisy: Corpus = {
+      ...corpus,
+      async *samples(options) {
+        for await (const sample of corpus.samples(options))
+          yield Number(sample.id.slice(2)) % 2 === 0 ? sample : { ...sample, y: rng.integer(4) };
+      },
+    };
+    const scores: [number, boolean][] = [];
+    await run(
+      predicted({ learningRate: 0.02 }),
+      {
+        steps: 300,
+        onScores: (batch, given) => {
+          batch.ids.forEach((id, row) => scores.push([given[row]!, Number(id.slice(2)) % 2 === 1]));
+        },
+      },
+      noisy,
+    );
+    const late = scores.slice(-2000);
+    const meanOf = (hard: boolean) => {
+      const values = late.flatMap(([score, isHard]) => (isHard === hard ? [score] : []));
+      return values.reduce((sum, value) => sum + value, 0) / values.length;
+    };
+    assert.ok(meanOf(true) > 1.3 * meanOf(false), `${meanOf(true)} against ${meanOf(false)}`);
+  });
+  it('refuses options out of range', () => assert.throws(() => predicted({ depth: 0 }), OptionsError));
+});
+
+describe('learnedFilter', () => {
+  before(useTestEngine);
+  it('never trains on the samples that it is rewarded by', async () => {
+    const { taken } = await run(learnedFilter({ heldOutShare: 0.4 }), { steps: 60 }, clusters(200));
+    const trained = new Set(taken.flatMap(({ ids, weights }) => ids.filter((_, i) => weights[i]! > 0)));
+    for (const id of trained) assert.equal(isHeldOut(5, id, 0.4), false);
+    assert.ok(trained.size > 60);
+  });
+
+  it('learns by REINFORCE to keep what is rewarded', () => {
+    const policy = new Policy(0.3, createRng(1, 'policy'));
+    const losses = Float32Array.from({ length: 32 }, (_, i) => i / 8);
+    for (let episode = 0; episode < 400; episode++) {
+      // The reward is the share of large losses among what was kept.
+      const kept = policy.decide(losses, 0.5);
+      const hard = kept.reduce((sum, keep, i) => sum + (i >= 16 ? keep : 0), 0);
+      policy.reward(
+        hard /
+          Math.max(
+            1,
+            kept.reduce((sum, keep) => sum + keep, 0),
+          ),
+      );
+    }
+    const chance = (rank: number, loss: number) => policy.chanceOf([1, rank, rank ** 2, Math.log1p(loss), 0.5]);
+    assert.ok(chance(0.9, 3.6) > 2 * chance(0.1, 0.4), `${chance(0.9, 3.6)} against ${chance(0.1, 0.4)}`);
+  });
+
+  it('refuses options out of range', () => assert.throws(() => learnedFilter({ episodeSteps: 0 }), OptionsError));
 });
 
 describe('a scheme that does not fit', () => {

@@ -48,6 +48,12 @@ describe('ScoreTable', () => {
     assert.equal(other.size, 3);
   });
 
+  it('remembers no more than its limit when it is told to forget', () => {
+    const table = new ScoreTable({ historyLimit: 2, whenFull: 'forget' });
+    table.update(['a', 'b', 'c', 'a'], [1, 2, 3, 4]);
+    assert.deepEqual([table.size, table.get('a'), table.get('c'), table.mean], [2, 4, undefined, 3]);
+  });
+
   it('refuses to outgrow its limit, to take more ids than samples, and scores that are no numbers', () => {
     const full = new ScoreTable({ historyLimit: 1 });
     full.update(['a'], [1]);

@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs';
+import { tripletLoss } from '../../src/model/embedding-loss.ts';
 import { createRng } from '../../src/stream/random.ts';
 import type { Corpus, Sample } from '../../src/stream/sample.ts';
 
@@ -32,5 +33,18 @@ export function classifier(optimizer: tf.Optimizer | string = 'adam'): tf.Sequen
     ],
   });
   model.compile({ optimizer, loss: 'sparseCategoricalCrossentropy' });
+  return model;
+}
+
+/** A small model of embeddings, for the schemes that are made for them. */
+export function embedder(): tf.Sequential {
+  const seeded = (seed: number) => tf.initializers.glorotUniform({ seed });
+  const model = tf.sequential({
+    layers: [
+      tf.layers.dense({ units: 12, activation: 'tanh', inputShape: [2], kernelInitializer: seeded(1) }),
+      tf.layers.dense({ units: 4, kernelInitializer: seeded(2) }),
+    ],
+  });
+  model.compile({ optimizer: 'adam', loss: tripletLoss({ margin: 0.5 }) });
   return model;
 }

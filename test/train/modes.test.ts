@@ -8,6 +8,7 @@ import { modes, withMode } from '../../src/train/modes.ts';
 import { rateFactor } from '../../src/train/rate-scaling.ts';
 import type { StepRecord } from '../../src/train/step-record.ts';
 import { useTestEngine } from '../test-engine.ts';
+import { clusters as stableClusters } from '../importance/toys.ts';
 import { classifier, clusters } from './toy.ts';
 
 async function watched(options: Partial<FitOptions>) {
@@ -126,8 +127,35 @@ describe('modes', () => {
     assert.equal(tf.memory().numTensors, before);
   });
 
+  it('is uniform sampling in mode `fast` while no sample comes back, whatever its ids', async () => {
+    // These ids are new in every epoch: nothing can be remembered, and nothing must be refused.
+    const [fast, uniform] = [await watched({ mode: 'fast' }), await watched({ scheme: 'uniform' })];
+    assert.deepEqual(fast.batches, uniform.batches);
+  });
+
+  it('leaves out easy samples in mode `fast` when they come back, and scores for nothing', async () => {
+    const weights: number[] = [];
+    const summary = await fit(classifier(), stableClusters(), {
+      batchSize: 8,
+      presampleSize: 24,
+      seed: 5,
+      learningRate: 0.02,
+      steps: 200,
+      mode: 'fast',
+      onMinibatch: (batch) => void weights.push(...batch.weights),
+    });
+    assert.equal(summary.openShare, 0);
+    assert.ok(weights.filter((weight) => weight === 2).length > 100);
+    assert.ok(summary.samplesSeen === 1600);
+  });
+
+  it('takes a scheme that is named in mode `fast` too', async () => {
+    const { batches } = await watched({ mode: 'fast', scheme: 'upper-bound', tauThreshold: 1.05 });
+    assert.ok(batches.some(({ phase }) => phase === 'importance'));
+  });
+
   it('tells the noise scale where it was asked for', async () => {
-    const { records } = await watched({ mode: 'fast', tauThreshold: 'progress' });
+    const { records } = await watched({ mode: 'fast', scheme: 'upper-bound', tauThreshold: 'progress' });
     assert.ok(records.at(-1)!.noiseScale! > 0);
     const { records: plain } = await watched({});
     assert.equal(plain.at(-1)!.noiseScale, undefined);

@@ -5,3 +5,4 @@ export { installEngine } from './install/install-engine.ts';
 export type { InstallOptions, InstallProgress } from './install/install-options.ts';
 export { findInstallations, isInstalled, removeEngine, type Installation } from './install/installation.ts';
 export { nodeFunctions, type NodeFunctions } from './node-functions.ts';
+export { sparseSoftmaxCrossEntropy } from './kernels/cross-entropy.ts';

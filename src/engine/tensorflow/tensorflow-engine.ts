@@ -1,17 +1,19 @@
+import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import { z } from 'zod';
 import { EngineError } from '../../errors.ts';
 import { parseOptions } from '../../options.ts';
 import type { Engine, Step, Tensors } from '../engine.ts';
-import { compileStep, type CompiledStep, type CompileOptions } from './compile/compile-step.ts';
+import { compileStep, type CompiledStep, type CompileOptions, type CompileServices } from './compile/compile-step.ts';
 import { Seeds } from './compile/seeds.ts';
 import { createBackend, type TensorflowBackend } from './backend.ts';
 import { Binding } from './binding/binding.ts';
 import type { EngineStatistics } from './binding/statistics.ts';
 import { registerKernels } from './kernels/register-kernels.ts';
 import { registerRecurrentLayers } from './scan/recurrent-layers.ts';
+import { XlaSwitch } from './scan/xla-switch.ts';
 import { restoreUtil } from './node-legacy.ts';
-import { usableInstallation } from './install/installation.ts';
+import { usableInstallation, type Installation } from './install/installation.ts';
 import { hasNvidiaDriver } from './install/nvidia-driver.ts';
 
 const threads = z.int().min(1).max(1024);
@@ -94,6 +96,7 @@ export async function loadTensorflow(input: TensorflowOptions = {}): Promise<Ten
 async function start(options: z.output<typeof TensorflowOptions>): Promise<TensorflowEngine> {
   const wantsGpu = options.device?.startsWith('gpu') ?? (options.device !== 'cpu' && (await hasNvidiaDriver()));
   const installation = await usableInstallation(options.cacheDir, wantsGpu);
+  tellXlaWhereCudaIs(installation);
   const binding = new Binding(installation.files, options);
   if (options.device?.startsWith('gpu') && !binding.context.isGpu) {
     throw new EngineError(
@@ -102,15 +105,24 @@ async function start(options: z.output<typeof TensorflowOptions>): Promise<Tenso
   }
   const backend = await registerBackend(binding);
   const seeds = new Seeds();
-  registerRecurrentLayers(backend, (step) => compileStep(backend, (seed) => seeds.stream(seed), step));
+  // On GPUs XLA needs CUDA's own compiler, and TensorFlow's loops do well there.
+  const xla = new XlaSwitch(!binding.context.isGpu);
+  const services: CompileServices = { seedStream: (seed) => seeds.stream(seed), recover: (error) => xla.giveUp(error) };
+  registerRecurrentLayers(backend, (step) => compileStep(backend, services, step), xla);
   return {
     name: 'tensorflow',
     description: `TensorFlow ${binding.TF_Version} on ${binding.context.device.type}`,
     backend,
-    compile: (step, compileOptions) => compileStep(backend, (seed) => seeds.stream(seed), step, compileOptions),
+    compile: (step, compileOptions) => compileStep(backend, services, step, compileOptions),
     setSeed: (seed) => seeds.set(seed),
     statistics: () => binding.statistics(),
   };
+}
+
+/** XLA looks for CUDA's compiler and device library in the system; the installation has its own. */
+function tellXlaWhereCudaIs({ folder, manifest }: Installation): void {
+  if (manifest.variant !== 'cuda') return;
+  process.env['XLA_FLAGS'] ??= `--xla_gpu_cuda_data_dir=${join(folder, 'nvidia', 'cuda_nvcc')}`;
 }
 
 /** Registers tfjs-node's kernels, and our backend for them. Its main entry is never imported: it loads the addon. */

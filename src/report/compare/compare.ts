@@ -56,7 +56,7 @@ export type CompareInput = z.input<typeof CompareOptions> & {
 /**
  * Compares schemes on one pipeline, fairly: every run has the same budget, in which its learning rate decays fully; the
  * runs of a seed start from the same weights and see the samples in the same order; schemes take turns in a different
- * order for each seed, so that a machine growing slower favours none.
+ * order for each seed, so that a machine growing slower favours none, after a few steps of each that do not count.
  *
  * @param engine the active engine
  * @returns every run, and what their difference is worth
@@ -75,6 +75,8 @@ export async function compare(pipeline: Pipeline, input: CompareInput, engine: E
   for (const [turn, seed] of seeds.entries()) {
     const corpus = await pipeline.openCorpus({ seed, engine, ...(signal && { signal }) });
     const build = await sameWeights(pipeline, { seed, engine, corpus });
+    if (turn === 0 && options.seconds !== undefined)
+      await warmUp(pipeline, entries, { seed, corpus, build, options, schedule, signal });
     for (const entry of rotated(entries, turn)) {
       onRun?.({ scheme: entry.name, seed });
       const run = await runOne(pipeline, { entry, seed, corpus, build, options, schedule, signal });
@@ -112,6 +114,16 @@ interface RunContext {
   readonly options: z.output<typeof CompareOptions>;
   readonly schedule: ScheduleOptions | undefined;
   readonly signal: AbortSignal | undefined;
+}
+
+/** A few steps of each that do not count: an engine starts slowly, and the first scheme should not pay for all. */
+async function warmUp(
+  pipeline: Pipeline,
+  entries: readonly Entry[],
+  context: Omit<RunContext, 'entry'>,
+): Promise<void> {
+  const options = { ...context.options, seconds: undefined, steps: 3, validations: 0, trainSamples: 1 };
+  for (const entry of entries) await runOne(pipeline, { ...context, entry, options });
 }
 
 async function runOne(pipeline: Pipeline, context: RunContext): Promise<ComparedRun> {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import * as tf from '@tensorflow/tfjs';
+import { sparseSoftmaxCrossEntropy } from '../../../src/engine/tensorflow/index.ts';
 import { describeWithTensorflow } from './with-tensorflow.ts';
 
 /** Central differences of a scalar function, the oracle for gradients. */
@@ -129,4 +130,32 @@ describeWithTensorflow('registerKernels', () => {
       );
     });
   }
+
+  it('gives cross-entropy and its slopes by their formulas, and its gradient through any use of it', () => {
+    tf.tidy(() => {
+      const z = tf.tensor2d([
+        [0.5, -1, 2],
+        [30, -30, 0],
+      ]);
+      const classes = tf.tensor1d([2, 1], 'int32');
+      const { losses, slopes } = sparseSoftmaxCrossEntropy(z, classes);
+      const row = [0.5, -1, 2].map(Math.exp);
+      const sum = row.reduce((a, b) => a + b);
+      const [first = 0, second = 0] = losses.arraySync();
+      assert.ok(Math.abs(first - (Math.log(sum) - 2)) < 1e-6);
+      assert.ok(Math.abs(second - 60) < 1e-4);
+      slopes
+        .arraySync()[0]
+        ?.forEach((slope, i) => assert.ok(Math.abs(slope - ((row[i] ?? 0) / sum - (i === 2 ? 1 : 0))) < 1e-6));
+      const f = (logits: tf.Tensor) =>
+        sparseSoftmaxCrossEntropy(logits.as2D(2, 3), classes)
+          .losses.mul(tf.tensor1d([3, 0.1]))
+          .sum();
+      tf.grad(f)(z)
+        .dataSync()
+        .forEach((value, i) =>
+          assert.ok(Math.abs(value - (differences(f, Array.from(z.dataSync()), [2, 3])[i] ?? NaN)) < 5e-3),
+        );
+    });
+  });
 });

@@ -34,10 +34,17 @@ export type CompiledStep<Args extends readonly Tensors[], Result extends Tensors
   dispose(): void;
 };
 
+/** What compiled steps need of their engine. */
+export interface CompileServices {
+  readonly seedStream: (seed: number | undefined) => SeedStream;
+  /** Whether a step that failed so may work when it is traced again. */
+  readonly recover: (error: unknown) => boolean;
+}
+
 /** Compiles steps for one backend: see `TensorflowEngine.compile`. */
 export function compileStep<Args extends readonly Tensors[], Result extends Tensors>(
   backend: TensorflowBackend,
-  seedStream: (seed: number | undefined) => SeedStream,
+  { seedStream, recover }: CompileServices,
   step: Step<Args, Result>,
   input: CompileOptions = {},
 ): CompiledStep<Args, Result> {
@@ -47,20 +54,27 @@ export function compileStep<Args extends readonly Tensors[], Result extends Tens
     fn.dispose(),
   );
   const attributes = options.xla ? [{ name: '_XlaMustCompile', value: true }] : [];
+  const isCurrent = ({ frozen }: TracedStep<Result>) =>
+    frozen.every((dataId) => backend.tensors.entryOf(dataId) !== undefined);
+  const trace = (args: Args) => traceStep(backend, step, args, () => seeds.upload(backend));
   let operations = 0;
 
   const compiled = (...args: Args): Result => {
     // Within another step it is part of that one; under `debug` each operation is checked by itself.
     if (backend.tensors.tracer || tf.env().getBool('DEBUG')) return runTidy(() => step(...args));
     const signature = signatureOf(args);
-    const traced =
-      cache.get(signature, ({ frozen }) => frozen.every((dataId) => backend.tensors.entryOf(dataId) !== undefined)) ??
-      cache.add(
-        signature,
-        traceStep(backend, step, args, () => seeds.upload(backend)),
-      );
-    operations = traced.fn.size;
-    return callTraced(backend, traced, flatten(args, 'compile()'), seeds, attributes);
+    const run = () => {
+      const traced = cache.get(signature, isCurrent) ?? cache.add(signature, trace(args));
+      operations = traced.fn.size;
+      return callTraced(backend, traced, flatten(args, 'compile()'), seeds, attributes);
+    };
+    try {
+      return run();
+    } catch (error) {
+      if (!recover(error)) throw error;
+      cache.clear();
+      return run();
+    }
   };
   const members = {
     get signatures() {

@@ -89,7 +89,8 @@ async function unpack(
       done(null, chunk);
     },
   });
-  const sink = createWriteStream(target, { highWaterMark: 1 << 20 });
+  const mode = entry.includes('/bin/') ? 0o755 : 0o644;
+  const sink = createWriteStream(target, { highWaterMark: 1 << 20, mode });
   await pipeline(await zip.stream(entry), meter, sink, signal ? { signal } : {});
   const sha256 = hash.digest('hex');
   const expected = digests.get(entry);

@@ -1,6 +1,7 @@
 import type { TensorflowBackend } from '../backend.ts';
 import { registerActivationGradients } from './activation-gradients.ts';
 import { registerBatchNorm } from './batch-norm.ts';
+import { registerCrossEntropy } from './cross-entropy.ts';
 import { registerBias } from './bias.ts';
 import { registerGather } from './gather.ts';
 
@@ -9,5 +10,6 @@ export function registerKernels(backend: TensorflowBackend): void {
   registerGather(backend);
   registerBias(backend);
   registerBatchNorm(backend);
+  registerCrossEntropy(backend);
   registerActivationGradients(backend);
 }

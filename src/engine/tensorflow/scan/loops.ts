@@ -1,23 +1,41 @@
 import type * as tf from '@tensorflow/tfjs';
 import type { TensorflowBackend } from '../backend.ts';
+import { Frame } from '../compile/frame.ts';
+import { enclosingFrame, tracing } from '../compile/tracing.ts';
 import { TensorLists } from './tensor-list.ts';
 import { whileLoop, type LoopBody } from './while-loop.ts';
 import { xlaCall } from './xla-call.ts';
+import type { XlaSwitch } from './xla-switch.ts';
 
 /** What recurrent layers are made of, within a compiled step. */
 export interface Loops {
   readonly lists: TensorLists;
   /** Runs a body once a step: see `whileLoop`. */
   run(initial: readonly tf.Tensor[], steps: number, body: LoopBody): tf.Tensor[];
+  /** The shapes and types of what `body` gives, without adding it to the step. */
+  specsOf(body: () => tf.Tensor[]): tf.TensorInfo[];
   /** Runs what belongs together, compiled by XLA where that pays: see `xlaCall`. */
   together(body: () => tf.Tensor[]): tf.Tensor[];
 }
 
-/** Loops on a backend; `xla` compiles what belongs together. */
-export function loopsOf(backend: TensorflowBackend, xla: boolean): Loops {
+/** Loops on a backend; while `xla` is on, it compiles what belongs together. */
+export function loopsOf(backend: TensorflowBackend, xla: XlaSwitch): Loops {
   return {
     lists: new TensorLists(backend),
     run: (initial, steps, body) => whileLoop(backend, initial, steps, body),
-    together: (body) => (xla ? xlaCall(backend, body) : body()),
+    specsOf: (body) => specsOf(backend, body),
+    together: (body) => (xla.on ? xlaCall(backend, body) : body()),
   };
+}
+
+function specsOf(backend: TensorflowBackend, body: () => tf.Tensor[]): tf.TensorInfo[] {
+  const frame = new Frame(backend, enclosingFrame(backend, 'scan'));
+  try {
+    return tracing(backend, frame, () =>
+      body().map(({ dataId, shape, dtype }) => ({ dataId, shape: [...shape], dtype })),
+    );
+  } finally {
+    for (const part of frame.parts) part.dispose();
+    frame.dispose();
+  }
 }

@@ -10,9 +10,12 @@ import {
   type RecurrenceInputs,
 } from '../../layers/recurrent-sequence.ts';
 import type { TensorflowBackend } from '../backend.ts';
+import { replaceScan, scanStepByStep } from '../../scan.ts';
+import { scanOnLoops } from './scan-on-loops.ts';
 import { gruOnLoops } from './gru.ts';
 import { loopsOf } from './loops.ts';
 import { lstmOnLoops } from './lstm.ts';
+import type { XlaSwitch } from './xla-switch.ts';
 
 /** Compiles a step of tensors. */
 type Compile = <Args extends readonly Tensors[], Result extends Tensors>(
@@ -20,13 +23,16 @@ type Compile = <Args extends readonly Tensors[], Result extends Tensors>(
 ) => Step<Args, Result>;
 
 /**
- * Puts recurrent layers on loops in the place of unrolled ones. XLA compiles the loops on CPUs, where the operations of a
+ * Puts recurrent layers and `scan` on loops in the place of unrolled ones. XLA compiles the loops on CPUs, where the operations of a
  * step are so small that starting them costs more than computing them; on GPUs it would need CUDA's own compiler.
  */
-export function registerRecurrentLayers(backend: TensorflowBackend, compile: Compile): void {
-  const loops = loopsOf(backend, !backend.engineBinding.context.isGpu);
+export function registerRecurrentLayers(backend: TensorflowBackend, compile: Compile, xla: XlaSwitch): void {
+  const loops = loopsOf(backend, xla);
   lstm.replace('tensorflow', differentiable(eagerToo(backend, compile, lstmOnLoops(loops)), 2));
   gru.replace('tensorflow', differentiable(eagerToo(backend, compile, gruOnLoops(loops)), 1));
+  replaceScan('tensorflow', (step, inputs) =>
+    backend.tensors.tracer ? scanOnLoops(loops, step, inputs) : scanStepByStep(step, inputs),
+  );
 }
 
 /** Within a compiled step the recurrence is part of it; outside, its two passes are compiled by themselves. */

@@ -3,7 +3,7 @@ import type { TensorflowBackend } from '../backend.ts';
 import { dataTypes } from '../binding/data-types.ts';
 
 /**
- * Lists of float32 tensors of one shape, which loops read and fill at a step's index: reading copies nothing, filling
+ * Lists of tensors of one shape and type, which loops read and fill at a step's index: reading copies nothing, filling
  * keeps the item as it is.
  */
 export class TensorLists {
@@ -19,13 +19,13 @@ export class TensorLists {
   }
 
   /** A list of `length` items to be filled. */
-  empty(length: number, shape: readonly number[]): tf.Tensor {
-    const attributes = [{ name: 'element_dtype', value: dataTypes.float32 }];
+  empty(length: number, shape: readonly number[], dtype: tf.DataType = 'float32'): tf.Tensor {
+    const attributes = [this.#type(dtype)];
     return this.#run('TensorListReserve', [this.#shape(shape), this.#integers([], [length])], attributes);
   }
 
-  get(list: tf.Tensor, index: tf.Tensor, shape: readonly number[]): tf.Tensor {
-    const attributes = [{ name: 'element_dtype', value: dataTypes.float32 }];
+  get(list: tf.Tensor, index: tf.Tensor, shape: readonly number[], dtype: tf.DataType = 'float32'): tf.Tensor {
+    const attributes = [this.#type(dtype)];
     return this.#run('TensorListGetItem', [this.#id(list), this.#id(index), this.#shape(shape)], attributes);
   }
 
@@ -35,12 +35,13 @@ export class TensorLists {
   }
 
   /** All items as one tensor, T of […] -> [T, …]. */
-  stack(list: tf.Tensor, length: number, shape: readonly number[]): tf.Tensor {
-    const attributes = [
-      { name: 'element_dtype', value: dataTypes.float32 },
-      { name: 'num_elements', value: length },
-    ];
+  stack(list: tf.Tensor, length: number, shape: readonly number[], dtype: tf.DataType = 'float32'): tf.Tensor {
+    const attributes = [this.#type(dtype), { name: 'num_elements', value: length }];
     return this.#run('TensorListStack', [this.#id(list), this.#shape(shape)], attributes);
+  }
+
+  #type(dtype: tf.DataType) {
+    return { name: 'element_dtype', value: this.#backend.getDTypeInteger(dtype) };
   }
 
   #id(tensor: tf.Tensor): number {

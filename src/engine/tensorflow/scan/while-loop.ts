@@ -1,11 +1,11 @@
 import * as tf from '@tensorflow/tfjs';
 import { CompileError } from '../../../errors.ts';
 import type { TensorflowBackend } from '../backend.ts';
-import { dataTypes } from '../binding/data-types.ts';
+import { dataTypes, nameOfType } from '../binding/data-types.ts';
 import { Frame } from '../compile/frame.ts';
 import type { Symbolic } from '../compile/symbols.ts';
-import { tracing } from '../compile/tracing.ts';
-import type { GraphFunction } from '../compile/graph-function.ts';
+import { enclosingFrame, tracing } from '../compile/tracing.ts';
+import type { GraphFunction, ValueSpec } from '../compile/graph-function.ts';
 
 /** What a loop does at step `t`, an int32 scalar: from the state before it to the state after it, of the same shapes. */
 export type LoopBody = (t: tf.Scalar, state: tf.Tensor[]) => tf.Tensor[];
@@ -23,9 +23,7 @@ export function whileLoop(
   steps: number,
   body: LoopBody,
 ): tf.Tensor[] {
-  const outer = backend.tensors.tracer;
-  if (!(outer instanceof Frame))
-    throw new CompileError('whileLoop(): it works within a compiled step only. Compile the function that calls it.');
+  const outer = enclosingFrame(backend, 'whileLoop');
   const start = tf.scalar(0, 'int32');
   const initialIds = [start, ...initial].map((tensor) => backend.tensors.idOf(tensor));
   const { functions, captured } = traceLoop(backend, outer, initialIds, initial, steps, body);
@@ -98,10 +96,12 @@ function checkState(
     const before = inputs[i];
     if (before && before.dtype === dtype && tf.util.arraysEqual([...shape], before.shape)) return;
     throw new CompileError(
-      `whileLoop(): state ${i - 1} is [${before?.shape.join(',')}] before a step and [${shape.join(',')}] after it. Keep shapes and types.`,
+      `whileLoop(): state ${i - 1} is ${before ? described(before) : 'not there'} before a step and ${described({ shape, dtype })} after it. Keep shapes and types.`,
     );
   });
 }
+
+const described = ({ shape, dtype }: ValueSpec) => `[${shape.join(',')}] ${nameOfType(dtype)}`;
 
 /** `t < steps`, of the same inputs as the body. */
 function buildCondition(backend: TensorflowBackend, outer: Frame, body: Frame, steps: number): GraphFunction {

@@ -1,8 +1,7 @@
 import type * as tf from '@tensorflow/tfjs';
-import { CompileError } from '../../../errors.ts';
 import type { TensorflowBackend } from '../backend.ts';
 import { Frame } from '../compile/frame.ts';
-import { tracing } from '../compile/tracing.ts';
+import { enclosingFrame, tracing } from '../compile/tracing.ts';
 
 /**
  * Runs `body` as a function of its own within the step that is being compiled, which XLA compiles as a whole: for loops
@@ -13,10 +12,7 @@ import { tracing } from '../compile/tracing.ts';
  */
 export function xlaCall(backend: TensorflowBackend, body: () => tf.Tensor[]): tf.Tensor[] {
   const { tensors } = backend;
-  const outer = tensors.tracer;
-  if (!(outer instanceof Frame)) {
-    throw new CompileError('xlaCall(): it works within a compiled step only. Compile the function that calls it.');
-  }
+  const outer = enclosingFrame(backend, 'xlaCall');
   const frame = new Frame(backend, outer);
   try {
     const ids = tracing(backend, frame, () => body().map((tensor) => tensors.idOf(tensor)));

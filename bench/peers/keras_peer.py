@@ -1,0 +1,106 @@
+"""Keras on TensorFlow, each step one tf.function. Reads `case steps` lines, answers with milliseconds a step."""
+import os
+import sys
+import time
+
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+import keras  # noqa: E402
+import tensorflow as tf  # noqa: E402
+from keras import layers as L  # noqa: E402
+
+
+def wide_resnet(n=4, k=2):
+    def block(x, f, s):
+        h = L.ReLU()(L.BatchNormalization()(x))
+        shortcut = x if s == 1 and x.shape[-1] == f else L.Conv2D(f, 1, strides=s, use_bias=False)(h)
+        h = L.Conv2D(f, 3, strides=s, padding="same", use_bias=False)(h)
+        h = L.ReLU()(L.BatchNormalization()(h))
+        return L.Add()([L.Conv2D(f, 3, padding="same", use_bias=False)(h), shortcut])
+
+    i = L.Input((32, 32, 3))
+    x = L.Conv2D(16, 3, padding="same", use_bias=False)(i)
+    for f, s in ((16 * k, 1), (32 * k, 2), (64 * k, 2)):
+        for j in range(n):
+            x = block(x, f, 1 if j else s)
+    x = L.ReLU()(L.BatchNormalization()(x))
+    return keras.Model(i, L.Dense(10)(L.GlobalAveragePooling2D()(x)))
+
+
+def small_cnn():
+    return keras.Sequential(
+        [
+            L.Input((28, 28, 1)),
+            L.Conv2D(16, 3, activation="relu"),
+            L.MaxPooling2D(2),
+            L.Conv2D(32, 3, activation="relu"),
+            L.MaxPooling2D(2),
+            L.Flatten(),
+            L.Dense(64, activation="relu"),
+            L.Dense(10),
+        ]
+    )
+
+
+def char_lstm():
+    return keras.Sequential([L.Input((64,)), L.Embedding(80, 64), L.LSTM(256, return_sequences=True), L.Dense(80)])
+
+
+def training(model, x, y, optimizer):
+    optimizer.build(model.trainable_variables)
+
+    @tf.function
+    def step():
+        with tf.GradientTape() as tape:
+            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(logits=model(x, training=True), labels=y)
+            loss = tf.reduce_mean(losses)
+        gradients = tape.gradient(loss, model.trainable_variables)
+        optimizer.apply_gradients(zip(gradients, model.trainable_variables))
+        return loss
+
+    return lambda: step().numpy()
+
+
+def lstm(t, b, i, h):
+    layer = L.LSTM(h, return_sequences=True)
+    x = tf.random.normal([b, t, i])
+    layer(x)
+
+    @tf.function
+    def step():
+        with tf.GradientTape() as tape:
+            y = tf.reduce_sum(layer(x, training=True))
+        return [y, *tape.gradient(y, layer.trainable_variables)]
+
+    return lambda: step()[0].numpy()
+
+
+def classes(shape, n):
+    return tf.random.uniform(shape, 0, n, tf.int32)
+
+
+CASES = {
+    "lstm-64": lambda: lstm(64, 64, 128, 256),
+    "lstm-784": lambda: lstm(784, 32, 1, 128),
+    "wide-resnet": lambda: training(
+        wide_resnet(), tf.random.normal([32, 32, 32, 3]), classes([32], 10), keras.optimizers.SGD(0.01, 0.9)
+    ),
+    "small-cnn": lambda: training(
+        small_cnn(), tf.random.normal([128, 28, 28, 1]), classes([128], 10), keras.optimizers.SGD(0.01, 0.9)
+    ),
+    "char-lstm": lambda: training(char_lstm(), classes([64, 64], 80), classes([64, 64], 80), keras.optimizers.Adam(1e-3)),
+}
+
+if __name__ == "__main__":
+    print(f"Keras {keras.__version__} on TensorFlow {tf.__version__}", flush=True)
+    made = {}
+    for line in sys.stdin:
+        name, count = line.split()
+        if name not in made:
+            made.clear()
+            made[name] = CASES[name]()
+            for _ in range(3):
+                made[name]()
+        begun = time.perf_counter()
+        for _ in range(int(count)):
+            made[name]()
+        print((time.perf_counter() - begun) / int(count) * 1e3, flush=True)

@@ -1,0 +1,74 @@
+import * as tf from '@tensorflow/tfjs';
+
+/** One step of a scan: from the state before it and one row of each sequence to the state after it and outputs. */
+export type ScanStep = (
+  carry: readonly tf.Tensor[],
+  rows: readonly tf.Tensor[],
+  constants: readonly tf.Tensor[],
+) => { readonly carry: readonly tf.Tensor[]; readonly outputs: readonly tf.Tensor[] };
+
+export interface ScanInputs {
+  /** The state before the first step; shapes and types stay the same. */
+  readonly carry: readonly tf.Tensor[];
+  /** Sequences, each [T, …]; step t gets row t of each. */
+  readonly sequences: readonly tf.Tensor[];
+  /** What every step uses, weights above all. Gradients reach these, the carry and the sequences, and nothing else. */
+  readonly constants?: readonly tf.Tensor[];
+}
+
+export interface ScanResult {
+  /** The state after the last step. */
+  readonly carry: tf.Tensor[];
+  /** The outputs of all steps, each [T, …]. */
+  readonly outputs: tf.Tensor[];
+}
+
+export type Scan = (step: ScanStep, inputs: ScanInputs) => ScanResult;
+
+const byBackend = new Map<string, Scan>();
+
+/** Makes `implementation` the scan while the TensorFlow.js backend `backendName` is active. */
+export function replaceScan(backendName: string, implementation: Scan): void {
+  byBackend.set(backendName, implementation);
+}
+
+/**
+ * Runs a step over the rows of sequences, differentiably. On the engine `tensorflow` it is one loop forward and one
+ * backward, in which the step is traced once: compiling and the function's size do not depend on the number of rows. On
+ * other engines the steps run one after the other.
+ *
+ * @returns tensors owned by the caller
+ *
+ * @example
+ * // a running mean: outputs[0] is [T, F]
+ * const { outputs } = scan(([mean], [row]) => {
+ *   const next = mean.mul(0.9).add(row.mul(0.1));
+ *   return { carry: [next], outputs: [next] };
+ * }, { carry: [tf.zeros([F])], sequences: [rows] });
+ */
+export const scan: Scan = (step, inputs) => (byBackend.get(tf.getBackend()) ?? scanStepByStep)(step, inputs);
+
+/** A scan whose steps run one after the other, differentiated step by step. */
+export function scanStepByStep(step: ScanStep, { carry, sequences, constants = [] }: ScanInputs): ScanResult {
+  const rows = sequences.map(rowsOf);
+  let state = [...carry];
+  const outputs: tf.Tensor[][] = [];
+  for (let t = 0; t < (rows[0]?.length ?? 0); t++) {
+    const made = step(
+      state,
+      rows.flatMap((all) => all[t] ?? []),
+      constants,
+    );
+    state = [...made.carry];
+    outputs.push([...made.outputs]);
+  }
+  const count = outputs[0]?.length ?? 0;
+  return {
+    carry: state,
+    outputs: Array.from({ length: count }, (_, i) => tf.stack(outputs.flatMap((all) => all[i] ?? []))),
+  };
+}
+
+/** The rows of a sequence; TensorFlow.js cannot differentiate `tf.unstack` of a single one. */
+const rowsOf = (sequence: tf.Tensor): tf.Tensor[] =>
+  sequence.shape[0] === 1 ? [sequence.reshape(sequence.shape.slice(1))] : tf.unstack(sequence);

@@ -1,0 +1,152 @@
+import type * as tf from '@tensorflow/tfjs';
+import { z } from 'zod';
+import { modelScorer } from '../importance/model-scorer.ts';
+import { upperBound } from '../importance/upper-bound.ts';
+import { openHead } from '../model/head.ts';
+import { parseOptions } from '../options.ts';
+import { presample } from '../presample/presample.ts';
+import { gainOf } from '../resample/noise-scale.ts';
+import { tau } from '../resample/tau.ts';
+import { tauGate } from '../resample/tau-gate.ts';
+import type { Presample } from '../stream/presample.ts';
+import type { Corpus } from '../stream/sample.ts';
+import type { FitOptions } from '../train/fit-options.ts';
+import { fit } from '../train/fit.ts';
+import type { StepRecord } from '../train/step-record.ts';
+import { percent, significant } from './format.ts';
+
+export const AdviseOptions = z.strictObject({
+  /** Seconds of training that the measurements are made after. @default 30 */
+  seconds: z.number().positive().default(30),
+  /** Steps, in place of seconds. */
+  steps: z.int().positive().optional(),
+});
+
+/** Settings that were looked at, and what each would be worth. */
+export interface Prospect {
+  readonly presampleSize: number;
+  readonly draws: number;
+  readonly tau: number;
+  /** How many times as long a gated step takes. */
+  readonly slowdown: number;
+  /** How many times as much progress it makes, at the best rate. */
+  readonly gain: number;
+  /** Progress a second against uniform's: gain / slowdown. */
+  readonly worth: number;
+}
+
+export interface Advice {
+  readonly steps: number;
+  /** Milliseconds to score a sample, and to train on one. */
+  readonly scoreMs: number;
+  readonly stepMs: number;
+  /** The gradient noise scale, in samples. */
+  readonly noiseScale: number;
+  /** Share of the samples whose score is below a tenth of the mean: what need not be trained on now. */
+  readonly easyShare: number;
+  readonly prospects: readonly Prospect[];
+  readonly best: Prospect;
+  /** Whether importance sampling would pay here, as far as this can tell. */
+  readonly pays: boolean;
+  readonly text: string;
+}
+
+/** Less than this is not worth promising. */
+const worthwhile = 1.05;
+
+/**
+ * Measures whether importance sampling would pay for a model on a corpus: trains uniformly for a while, in which it
+ * learns the gradient noise scale, then scores presamples of several sizes. The model is trained on.
+ *
+ * @param options those of the run that is planned; its limits and scheme do not count
+ * @throws {OptionsError} when an option is unknown or out of range, and what `fit` throws
+ * @example
+ * const { text, pays } = await advise(model, corpus, { batchSize: 64, learningRate: 0.05 }, { seconds: 60 });
+ */
+export async function advise(
+  model: tf.LayersModel,
+  corpus: Corpus,
+  options: Omit<FitOptions, 'steps' | 'seconds' | 'epochs'>,
+  measuring: z.input<typeof AdviseOptions> = {},
+): Promise<Advice> {
+  const { seconds, steps } = parseOptions('advise()', AdviseOptions, measuring);
+  const records: StepRecord[] = [];
+  const { batchSize: b = 128, scoreBatchSize = 256, seed = 0 } = options;
+  await fit(model, corpus, {
+    ...options,
+    ...(steps === undefined ? { seconds } : { steps }),
+    scheme: 'upper-bound',
+    mode: 'paper',
+    presampleSize: Math.max(b, options.presampleSize ?? 0),
+    tauThreshold: Infinity,
+    rateScaling: 'gain', // for which the noise scale is measured; no step is drawn, so no rate is scaled
+    onStep: async (record, snapshot) => {
+      records.push(record);
+      await options.onStep?.(record, snapshot);
+    },
+  });
+  const stepMs =
+    median(records.slice(1).map(({ seconds: now, waitedMs }, i) => 1000 * (now - records[i]!.seconds) - waitedMs)) / b;
+  const noiseScale = records.at(-1)?.noiseScale ?? 0;
+  const scorer = modelScorer(openHead(model), { scheme: upperBound, schema: corpus.schema, scoreBatchSize });
+  const seen: { size: number; tau: number; scores: Float32Array; msPerSample: number }[] = [];
+  for (const size of [2 * b, 5 * b, 10 * b]) seen.push(await score(scorer, corpus, size, seed));
+  const scoreMs = median(seen.map(({ msPerSample }) => msPerSample));
+  const prospects = seen.flatMap(({ size, tau: t }) => [1, 2, 4].map((draws) => prospectOf(size, draws, t)));
+
+  function prospectOf(presampleSize: number, draws: number, t: number): Prospect {
+    const slowdown = 1 + (presampleSize * scoreMs) / (draws * b * stepMs);
+    const gain = gainOf(noiseScale / b, t);
+    return { presampleSize, draws, tau: t, slowdown, gain, worth: gain / slowdown };
+  }
+
+  const best = prospects.toSorted((x, y) => y.worth - x.worth)[0]!;
+  const { scores } = seen.at(-1)!;
+  const mean = scores.reduce((sum, value) => sum + value, 0) / scores.length;
+  const easyShare = scores.filter((value) => value < mean / 10).length / scores.length;
+  const facts = { steps: records.length, scoreMs, stepMs, noiseScale, easyShare, prospects, best };
+  const pays = best.worth > worthwhile;
+  return { ...facts, pays, text: adviceText({ ...facts, pays }, b) };
+}
+
+/** Scores one presample, after one that does not count: an engine may compile at the first. */
+async function score(scorer: ReturnType<typeof modelScorer>, corpus: Corpus, size: number, seed: number) {
+  const buffer = await firstOf(corpus, size, seed);
+  try {
+    await scorer.score(buffer);
+    const begun = performance.now();
+    const scores = await scorer.score(buffer);
+    return { size, tau: tau(scores), scores, msPerSample: (performance.now() - begun) / scores.length };
+  } finally {
+    buffer.dispose();
+  }
+}
+
+async function firstOf(corpus: Corpus, size: number, seed: number): Promise<Presample> {
+  const gate = tauGate({ tauThreshold: 0 });
+  const fill = presample({ schema: corpus.schema, gate, presampleSize: size, batchSize: size });
+  for await (const buffer of fill(corpus.samples({ seed: seed + 1 }))) return buffer;
+  throw new Error('unreachable: fit has trained on this corpus');
+}
+
+/** The advice in words. */
+export function adviceText(advice: Omit<Advice, 'text'>, batchSize: number): string {
+  const { steps, scoreMs, stepMs, noiseScale, easyShare, best, pays } = advice;
+  const noise =
+    noiseScale < batchSize
+      ? `Noise does not limit the steps: the gradient noise scale is ${significant(noiseScale)} samples, below the minibatch of ${batchSize}.`
+      : `Noise limits the steps: the gradient noise scale is ${significant(noiseScale)} samples, the minibatch ${batchSize}.`;
+  const measured =
+    `After ${steps} steps scoring a sample costs ${percent(scoreMs / stepMs)} of training on it, ` +
+    `τ is ${best.tau.toFixed(2)} among ${best.presampleSize}, and ${percent(easyShare)} of the samples are easy by now.`;
+  const verdict = pays
+    ? `Importance sampling may pay: up to ${percent(best.worth - 1)} more progress a second, with a presample of ${best.presampleSize}, ` +
+      `${best.draws === 1 ? 'one minibatch' : `${best.draws} minibatches`} drawn from it, and a learning rate up to ${best.gain.toFixed(2)} times as high in these steps. Try \`--mode fast\`, and compare.`
+    : `Importance sampling would not pay yet: at best a step makes ${best.gain.toFixed(2)} times the progress in ${best.slowdown.toFixed(2)} times the time. Train uniformly; τ may grow later, and \`--mode fast\` opens the gate then.`;
+  return `${verdict}\n${noise}\n${measured}`;
+}
+
+function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[sorted.length >> 1] ?? 1;
+}

@@ -1,0 +1,66 @@
+import assert from 'node:assert/strict';
+import * as tf from '@tensorflow/tfjs';
+import { OptionsError } from '../../src/errors.ts';
+import { advise, adviceText, type Prospect } from '../../src/report/advise.ts';
+import { classifier, clusters } from '../importance/toys.ts';
+import { useTestEngine } from '../test-engine.ts';
+
+describe('advise', () => {
+  before(useTestEngine);
+
+  it('measures costs, τ by size, noise and easy samples, and leaves nothing behind', async () => {
+    const model = classifier();
+    const options = { batchSize: 8, learningRate: 0.02, seed: 3 };
+    await advise(model, clusters(), options, { steps: 1 });
+    const before = tf.memory().numTensors;
+    const advice = await advise(model, clusters(), options, { steps: 150 });
+    assert.equal(tf.memory().numTensors, before);
+    assert.equal(advice.steps, 150);
+    assert.ok(advice.scoreMs > 0 && advice.stepMs > 0 && advice.noiseScale > 0);
+    assert.ok(advice.easyShare > 0.05 && advice.easyShare < 0.95, `${advice.easyShare}`);
+    assert.deepEqual(
+      advice.prospects.map(({ presampleSize, draws }) => [presampleSize, draws]),
+      [16, 40, 80].flatMap((size) => [1, 2, 4].map((draws) => [size, draws])),
+    );
+    for (const { tau, slowdown, gain, worth, presampleSize, draws } of advice.prospects) {
+      assert.ok(tau > 1.1 && gain >= 1 && gain <= tau ** 2 + 1e-9);
+      assert.ok(Math.abs(slowdown - 1 - (presampleSize * advice.scoreMs) / (draws * 8 * advice.stepMs)) < 1e-9);
+      assert.ok(Math.abs(worth - gain / slowdown) < 1e-9);
+    }
+    assert.equal(advice.best.worth, Math.max(...advice.prospects.map(({ worth }) => worth)));
+    assert.equal(advice.pays, advice.best.worth > 1.05);
+  });
+
+  it('refuses options of no meaning', async () => {
+    await assert.rejects(advise(classifier(), clusters(), {}, { seconds: 0 }), OptionsError);
+  });
+});
+
+describe('adviceText', () => {
+  const of = (gain: number, slowdown: number, noiseScale: number) => {
+    const best: Prospect = { presampleSize: 320, draws: 2, tau: 2, gain, slowdown, worth: gain / slowdown };
+    const facts = {
+      steps: 9,
+      scoreMs: 1,
+      stepMs: 4,
+      noiseScale,
+      easyShare: 0.5,
+      prospects: [best],
+      best,
+      pays: best.worth > 1.05,
+    };
+    return adviceText(facts, 64);
+  };
+  it('says plainly whether it would pay, by how much, and with which settings', () => {
+    assert.match(
+      of(2, 1.6, 300),
+      /^Importance sampling may pay: up to 25 % .* presample of 320, 2 minibatches .* 2\.00 times/,
+    );
+    assert.match(
+      of(1.1, 1.6, 20),
+      /^Importance sampling would not pay yet: .* 1\.10 times the progress in 1\.60 times the time/,
+    );
+    assert.match(of(2, 1.6, 300), /Noise limits the steps/);
+    assert.match(of(1.1, 1.6, 20), /Noise does not limit the steps: .* below the minibatch of 64/);
+  });
+});
