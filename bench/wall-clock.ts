@@ -34,7 +34,7 @@ const { values: flags } = parseArgs({
   },
 });
 const list = (given: string | undefined, otherwise: readonly string[]) => given?.split(',') ?? otherwise;
-const names = list(flags.tasks, flags.quick ? ['mnist-cnn', 'pixel-lstm'] : Object.keys(tasks));
+const names = list(flags.tasks, flags.quick ? ['mnist-cnn', 'mnist-long-tail'] : Object.keys(tasks));
 const schemes = list(
   flags.schemes,
   flags.quick

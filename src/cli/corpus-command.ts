@@ -87,7 +87,7 @@ async function open(
   rest: Partial<CorpusOptions> = {},
 ): Promise<OpenedCorpus> {
   return corpus({
-    path: await dataOf(path),
+    ...(await dataOf(path)),
     ...(format && { format }),
     ...(include !== undefined && { include }),
     ...(window !== undefined && { window }),
@@ -98,10 +98,11 @@ async function open(
 }
 
 /** A folder of `corpora/` stands for the data that its recipe fetched. */
-async function dataOf(path: string): Promise<string> {
+async function dataOf(path: string): Promise<{ path: string; name?: string }> {
   const isRecipe = await stat(join(path, 'recipe.ts')).catch(() => undefined); // none: data itself
-  if (!isRecipe) return path;
-  return (await fetchCorpus(await findRecipe(path))).folder;
+  if (!isRecipe) return { path };
+  const recipe = await findRecipe(path);
+  return { path: (await fetchCorpus(recipe)).folder, name: recipe.name };
 }
 
 async function verify(path: string, flags: OpenFlags, host: Host): Promise<number> {
@@ -109,7 +110,7 @@ async function verify(path: string, flags: OpenFlags, host: Host): Promise<numbe
   const { colors } = host;
   for (const { file, reason } of wrong) host.stdout.write(`${colors.red('bad')}  ${file}: ${reason}\n`);
   if (wrong.length > 0) return 1;
-  const folder = await dataOf(path);
+  const { path: folder } = await dataOf(path);
   const opened = await open(path, flags, { onBadSample: 'skip', maxBadSamples: Number.MAX_SAFE_INTEGER });
   const { samples, bad } = await verifyCorpus(opened, folder);
   for (const { reason } of bad) host.stdout.write(`${colors.red('bad')}  ${reason}\n`);

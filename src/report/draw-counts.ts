@@ -10,9 +10,9 @@ export interface DrawnSample {
 
 /** Samples that are shown. */
 const shown = 24;
-/** Ids that are counted; when there are more, those drawn least are forgotten, so memory is bounded. */
+/** Ids that are counted; when there are twice as many, those drawn least are forgotten, so memory is bounded. */
 const counted = 50_000;
-/** Steps between two looks at who leads. */
+/** Steps between two looks at who leads: the next look comes later, by a tenth of the steps so far. */
 const every = 25;
 /** Numbers of a sample that are kept. */
 const numbers = 200_000;
@@ -23,6 +23,7 @@ export class DrawCounts {
   readonly #kept = new Map<string, DrawnSample['columns']>();
   #wanted = new Set<string>();
   #steps = 0;
+  #nextLook = every;
 
   add(batch: Minibatch): void {
     if (batch.phase === 'uniform') return;
@@ -31,7 +32,8 @@ export class DrawCounts {
       if (this.#wanted.has(id) && !this.#kept.has(id)) this.#kept.set(id, rowOf(batch, row));
     }
     this.#steps += 1;
-    if (this.#steps % every === 0) this.#look();
+    if (this.#counts.size > 2 * counted) this.#forget();
+    if (this.#steps >= this.#nextLook) this.#look();
   }
 
   /** The samples drawn most, of those whose content is known. */
@@ -53,8 +55,12 @@ export class DrawCounts {
   }
 
   #look(): void {
+    this.#nextLook = this.#steps + Math.max(every, Math.floor(this.#steps / 10));
     this.#wanted = new Set(this.#leaders().map(([id]) => id));
     for (const id of this.#kept.keys()) if (!this.#wanted.has(id)) this.#kept.delete(id);
+  }
+
+  #forget(): void {
     for (let least = 1; this.#counts.size > counted; least++)
       for (const [id, drawn] of this.#counts) if (drawn <= least) this.#counts.delete(id);
   }

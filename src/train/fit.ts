@@ -1,3 +1,4 @@
+import { channel } from 'node:diagnostics_channel';
 import { setImmediate as turn } from 'node:timers/promises';
 import type * as tf from '@tensorflow/tfjs';
 import { CorpusError } from '../errors.ts';
@@ -45,6 +46,9 @@ export async function fit(model: tf.LayersModel, corpus: Corpus, options: FitOpt
     run.dispose();
   }
 }
+
+/** Every step of every run in this process, as a `StepMessage`: for monitoring that the training code knows nothing of. */
+const stepChannel = channel('taustream:step');
 
 /** Trains a copy of a model uniformly, in a share of a run's budget. */
 async function trainCopy(
@@ -173,6 +177,7 @@ class Run {
     const measured = await this.#validateIfDue();
     if (measured) record.validation = measured;
     this.#account.add(record);
+    if (stepChannel.hasSubscribers) stepChannel.publish({ model: this.#head.model, record });
     await this.#options.onStep?.(record, () => this.#snapshot());
     if (Math.floor(this.#budget.epochs) > this.#epoch) await this.#endEpoch();
   }

@@ -1,3 +1,4 @@
+import type * as tf from '@tensorflow/tfjs';
 import type { Phase } from '../stream/gate.ts';
 import type { StageCounts } from '../stream/meter.ts';
 
@@ -61,4 +62,10 @@ export interface FitSummary {
   validation: { first?: Measures; last?: Measures; best?: Measures };
   /** What flowed through each stage since the run was last started, and where time was waited. */
   stages?: Readonly<Record<string, StageCounts>>;
+}
+
+/** What `diagnostics_channel`'s channel `taustream:step` is told after each step. */
+export interface StepMessage {
+  readonly model: tf.LayersModel;
+  readonly record: StepRecord;
 }

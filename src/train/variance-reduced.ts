@@ -56,7 +56,8 @@ export class AnchoredSteps {
   anchor(presample: Presample): void {
     for (const one of this.#trained())
       tf.tidy(() => {
-        this.#anchorOf(one).assign(tf.clone(one.variable));
+        // A copy of its own: a clone would share the variable's data, and an engine might take both for one input.
+        this.#anchorOf(one).assign(tf.add(one.variable, 0));
         this.#gradientOf(one).assign(tf.zerosLike(one.variable));
       });
     const { microBatchSize } = this.#options;

@@ -7,6 +7,7 @@ import { minibatches } from '../../src/consumer/minibatches.ts';
 import type { WeightedBatch } from '../../src/consumer/weighted-batch.ts';
 import { fit } from '../../src/train/fit.ts';
 import type { Presample } from '../../src/stream/presample.ts';
+import { useTestEngine } from '../test-engine.ts';
 import { classifier, clusters } from '../train/toy.ts';
 
 const sizes = { presampleSize: 24, batchSize: 8, tauThreshold: 1.1, seed: 7 } as const;
@@ -17,7 +18,7 @@ const scorer = { score: async ({ ids }: Pick<Presample, 'ids'>) => Float32Array.
 describe('minibatches', () => {
   let tensors = 0;
   beforeEach(async () => {
-    await tf.setBackend('cpu');
+    await useTestEngine();
     tensors = tf.memory().numTensors;
   });
   afterEach(() => assert.equal(tf.memory().numTensors, tensors, 'no tensor is left'));

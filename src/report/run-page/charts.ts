@@ -25,7 +25,7 @@ function chart(title: string, marks: Plot.Markish[], options: Plot.PlotOptions =
     marginLeft: 56,
     ...options,
     x: { label: 'steps', ...options.x },
-    y: { label: null, grid: true, ...options.y },
+    y: { label: null, grid: true, tickFormat: '~g', ...options.y },
     marks,
   });
   return { title, svg: plot.outerHTML };

@@ -51,13 +51,31 @@ export const startEvent = (seconds: number, step: number): Buffer =>
 /** `Event.summary`. @param seconds since 1970 */
 export function summaryEvent(seconds: number, step: number, { scalars = {}, histograms = {} }: EventValues): Buffer {
   const values = [
-    ...Object.entries(scalars).map(([name, value]) => Buffer.concat([textField(1, name), floatField(2, value)])),
+    ...Object.entries(scalars).map(([name, value]) => scalarValue(name, value)),
     ...Object.entries(histograms).map(([name, numbers]) =>
-      Buffer.concat([textField(1, name), bytesField(5, histogram(numbers))]),
+      bytesField(1, Buffer.concat([textField(1, name), bytesField(5, histogram(numbers))])),
     ),
   ];
-  const summary = Buffer.concat(values.map((value) => bytesField(1, value)));
-  return Buffer.concat([doubleField(1, seconds), intField(2, step), bytesField(5, summary)]);
+  const length = values.reduce((sum, value) => sum + value.length, 0);
+  const head = [doubleField(1, seconds), intField(2, step), Buffer.from([...tag(5, 2), ...varint(length)])];
+  return Buffer.concat([...head, ...values]);
+}
+
+/** Everything of a scalar but its number, which is the last thing in it: made once for each tag. */
+const scalarHeads = new Map<string, Buffer>();
+
+/** `Summary.Value` of one number, as a field of the summary. */
+function scalarValue(name: string, value: number): Buffer {
+  let head = scalarHeads.get(name);
+  if (!head) {
+    const whole = bytesField(1, Buffer.concat([textField(1, name), floatField(2, 0)]));
+    head = whole.subarray(0, whole.length - 4);
+    scalarHeads.set(name, head);
+  }
+  const field = Buffer.allocUnsafe(head.length + 4);
+  field.set(head);
+  field.writeFloatLE(value, head.length);
+  return field;
 }
 
 /** Buckets of a histogram: equally wide, from the smallest value to the largest. */

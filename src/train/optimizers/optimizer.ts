@@ -34,7 +34,7 @@ export class Slots {
   /** A slot of the variable's shape, filled with a number or with a tensor's values. @returns borrowed */
   like(variable: tf.Variable, owner: string, slot: string, initial: number | tf.Tensor = 0): tf.Variable {
     return this.#get(`${owner}/${slot}`, () =>
-      typeof initial === 'number' ? tf.fill(variable.shape, initial) : tf.clone(initial),
+      typeof initial === 'number' ? tf.fill(variable.shape, initial) : tf.add(initial, 0),
     );
   }
 

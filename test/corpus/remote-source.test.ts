@@ -1,0 +1,150 @@
+import assert from 'node:assert/strict';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { DiskCache } from '../../src/corpus/disk-cache.ts';
+import { localCopy, remoteSource, type RemoteOptions } from '../../src/corpus/remote-source.ts';
+import { temporaryFolder } from './folders.ts';
+
+const content = Buffer.from(Uint8Array.from({ length: 10_000 }, (_, i) => (i * 31) % 251));
+type Answer = (request: IncomingMessage, response: ServerResponse, range: [number, number]) => void;
+
+/** Gives what was asked for, as a good server does. */
+const good: Answer = (_, response, [from, to]) => {
+  response.writeHead(206, { 'content-range': `bytes ${from}-${to - 1}/${content.length}`, etag: '"one"' });
+  response.end(content.subarray(from, to));
+};
+
+describe('remoteSource', () => {
+  const folder = temporaryFolder();
+  let answers: Answer[] = [];
+  let requests: IncomingMessage[] = [];
+  const server = createServer((request, response) => {
+    requests.push(request);
+    const [, from = '0', to = '0'] = /bytes=(\d+)-(\d+)/.exec(request.headers.range ?? '') ?? [];
+    (answers.shift() ?? good)(request, response, [Number(from), Math.min(content.length, Number(to) + 1)]);
+  });
+  let base = '';
+  before(
+    (done) =>
+      void server.listen(0, '127.0.0.1', () => {
+        base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+        done();
+      }),
+  );
+  after((done) => {
+    server.closeAllConnections();
+    server.close(() => done());
+  });
+  beforeEach(() => {
+    answers = [];
+    requests = [];
+  });
+
+  const open = (options: RemoteOptions = {}, url = `${base}/data/train.bin`) =>
+    remoteSource(url, {
+      chunkBytes: 1000,
+      pauseMs: 1,
+      stallMs: 100,
+      cache: new DiskCache('remote', 1e6, folder.path),
+      ...options,
+    });
+  async function read(from: number, to: number, options: RemoteOptions = {}) {
+    const reader = await (await open(options)).open();
+    return Buffer.from(await reader.read(from, to));
+  }
+
+  it('reads any range, in chunks that are fetched once', async () => {
+    const source = await open();
+    assert.deepEqual([source.name, source.bytes], ['train.bin', 10_000]);
+    const reader = await source.open();
+    assert.deepEqual(Buffer.from(await reader.read(1500, 4200)), content.subarray(1500, 4200));
+    assert.equal(requests.length, 1 + 4);
+    assert.deepEqual(Buffer.from(await reader.read(0, 10_000)), content);
+    assert.equal(requests.length, 1 + 10);
+    assert.deepEqual(await read(0, 10_000), content);
+    assert.equal(requests.length, 1 + 10 + 1, 'another opening finds the chunks on the disk');
+  });
+
+  it('tries again after 500, 503, 429, a stall, a cut and a closed connection', async () => {
+    const status =
+      (code: number): Answer =>
+      (_, response) =>
+        void response.writeHead(code).end('busy');
+    const cut: Answer = (_, response, [from, to]) => {
+      response.writeHead(206, {
+        'content-range': `bytes ${from}-${to - 1}/${content.length}`,
+        etag: '"one"',
+        'content-length': to - from,
+      });
+      response.write(content.subarray(from, from + 10), () => response.destroy());
+    };
+    const short: Answer = (_, response, [from, to]) => {
+      response.writeHead(206, { 'content-range': `bytes ${from}-${to - 1}/${content.length}`, etag: '"one"' });
+      response.end(content.subarray(from, to - 1));
+    };
+    const stall: Answer = (_, response, [from, to]) => {
+      response.writeHead(206, { 'content-range': `bytes ${from}-${to - 1}/${content.length}`, etag: '"one"' });
+      response.write(content.subarray(from, from + 10));
+    };
+    const hangUp: Answer = (request) => void request.socket.destroy();
+    for (const bad of [status(500), status(503), status(429), cut, short, stall, hangUp]) {
+      answers = [bad, good, bad, bad];
+      assert.deepEqual(
+        await read(0, 500, { stallMs: 150, cache: new DiskCache(`c${requests.length}`, 1e6, folder.path) }),
+        content.subarray(0, 500),
+      );
+    }
+  });
+
+  it('gives up after its attempts, and says why', async () => {
+    answers = Array.from({ length: 3 }, (): Answer => (_, response) => void response.writeHead(500).end());
+    await assert.rejects(open({ attempts: 3 }), { code: 'ERR_FETCH', message: /3 attempts, got the answer 500/ });
+    assert.equal(requests.length, 3);
+  });
+
+  it('does not try again what stays: no ranges, no file, another version, a shorter file', async () => {
+    const once =
+      (code: number): Answer =>
+      (_, response) =>
+        void response.writeHead(code).end('x');
+    for (const code of [200, 404, 403]) {
+      answers = [once(code)];
+      await assert.rejects(open(), { code: 'ERR_FETCH' });
+    }
+    assert.equal(requests.length, 3);
+    const changed: Answer = (_, response, [from, to]) => {
+      response.writeHead(206, { 'content-range': `bytes ${from}-${to - 1}/${content.length}`, etag: '"two"' });
+      response.end(content.subarray(from, to));
+    };
+    answers = [good, changed];
+    await assert.rejects(read(0, 10), { code: 'ERR_FETCH', message: /has changed/ });
+    answers = [good, once(416)];
+    await assert.rejects(read(0, 10), { code: 'ERR_FETCH', message: /416/ });
+  });
+
+  it('keeps its cache under the limit, and reads what was evicted again', async () => {
+    const cache = new DiskCache('small', 3000, folder.path);
+    assert.deepEqual(await read(0, 10_000, { cache, atOnce: 1 }), content);
+    assert.deepEqual(await read(0, 10_000, { cache }), content);
+  });
+
+  it('copies a whole file', async () => {
+    const copy = await localCopy(await open(), new DiskCache('whole', 1e6, folder.path));
+    const reader = await copy.open();
+    assert.deepEqual(Buffer.from(await reader.read(0, copy.bytes)), content);
+    await reader.close();
+  });
+
+  it('signs requests to an S3-compatible store, and addresses buckets by path', async () => {
+    const s3 = { accessKeyId: 'AKIDEXAMPLE', secretAccessKey: 'secret', region: 'eu-central-1', endpoint: base };
+    const source = await open({ s3 }, 's3://bucket/some/train.tar');
+    assert.equal(source.name, 'train.tar');
+    assert.equal(requests[0]!.url, '/bucket/some/train.tar');
+    assert.match(
+      requests[0]!.headers.authorization ?? '',
+      /^AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE\/\d{8}\/eu-central-1\/s3\/aws4_request/,
+    );
+    await open({ s3: { endpoint: base } }, 's3://bucket/public.tar');
+    assert.equal(requests[1]!.headers.authorization, undefined);
+  });
+});
