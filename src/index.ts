@@ -15,6 +15,7 @@ export { runPipeline } from './stream/run-pipeline.ts';
 export { asReadable, asTransform } from './stream/transform.ts';
 
 // Corpora
+export { corpus, type CorpusOptions, type OpenedCorpus } from './corpus/open-corpus.ts';
 export { textCorpus, type TextCorpusOptions } from './corpus/text-corpus.ts';
 export type { TextCorpus, TextShard } from './corpus/windowed-text.ts';
 export {
@@ -30,6 +31,10 @@ export { recordCorpus, type RecordCorpus, type RecordCorpusOptions } from './cor
 export { writeRecords, type WriteRecordsOptions } from './corpus/write-records.ts';
 export type { RecordManifest } from './corpus/record-manifest.ts';
 export type { Split, SplitOptions } from './corpus/segments.ts';
+export { mixture, type Mixture, type MixtureOptions, type MixturePart } from './corpus/mixture.ts';
+export { packCorpus, type PackOptions } from './corpus/pack-corpus.ts';
+export { verifyCorpus, type Verification } from './corpus/verify-corpus.ts';
+export { byteTokenizer, loadTokenizer, pieceTokenizer, type Tokenizer } from './corpus/tokenizer.ts';
 export {
   defineRecipe,
   fetchCorpus,
@@ -44,6 +49,16 @@ export { importance, type ImportanceOptions } from './importance/importance.ts';
 export { modelScorer, type ModelScorerOptions, type Scorer } from './importance/model-scorer.ts';
 export type { Scheme, SchemeContext, SchemeRun } from './importance/scheme.ts';
 export { schemeOf, schemes } from './importance/schemes.ts';
+export { biased } from './importance/biased.ts';
+export { constantTime } from './importance/constant-time.ts';
+export { constantVariance } from './importance/constant-variance.ts';
+export { infobatch } from './importance/infobatch.ts';
+export { onlineBatchSelection } from './importance/online-batch-selection.ts';
+export { onlineScores } from './importance/online-scores.ts';
+export { proportionalHistory } from './importance/proportional-history.ts';
+export { rhoLoss } from './importance/rho-loss.ts';
+export { selectiveBackprop } from './importance/selective-backprop.ts';
+export { katyusha, scsg, svrg } from './importance/variance-reduced.ts';
 export { resample, type ResampleOptions } from './resample/resample.ts';
 export { tauGate, type GateState, type TauGate, type TauGateOptions } from './resample/tau-gate.ts';
 export { effectiveSampleSize, tau } from './resample/tau.ts';
@@ -78,6 +93,12 @@ export { activeEngine, useEngine } from './engine/use-engine.ts';
 export { compile } from './engine/compile.ts';
 export { fuse, type FuseReport } from './engine/layers/fuse.ts';
 export type { Engine, EngineName, Step, Tensors } from './engine/engine.ts';
+export { runConformance, type CaseResult } from './engine/conformance/run-conformance.ts';
+export { conformanceReport } from './engine/conformance/report.ts';
+
+// Reports
+export { advise, type Advice } from './report/advise.ts';
+export { compare, type CompareInput, type Comparison } from './report/compare/compare.ts';
 
 // Pipelines
 export { definePipeline } from './pipeline.ts';

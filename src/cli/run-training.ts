@@ -156,8 +156,9 @@ class Training {
       progress?.end();
       const text = await this.#save(summary);
       return { folder: this.#folder, run: this.#run, summary, ...(text !== undefined && { text }) };
-    } catch (error) {
+    } catch (failure) {
       await this.#checkpointer.settle();
+      const error = firstOf(failure);
       const message = error instanceof Error ? error.message : String(error);
       await this.#note({ status: 'failed', error: message }).catch(() => {}); // the first error is the one to report
       throw error;
@@ -215,6 +216,13 @@ class Training {
     this.#run = { ...this.#run, ...news };
     await writeRunFile(join(this.#folder, 'run.json'), this.#run);
   }
+}
+
+/** What went wrong first, where closing a file went wrong after it. */
+function firstOf(failure: unknown): unknown {
+  let first = failure;
+  while (first instanceof Error && first.name === 'SuppressedError' && 'suppressed' in first) first = first.suppressed;
+  return first;
 }
 
 /** A line of `ids.jsonl`. */

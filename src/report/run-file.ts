@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { readFile, rename, writeFile } from 'node:fs/promises';
+import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { arch, availableParallelism, cpus, hostname, platform, release, totalmem } from 'node:os';
 import * as tf from '@tensorflow/tfjs';
 import { z } from 'zod';
@@ -68,6 +68,7 @@ export async function writeRunFile(path: string, run: Run): Promise<void> {
     await writeFile(`${path}.tmp`, `${JSON.stringify(run, undefined, 2)}\n`);
     await rename(`${path}.tmp`, path);
   } catch (cause) {
+    await rm(`${path}.tmp`, { force: true });
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new RunError(
       `${path}: cannot be written: ${reason}. Make room, or name another folder.`,

@@ -1,4 +1,4 @@
-import { writeFileSync, renameSync } from 'node:fs';
+import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { RunError } from '../errors.ts';
 import type { Minibatch } from '../stream/minibatch.ts';
@@ -87,14 +87,18 @@ export class RunRecorder implements Disposable {
       writeFileSync(`${path}.tmp`, JSON.stringify(this.#draws.top()));
       renameSync(`${path}.tmp`, path);
     } catch (cause) {
+      rmSync(`${path}.tmp`, { force: true });
       const reason = cause instanceof Error ? cause.message : String(cause);
       throw new RunError(`${path}: cannot be written: ${reason}. Make room, or name another folder.`, {}, { cause });
     }
   }
 
   [Symbol.dispose](): void {
-    this.#events[Symbol.dispose]();
-    this.#scoreLines.close();
+    try {
+      this.#events[Symbol.dispose]();
+    } finally {
+      this.#scoreLines.close();
+    }
   }
 }
 
