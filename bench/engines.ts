@@ -10,7 +10,8 @@ import { loadTensorflow } from '../src/engine/tensorflow/index.ts';
 
 /*
  * Training steps on the engine `tensorflow`, compiled, against Keras (compiled) and PyTorch in the same run: rounds take
- * turns, and what is reported is the median of each and the median of the ratios of neighbouring rounds.
+ * turns, and what is reported is the median of each and the median of the ratios of neighbouring rounds. Processor time
+ * stands beside it: it says more where the machine is not quiet.
  * Run: bench/peers/make-venv.sh once, then npx tsx bench/engines.ts [case …] on a quiet machine.
  */
 const rounds = 7;
@@ -216,7 +217,8 @@ async function startPeer(script: string) {
     name,
     round: async ({ name: which, steps }: Case) => {
       stdin.write(`${which} ${steps}\n`);
-      return Number(await nextLine());
+      const [wall = NaN, cpu = NaN] = (await nextLine()).split(' ').map(Number);
+      return [wall, cpu] as Times;
     },
     stop: () => child.kill(),
   };
@@ -224,20 +226,24 @@ async function startPeer(script: string) {
 
 const median = (values: readonly number[]) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? NaN;
 
-/** Milliseconds a step of ours. */
-function ownRound(step: () => tf.Tensor, steps: number): number {
+/** Milliseconds a step: of the clock and of processors. */
+type Times = readonly [wall: number, cpu: number];
+
+function ownRound(step: () => tf.Tensor, steps: number): Times {
   const begun = performance.now();
+  const cpuBegun = process.cpuUsage();
   for (let i = 0; i < steps; i++) {
     const loss = step();
     loss.dataSync();
     loss.dispose();
   }
-  return (performance.now() - begun) / steps;
+  const { user, system } = process.cpuUsage(cpuBegun);
+  return [(performance.now() - begun) / steps, (user + system) / 1000 / steps];
 }
 
-const cpu = cpus()[0]?.model ?? 'a CPU of no name';
+const processor = cpus()[0]?.model ?? 'a CPU of no name';
 console.log(
-  `${cpu}, ${cpus().length} cores, ${(totalmem() / 1e9).toFixed(0)} GB; Node ${process.version}; ${engine.description}; load ${loadavg()[0]?.toFixed(1)}`,
+  `${processor}, ${cpus().length} cores, ${(totalmem() / 1e9).toFixed(0)} GB; Node ${process.version}; ${engine.description}; load ${loadavg()[0]?.toFixed(1)}`,
 );
 const started = await Promise.all([startPeer('keras_peer.py'), startPeer('torch_peer.py')]);
 const peers = started.filter((peer) => peer !== undefined);
@@ -256,19 +262,20 @@ for (const each of cases.filter(({ name }) => asked.length === 0 || asked.includ
   first.dispose();
   ownRound(step, 3);
   for (const peer of peers) await peer.round({ ...each, steps: 1 });
-  const own: number[] = [];
-  const others = peers.map((): number[] => []);
+  const own: Times[] = [];
+  const others = peers.map((): Times[] => []);
   for (let round = 0; round < rounds; round++) {
     own.push(ownRound(step, each.steps));
     for (const [i, peer] of peers.entries()) others[i]?.push(await peer.round(each));
   }
+  const middle = (times: readonly Times[]) =>
+    `${median(times.map(([wall]) => wall)).toFixed(1)} (cpu ${median(times.map(([, cpu]) => cpu)).toFixed(1)})`;
   const theirs = peers.map(({ name }, i) => {
     const times = others[i] ?? [];
-    const ratio = median(times.map((ms, round) => ms / (own[round] ?? NaN)));
-    return `${name.split(' ')[0]} ${median(times).toFixed(1)} (${ratio.toFixed(2)} times)`;
+    const ratio = (which: 0 | 1) =>
+      median(times.map((time, round) => time[which] / (own[round]?.[which] ?? NaN))).toFixed(2);
+    return `${name.split(' ')[0]} ${middle(times)}: ${ratio(0)} times, by cpu ${ratio(1)}`;
   });
-  console.log(
-    `${each.title}: ours ${median(own).toFixed(1)}, ${theirs.join(', ')}; first call ${firstMs.toFixed(0)} ms`,
-  );
+  console.log(`${each.title}: ours ${middle(own)}; ${theirs.join('; ')}; first call ${firstMs.toFixed(0)} ms`);
 }
 for (const peer of peers) peer.stop();

@@ -92,6 +92,7 @@ export { writeMinibatches, type WriteLimits } from './consumer/write-minibatches
 export { activeEngine, useEngine } from './engine/use-engine.ts';
 export { compile } from './engine/compile.ts';
 export { fuse, type FuseReport } from './engine/layers/fuse.ts';
+export { scan, type Scan, type ScanInputs, type ScanResult, type ScanStep } from './engine/scan.ts';
 export type { Engine, EngineName, Step, Tensors } from './engine/engine.ts';
 export { runConformance, type CaseResult } from './engine/conformance/run-conformance.ts';
 export { conformanceReport } from './engine/conformance/report.ts';

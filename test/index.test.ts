@@ -8,7 +8,7 @@ const names = `
   createTurnstile datasetCorpus definePipeline defineRecipe effectiveSampleSize evaluate fetchCorpus fit fitImportance fuse
   importance infobatch isTaustreamError katyusha loadModel loadTokenizer loadVocabulary minibatches mixture modelScorer
   onlineBatchSelection onlineScores openHead packCorpus parseVocabulary pieceTokenizer presample proportionalHistory
-  readCheckpoint recordCorpus resample rhoLoss runConformance runPipeline saveModel saveVocabulary schemeOf schemes scsg
+  readCheckpoint recordCorpus resample rhoLoss runConformance runPipeline saveModel saveVocabulary scan schemeOf schemes scsg
   selectiveBackprop serveMinibatches svrg takeCheckpoint tau tauGate textCorpus useEngine verifyCorpus
   withBitsPerCharacter writeCheckpoint writeMinibatches writeRecords writeText`;
 

@@ -33,6 +33,9 @@ export function memorySource(name: string, text: string): ByteSource {
   return { name, bytes: bytes.length, open: async () => reader };
 }
 
+/** Endings of files that are read unpacked, after the ending that says what they hold. */
+export const PACKED_NAME = /\.(gz|zst)$/i;
+
 /** The file at `path`, or the text files below it when it is a folder, by name. */
 export async function fileSources(path: string, extensions: readonly string[]): Promise<ByteSource[]> {
   const found = await stat(path).catch((cause: unknown) => {
@@ -45,7 +48,10 @@ export async function fileSources(path: string, extensions: readonly string[]): 
   if (!found.isDirectory()) return [await fileSource(path, basename(path))];
   const entries = await readdir(path, { recursive: true, withFileTypes: true });
   const files = entries
-    .filter((entry) => !entry.isDirectory() && extensions.includes(extname(entry.name).toLowerCase()))
+    .filter(
+      (entry) =>
+        !entry.isDirectory() && extensions.includes(extname(entry.name.replace(PACKED_NAME, '')).toLowerCase()),
+    )
     .map((entry) => relative(path, join(entry.parentPath, entry.name)).split(sep).join('/'))
     .filter((name) => !name.split('/').some((piece) => piece.startsWith('.'))) // hidden: not meant as data
     .toSorted((a, b) => (a < b ? -1 : 1)); // by code units: the same everywhere, whatever the locale

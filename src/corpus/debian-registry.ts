@@ -1,4 +1,5 @@
 import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -31,9 +32,20 @@ async function download({ name }: PackageRef, folder: string, signal?: AbortSign
 
 async function* entries(archive: string): AsyncGenerator<ArchiveEntry, void, void> {
   const unpacking = spawn('dpkg-deb', ['--fsys-tarfile', archive], { stdio: ['ignore', 'pipe', 'ignore'] });
+  const ended = once(unpacking, 'close'); // rejects when there is no dpkg-deb
+  ended.catch(() => {}); // told below
   try {
     for await (const entry of tarEntries(archive, unpacking.stdout))
       yield { ...entry, path: entry.path.replace(/^\.\//, '') };
+    const [code] = (await ended) as [number | null];
+    if (code !== 0) throw new Error(`exit code ${code} of dpkg-deb`);
+  } catch (cause) {
+    if (cause instanceof FetchError) throw cause;
+    throw new FetchError(
+      `fetchCorpus(): expected a Debian package that dpkg-deb reads, got ${reasonOf(cause)}. Fetch again; if it stays so, check the mirror.`,
+      { archive },
+      { cause },
+    );
   } finally {
     unpacking.kill();
   }

@@ -3,11 +3,10 @@ import type { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import * as zlib from 'node:zlib';
 import { CorpusError, ShardError } from '../errors.ts';
-import { readFully, type ByteSource, type OpenBytes } from './byte-source.ts';
+import { PACKED_NAME, readFully, type ByteSource, type OpenBytes } from './byte-source.ts';
 import { DiskCache } from './disk-cache.ts';
 import { MemoryCache } from './memory-cache.ts';
 
-const NAME = /\.(gz|zst)$/i;
 /** Packed files up to this size are expanded in memory, larger ones on the disk. */
 const SMALL_BYTES = 2 ** 20;
 const MEMORY_BYTES = 64 * 2 ** 20;
@@ -18,7 +17,11 @@ const BOMB_RATIO = 200;
 const small = new MemoryCache<Uint8Array>(MEMORY_BYTES, (bytes) => bytes.byteLength);
 
 /** Whether a file's name says that it is packed. */
-export const isPacked = (name: string): boolean => NAME.test(name);
+export const isPacked = (name: string): boolean => PACKED_NAME.test(name);
+
+/** A source as it is to be read: unpacked, if it is packed. */
+export const unpacked = async (source: ByteSource): Promise<ByteSource> =>
+  isPacked(source.name) && source.path !== undefined ? expandedSource({ ...source, path: source.path }) : source;
 
 /**
  * The content of a gzip or zstd file as if it lay there unpacked, to be read from anywhere. Neither format can be entered
@@ -28,7 +31,7 @@ export const isPacked = (name: string): boolean => NAME.test(name);
  * @throws {CorpusError} when it is zstd and this Node has none (22.15 has)
  */
 export async function expandedSource(packed: ByteSource & { readonly path: string }): Promise<ByteSource> {
-  const name = packed.name.replace(NAME, '');
+  const name = packed.name.replace(PACKED_NAME, '');
   const key = `expanded ${packed.state ?? packed.path}`;
   const common = { name, ...(packed.state !== undefined && { state: key }) };
   if (packed.bytes <= SMALL_BYTES) {
@@ -79,11 +82,12 @@ async function expand(
   consume: (contents: AsyncIterable<Uint8Array>) => Promise<void>,
 ): Promise<void> {
   let bytes = 0;
+  let bomb: ShardError | undefined; // kept, because `pipeline` tells an abort instead
   async function* counted(chunks: AsyncIterable<Uint8Array>) {
     for await (const chunk of chunks) {
       bytes += chunk.byteLength;
       if (bytes > BOMB_BYTES && bytes > BOMB_RATIO * packed.bytes)
-        throw bad(packed, `at most ${BOMB_RATIO} times the packed ${packed.bytes} bytes`, `${bytes} and more`);
+        throw (bomb = bad(packed, `at most ${BOMB_RATIO} times the packed ${packed.bytes} bytes`, `${bytes} and more`));
       yield chunk;
     }
   }
@@ -92,6 +96,7 @@ async function expand(
       consume(counted(chunks)),
     );
   } catch (cause) {
+    if (bomb) throw bomb;
     if (cause instanceof Error && 'facts' in cause) throw cause;
     throw bad(packed, 'a whole packed file', cause instanceof Error ? cause.message : String(cause), cause);
   }

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { CorpusError } from '../errors.ts';
 import { parseOptions } from '../options.ts';
 import { fileSource, type ByteSource } from './byte-source.ts';
-import { expandedSource, isPacked } from './expanded-source.ts';
+import { isPacked, unpacked } from './expanded-source.ts';
 import { formatFields, type Format, type Probe } from './formats/format.ts';
 import { formatNames, formats } from './formats/formats.ts';
 import { recordCorpus, type RecordCorpus } from './record-corpus.ts';
@@ -79,10 +79,12 @@ const holdsRecords = (path: string): Promise<boolean> =>
 /** Options of records that differ from the defaults here are handed on; their buffer has a default of its own. */
 function openRecords(
   folder: string,
-  { shuffleBuffer, shardsAtOnce }: Parsed,
+  { shuffleBuffer, shardsAtOnce, onBadSample, maxBadSamples }: Parsed,
   given: CorpusOptions,
 ): Promise<RecordCorpus> {
   return recordCorpus(folder, {
+    onBadSample,
+    maxBadSamples,
     ...(given.shuffleBuffer !== undefined && { shuffleBuffer }),
     ...(given.shardsAtOnce !== undefined && Number.isFinite(shardsAtOnce) && { shardsAtOnce }),
   });
@@ -131,9 +133,6 @@ async function filesAt(where: string, path: string): Promise<ByteSource[]> {
   for (const name of names) files.push(await unpacked(await fileSource(join(path, name), name)));
   return files;
 }
-
-const unpacked = async (source: ByteSource): Promise<ByteSource> =>
-  isPacked(source.name) && source.path !== undefined ? expandedSource({ ...source, path: source.path }) : source;
 
 async function tellFormat(
   where: string,

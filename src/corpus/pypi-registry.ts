@@ -51,7 +51,7 @@ async function* entries(archive: string): AsyncGenerator<ArchiveEntry, void, voi
       { cause },
     );
   } finally {
-    await zip.close();
+    await zip.close().catch(() => {}); // what was never open fails to close, too
   }
 }
 

@@ -1,8 +1,10 @@
 import { z } from 'zod';
 import { parseOptions } from '../options.ts';
+import { ShardError } from '../errors.ts';
 import type { Schema } from '../stream/columns.ts';
 import type { Corpus, Sample, SampleOptions } from '../stream/sample.ts';
 import type { Block, BlockRef, BlockSource } from './blocks.ts';
+import { badSampleFields, BadSamples } from './bad-samples.ts';
 import { checkLabels, type Classes } from './labels.ts';
 import { groupBy, mapConcurrently } from './map-concurrently.ts';
 import { unpackSample } from './record-frame.ts';
@@ -28,6 +30,7 @@ export const RecordCorpusOptions = z.strictObject({
   shardsAtOnce: z.int().min(1).default(8),
   /** Whether each shard's sha256 is checked, once in a process. @default true */
   verify: z.boolean().default(true),
+  ...badSampleFields,
 });
 export type RecordCorpusOptions = z.input<typeof RecordCorpusOptions>;
 
@@ -35,6 +38,8 @@ export type RecordCorpusOptions = z.input<typeof RecordCorpusOptions>;
 export interface RecordCorpus extends Corpus {
   readonly length: number;
   readonly manifest: RecordManifest;
+  /** Samples that were left out so far, with `onBadSample: 'skip'`. */
+  readonly badSamples: BadSamples | undefined;
   /**
    * Cuts the samples, in the order in which they were written, into a training and a validation part.
    * @throws {OptionsError} when an option is unknown or out of range
@@ -58,13 +63,16 @@ export async function recordCorpus(folder: string, options: RecordCorpusOptions 
   const parsed = parseOptions(`recordCorpus(\`${folder}\`)`, RecordCorpusOptions, options);
   const manifest = await readManifest(folder);
   const shards = manifest.shards.map(({ samples }, shard): Segment => ({ shard, from: 0, to: samples }));
-  return new ShardedRecords({ folder, manifest, options: parsed }, manifest.name, shards);
+  const badSamples =
+    parsed.onBadSample === 'skip' ? new BadSamples(`recordCorpus(\`${folder}\`)`, parsed.maxBadSamples) : undefined;
+  return new ShardedRecords({ folder, manifest, options: parsed, badSamples }, manifest.name, shards);
 }
 
 interface RecordLayout {
   readonly folder: string;
   readonly manifest: RecordManifest;
   readonly options: z.output<typeof RecordCorpusOptions>;
+  readonly badSamples: BadSamples | undefined;
 }
 
 class ShardedRecords implements RecordCorpus, BlockSource {
@@ -95,6 +103,10 @@ class ShardedRecords implements RecordCorpus, BlockSource {
     this.#segments = segments;
   }
 
+  get badSamples(): BadSamples | undefined {
+    return this.#layout.badSamples;
+  }
+
   samples(options: SampleOptions) {
     return streamSamples(this.#where, this, options);
   }
@@ -114,13 +126,18 @@ class ShardedRecords implements RecordCorpus, BlockSource {
     const places = groupBy([...refs.keys()], (place) => this.#segments[refs[place]!.part]!.shard);
     await mapConcurrently([...places], async ([shard, members]) => {
       const entry = manifest.shards[shard]!;
-      const reader = await ShardReader.open(folder, entry, options.verify, signal);
+      const reader = await this.#leniently(ShardReader.open(folder, entry, options.verify, signal));
+      if (reader instanceof ShardError) {
+        for (const place of members) blocks[place] = badBlock(refs[place]!.count, reader);
+        return;
+      }
       try {
         for (const place of members) {
           signal?.throwIfAborted();
           const { part, first, count } = refs[place]!;
-          const frames = await reader.frames(this.#segments[part]!.from + first, count);
-          blocks[place] = new RecordBlock(entry.file, frames, manifest);
+          const frames = await this.#leniently(reader.frames(this.#segments[part]!.from + first, count));
+          blocks[place] =
+            frames instanceof ShardError ? badBlock(count, frames) : new RecordBlock(entry.file, frames, manifest);
         }
       } finally {
         await reader.close();
@@ -129,10 +146,28 @@ class ShardedRecords implements RecordCorpus, BlockSource {
     return blocks;
   }
 
+  /** The error instead of the value, where samples may be left out. */
+  async #leniently<Value>(work: Promise<Value>): Promise<Value | ShardError> {
+    try {
+      return await work;
+    } catch (error) {
+      if (this.badSamples && error instanceof ShardError) return error;
+      throw error;
+    }
+  }
+
   get #where(): string {
     return `recordCorpus(\`${this.#layout.folder}\`)`;
   }
 }
+
+/** Samples of which none can be made, for one reason. */
+const badBlock = (count: number, error: ShardError): Block => ({
+  count,
+  sample: () => {
+    throw error;
+  },
+});
 
 /** Samples as they lie in the file; each is unpacked when it is asked for. */
 class RecordBlock implements Block {

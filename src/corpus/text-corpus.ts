@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { CorpusError } from '../errors.ts';
 import { parseOptions } from '../options.ts';
 import { fileSources, memorySource, type ByteSource } from './byte-source.ts';
+import { unpacked } from './expanded-source.ts';
 import type { Segment } from './segments.ts';
 import { indexBytes, indexCharacters, type TextIndex } from './text-index.ts';
 import { byteVocabulary, CharacterVocabulary, type Vocabulary } from './vocabulary.ts';
@@ -42,11 +43,11 @@ export const TextCorpusOptions = z
       .min(1)
       .max(2 ** 24)
       .default(8192),
-    /** Endings of the files that count as text in a folder. @default ['.txt', '.text', '.md'] */
+    /** Endings of the files that count as text in a folder. Also packed, as `.txt.gz` or `.txt.zst`. @default ['.txt', '.text', '.md', '.rst'] */
     extensions: z
       .array(z.string().regex(/^\.\w+$/, { error: 'must look like .txt' }))
       .min(1)
-      .default(['.txt', '.text', '.md']),
+      .default(['.txt', '.text', '.md', '.rst']),
     /** Stops the first pass over the text. */
     signal: z.instanceof(AbortSignal, { error: 'must be an AbortSignal' }).optional(),
   })
@@ -80,8 +81,9 @@ export type TextCorpusOptions = z.input<typeof TextCorpusOptions>;
 export async function textCorpus(options: TextCorpusOptions): Promise<TextCorpus> {
   const parsed = parseOptions('textCorpus()', TextCorpusOptions, options);
   const name = parsed.name ?? nameOf(parsed.path);
-  const sources =
-    parsed.path === undefined ? [memorySource(name, parsed.text!)] : await fileSources(parsed.path, parsed.extensions);
+  const sources: ByteSource[] = [];
+  if (parsed.path === undefined) sources.push(memorySource(name, parsed.text!));
+  else for (const source of await fileSources(parsed.path, parsed.extensions)) sources.push(await unpacked(source));
   const { indexes, vocabulary } = await readThrough(sources, parsed);
   const layout = { name, indexes, vocabulary, window: parsed.window, stride: parsed.stride ?? parsed.window };
   const whole = indexes.map(({ units }, shard): Segment => ({ shard, from: 0, to: units }));

@@ -14,12 +14,19 @@ export interface Tokenizer {
   decode(this: void, ids: ArrayLike<number>): string;
 }
 
+const encoder = new TextEncoder();
+
 /** Each UTF-8 byte is its number and 1 more. */
 export const byteTokenizer: Tokenizer = {
   name: 'byte',
   size: 257,
   pad: 0,
-  encode: (text) => Uint16Array.from(new TextEncoder().encode(text), (byte) => byte + 1),
+  encode: (text) => {
+    const bytes = encoder.encode(text);
+    const ids = new Int32Array(bytes.length);
+    for (let i = 0; i < ids.length; i++) ids[i] = bytes[i]! + 1; // `from` with a function takes ten times as long
+    return ids;
+  },
   decode: (ids) =>
     new TextDecoder('utf-8', { ignoreBOM: true }).decode(
       Uint8Array.from(

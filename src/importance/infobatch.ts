@@ -1,16 +1,22 @@
 import { z } from 'zod';
 import { parseOptions } from '../options.ts';
-import { createRng } from '../stream/random.ts';
+import { createRng, rngFrom } from '../stream/random.ts';
 import { loss } from './loss.ts';
 import { remembering } from './remembered.ts';
 import type { Scheme } from './scheme.ts';
-import { ScoreTable, ScoreTableOptions } from './score-table.ts';
+import { ScoreTable, ScoreTableOptions, type ScoreTableState } from './score-table.ts';
 
 export const InfobatchOptions = z.strictObject({
   /** Share of the samples of small loss that is left out, r in [0, 1). @default 0.5 – Qin et al. */
   pruneShare: z.number().min(0).lt(1).default(0.5),
   /** Share of the budget after which all samples are trained on, δ. @default 0.875 – Qin et al. */
   fullAfter: z.number().min(0).max(1).default(0.875),
+  /**
+   * Leaves samples out only while the mean remembered loss is below this share of the first step's. What loss is left
+   * where it stays high is that of noise and wrong labels, and these are not to be seen more often.
+   * @default 1 – Qin et al. have no such bound
+   */
+  pruneBelow: z.number().positive().max(1).default(1),
   historyLimit: ScoreTableOptions.shape.historyLimit,
   whenFull: ScoreTableOptions.shape.whenFull,
 });
@@ -25,18 +31,25 @@ export const InfobatchOptions = z.strictObject({
  * @throws {OptionsError} when an option is out of range
  */
 export function infobatch(options: z.input<typeof InfobatchOptions> = {}): Scheme {
-  const { pruneShare, fullAfter, historyLimit, whenFull } = parseOptions('infobatch()', InfobatchOptions, options);
+  const { pruneShare, fullAfter, pruneBelow, historyLimit, whenFull } = parseOptions(
+    'infobatch()',
+    InfobatchOptions,
+    options,
+  );
   return {
     name: 'infobatch',
     start: ({ corpus, seed, share }) => {
       const table = new ScoreTable({ historyLimit, whenFull, expected: corpus.length });
-      const rng = createRng(seed, 'infobatch');
+      let rng = createRng(seed, 'infobatch');
+      const memory = remembering(table, loss.score!);
+      let first: number | undefined;
       /** Weights of samples that were admitted and not trained on yet: as many as are in flight. */
       const admitted = new Map<string, number>();
       return {
         fetch: 'never',
         admit(id) {
-          const last = share() < fullAfter ? table.get(id) : undefined;
+          const isLow = pruneBelow === 1 || table.mean < pruneBelow * (first ?? 0);
+          const last = isLow && share() < fullAfter ? table.get(id) : undefined;
           const easy = last !== undefined && last < table.mean;
           if (easy && rng.uniform() < pruneShare) return false;
           if (easy) admitted.set(id, 1 / (1 - pruneShare));
@@ -47,7 +60,18 @@ export function infobatch(options: z.input<typeof InfobatchOptions> = {}): Schem
           admitted.delete(id);
           return weight;
         },
-        ...remembering(table, loss.score!),
+        ...memory,
+        trained(ids, losses) {
+          first ??= losses.reduce((sum, value) => sum + value, 0) / losses.length;
+          memory.trained(ids, losses);
+        },
+        state: () => ({ table: table.state(), rng: rng.state(), first }),
+        restore: (state) => {
+          const saved = state as { table: ScoreTableState; rng: readonly number[]; first?: number }; // what `state` gave
+          table.restore(saved.table);
+          rng = rngFrom(saved.rng);
+          first = saved.first;
+        },
       };
     },
   };

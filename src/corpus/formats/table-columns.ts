@@ -152,7 +152,9 @@ function textColumn({ name, options, tokenizer, isOnly }: ColumnRequest, { name:
     if (ids.length > room && truncate === 'error')
       throw notA(place, field, `at most ${room} tokens (\`textLength\`)`, `${ids.length}`);
     const from = ids.length > room && truncate === 'start' ? ids.length - room : 0;
-    return Int32Array.from({ length: Math.min(room, ids.length) }, (_, i) => ids[from + i]!);
+    const kept = new Int32Array(Math.min(room, ids.length));
+    for (let i = 0; i < kept.length; i++) kept[i] = ids[from + i]!;
+    return kept;
   };
   const padded = (ids: Int32Array) => {
     const row = new Int32Array(textLength).fill(tokenizer.pad);

@@ -150,7 +150,8 @@ async function runOne(pipeline: Pipeline, context: RunContext): Promise<Compared
       ...(options.steps !== undefined && { steps: options.steps }),
       ...(schedule !== undefined && { learningRate: schedule }),
       ...(corpus.validation && { validation: corpus.validation }),
-      ...(signal && { signal }),
+      // Of its own, since what listens to it listens as long as it lives.
+      ...(signal && { signal: AbortSignal.any([signal]) }),
       onStep: (record) => curve.add(record),
     });
     const { loss } = await evaluate(openHead(model), corpus.train, { limit: options.trainSamples });

@@ -365,6 +365,33 @@ describe('corpus', () => {
     });
   });
 
+  it('reads packed text as if it lay there unpacked', async () => {
+    const text = 'Call me Ishmael. Some years ago - never mind how long. '.repeat(30);
+    folder.write('plain/a.txt', text);
+    folder.write('packed/a.txt.gz', gzipSync(text));
+    const [plain, packed] = [
+      await corpus({ path: `${folder.path}/plain`, window: 16 }),
+      await corpus({ path: `${folder.path}/packed`, window: 16 }),
+    ];
+    const options = { seed: 3, epochs: 1 };
+    assert.deepEqual(await collect(packed.samples(options)), await collect(plain.samples(options)));
+    folder.write('packed/a.txt.gz', gzipSync(text).subarray(0, -20));
+    await assert.rejects(corpus({ path: `${folder.path}/packed` }), { code: 'ERR_SHARD', message: /a\.txt\.gz/ });
+  });
+
+  it('unpacks large files into the cache once, and refuses bombs', async () => {
+    const rows = Array.from({ length: 40_000 }, (_, x) =>
+      JSON.stringify({ x, note: `${Math.sin(x)}${Math.cos(x)}`, label: x % 2 }),
+    ).join('\n');
+    const path = folder.write('large.jsonl.gz', gzipSync(rows));
+    const rules = { columns: { x: { kind: 'number' } } } as const;
+    const opened = await corpus({ path, ...rules });
+    assert.equal(opened.length, 40_000);
+    assert.equal((await collect(opened.samples({ seed: 1, epochs: 1 }))).length, 40_000);
+    const bomb = folder.write('bomb.jsonl.gz', gzipSync(Buffer.alloc(300 * 2 ** 20)));
+    await assert.rejects(corpus({ path: bomb, ...rules }), { code: 'ERR_SHARD', message: /at most 200 times/ });
+  }).timeout(30_000);
+
   it('opens plain text as text, and says what it does not know', async () => {
     folder.write('a.txt', 'Call me Ishmael. '.repeat(20));
     const opened = await corpus({ path: folder.path, window: 16 });
