@@ -136,7 +136,8 @@ describe('taustream train --resume', () => {
     await run(['train', gated, '--out', folder, ...quiet]);
     await cp(folder, join(base, 'whole'), { recursive: true });
     await rm(join(folder, 'checkpoints'), { recursive: true });
-    assert.equal((await run(['train', gated, '--resume', folder, ...quiet])).code, 0);
+    const { code, stderr } = await run(['train', gated, '--resume', folder, ...quiet]);
+    assert.equal(code, 0, stderr);
     assert.deepEqual(await resultOf(folder), await resultOf(join(base, 'whole')));
   });
 
