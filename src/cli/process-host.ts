@@ -1,3 +1,4 @@
+import { isatty } from 'node:tty';
 import colors from 'picocolors';
 import { useEngine } from '../engine/use-engine.ts';
 import { fit } from '../train/fit.ts';
@@ -7,7 +8,7 @@ import type { Host } from './host.ts';
 export const processHost = (): Host => ({
   stdout: process.stdout,
   stderr: process.stderr,
-  colors: colors.createColors(colors.isColorSupported && process.stderr.isTTY === true),
+  colors: colors.createColors(colors.isColorSupported && process.stderr.isTTY),
   fit,
   useEngine: (name) => useEngine(name),
 });
