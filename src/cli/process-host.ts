@@ -8,7 +8,7 @@ import type { Host } from './host.ts';
 export const processHost = (): Host => ({
   stdout: process.stdout,
   stderr: process.stderr,
-  colors: colors.createColors(colors.isColorSupported && process.stderr.isTTY),
+  colors: colors.createColors(colors.isColorSupported && isatty(2)),
   fit,
   useEngine: (name) => useEngine(name),
 });
