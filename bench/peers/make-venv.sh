@@ -1,7 +1,6 @@
 #!/bin/sh
 # Makes bench/peers/.venv with the libraries that bench/engines.ts measures against: some GB, so it is made on demand.
-# TAUSTREAM_TORCH_INDEX names an index with the CPU build of PyTorch, which is smaller than the default one:
-#   TAUSTREAM_TORCH_INDEX=https://download.pytorch.org/whl/cpu bench/peers/make-venv.sh
+# TAUSTREAM_TORCH_INDEX names an index with the CPU build of PyTorch, which is smaller than the default one.
 set -eu
 cd "$(dirname "$0")"
 [ -x .venv/bin/python ] || python3 -m venv .venv
