@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander';
-import { engineNames, type EngineName } from '../engine/engine.ts';
+import { engineNames, type Engine, type EngineName } from '../engine/engine.ts';
 import type { Host } from './host.ts';
 
 interface DoctorFlags {
@@ -28,14 +28,13 @@ async function doctor({ conformance = false, engine = 'auto' }: DoctorFlags, hos
   }
   const used = await host.useEngine(engine);
   host.stdout.write(`\nEngine: ${used.name} (${used.description})\n`);
-  const holds = conformance ? await holdAgainstReference(used.name, host) : true;
+  const holds = conformance ? await holdAgainstReference(used, host) : true;
   return holds && checks.every(({ ok }) => ok) ? 0 : 1;
 }
 
-async function holdAgainstReference(name: EngineName, host: Host): Promise<boolean> {
+async function holdAgainstReference(engine: Engine, host: Host): Promise<boolean> {
   const { runConformance } = await import('../engine/conformance/run-conformance.ts');
   const { conformanceLine, conformanceReport } = await import('../engine/conformance/report.ts');
-  const engine = await host.useEngine(name);
   const results = [];
   for await (const result of runConformance(engine)) {
     results.push(result);

@@ -12,7 +12,7 @@ import { Slots, type Optimizer } from './optimizers/optimizer.ts';
 import type { NoiseScale } from '../resample/noise-scale.ts';
 import { AnchoredSteps } from './variance-reduced.ts';
 import { countersOf } from './resume.ts';
-import { trainableVariables, weightedStep, type WeightedStep } from './step.ts';
+import { weightedStep, type WeightedStep } from './step.ts';
 
 export interface TrainerOptions {
   readonly schema: Schema;
@@ -139,11 +139,6 @@ export class Trainer {
     this.optimizer.dispose();
     this.#anchored?.dispose();
     this.#lastGradient?.dispose();
-  }
-
-  /** Names and variables that are trained. @returns borrowed */
-  get trained(): readonly { name: string; variable: tf.Variable }[] {
-    return trainableVariables(this.#head.model);
   }
 }
 

@@ -4,32 +4,17 @@ import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import colors from 'picocolors';
 import type { Host } from '../../src/cli/host.ts';
-import { main } from '../../src/cli/main.ts';
-import { useEngine } from '../../src/engine/use-engine.ts';
 import { createRng } from '../../src/stream/random.ts';
 import { readCheckpoint } from '../../src/train/checkpoint.ts';
 import { fit } from '../../src/train/fit.ts';
+import { run } from './run-cli.ts';
 
 const path = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 const [bin, gated] = [path('../../src/cli/bin.js'), path('fixtures/gated.ts')];
 
 /** Kills in the test of kills; more make it thorough: TAUSTREAM_KILLS=20. */
 const kills = Number(process.env['TAUSTREAM_KILLS'] ?? 2);
-
-async function run(args: string[], changes: Partial<Host> = {}) {
-  const [out, err]: [string[], string[]] = [[], []];
-  const host: Host = {
-    stdout: { write: (text) => out.push(text) },
-    stderr: { write: (text) => err.push(text) },
-    colors: colors.createColors(false),
-    fit,
-    useEngine: () => useEngine('cpu'),
-    ...changes,
-  };
-  return { code: await main(args, host), stdout: out.join(''), stderr: err.join('') };
-}
 
 /** What was trained on and what came of it. The clock's share of the metrics differs from run to run. */
 async function resultOf(folder: string) {

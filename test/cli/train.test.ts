@@ -3,32 +3,16 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
-import colors from 'picocolors';
 import type { Host } from '../../src/cli/host.ts';
-import { main } from '../../src/cli/main.ts';
 import { useEngine } from '../../src/engine/use-engine.ts';
 import { OptionsError } from '../../src/errors.ts';
 import { loadModel } from '../../src/model/files.ts';
 import { readCheckpoint } from '../../src/train/checkpoint.ts';
 import { fit } from '../../src/train/fit.ts';
 import type { StepRecord } from '../../src/train/step-record.ts';
+import { run } from './run-cli.ts';
 
 const letters = new URL('fixtures/letters.ts', import.meta.url).pathname;
-
-/** Runs one command line in this process, on the plain JavaScript engine. */
-async function run(args: string[], changes: Partial<Host> = {}) {
-  const [out, err]: [string[], string[]] = [[], []];
-  const host: Host = {
-    stdout: { write: (text) => out.push(text) },
-    stderr: { write: (text) => err.push(text) },
-    colors: colors.createColors(false),
-    fit,
-    useEngine: () => useEngine('cpu'),
-    ...changes,
-  };
-  const code = await main(args, host);
-  return { code, stdout: out.join(''), stderr: err.join('') };
-}
 
 const json = async (path: string): Promise<Record<string, unknown>> => JSON.parse(await readFile(path, 'utf8'));
 const readSteps = async (folder: string): Promise<StepRecord[]> => {
