@@ -188,7 +188,10 @@ class Training {
         ids?.write({ step: record.step, ids: trained });
         recorder.step(record);
         progress?.step(record);
-        this.#checkpointer.step(record, snapshot);
+        this.#checkpointer.step(record, () => {
+          for (const file of [metrics, ids, recorder]) file?.flush(); // a checkpoint never knows more than they do
+          return snapshot();
+        });
         await breathe();
       },
       onEnd: async (snapshot) => {

@@ -80,6 +80,12 @@ export class RunRecorder implements Disposable {
     if (scores) this.#scoreLines.write({ step: record.step, scores: quantiles(scores) });
   }
 
+  /** Writes what was gathered. @throws {RunError} when it cannot be written */
+  flush(): void {
+    this.#events.flush();
+    this.#scoreLines.flush();
+  }
+
   /** Writes the samples drawn most, and everything else that is left. */
   finish(): void {
     const path = join(this.#folder, 'samples.json');

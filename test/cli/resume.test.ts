@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -82,6 +83,27 @@ describe('taustream train --resume', () => {
       'the gate has opened',
     );
     assert.equal((account['summary'] as { steps: number }).steps, 40);
+  });
+
+  it('has on disk, when a checkpoint is, every line up to its step', async () => {
+    const seen: { checkpoints: number[]; lines: number }[] = [];
+    const looking: Host['fit'] = (model, corpus, options) =>
+      fit(model, corpus, {
+        ...options,
+        onMinibatch: (batch) => {
+          options.onMinibatch?.(batch);
+          const names = existsSync(join(folder, 'checkpoints')) ? readdirSync(join(folder, 'checkpoints')) : [];
+          const checkpoints = names.flatMap((name) => /^step-(\d+)$/.exec(name)?.[1] ?? []).map(Number);
+          const lines = readFileSync(join(folder, 'ids.jsonl'), 'utf8').split('\n').length - 1;
+          seen.push({ checkpoints, lines });
+        },
+      });
+    await run(['train', gated, '--steps', '200', '--checkpoint-steps', '3', '--out', folder, ...quiet], {
+      fit: looking,
+    });
+    const withSome = seen.filter(({ checkpoints }) => checkpoints.length > 0);
+    assert.ok(withSome.length > 0, 'checkpoints are seen while it trains');
+    for (const { checkpoints, lines } of withSome) assert.ok(lines >= Math.max(...checkpoints));
   });
 
   it(`loses nothing but the steps since the last checkpoint when it is killed ${kills} times at random moments`, async function () {
