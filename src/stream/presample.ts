@@ -8,8 +8,13 @@ import type { Phase } from './gate.ts';
  *
  * Several minibatches may be drawn from one presample, so it counts its users: it is born with one, `retain` adds one,
  * `release` takes one away. With the last, its tensors are disposed and its storage goes back to the ring.
+ * @example
+ * const column = { type: 'float32', shape: [2, 3], data: new Float32Array(6) } as const;
+ * const buffer = new Presample(['a:0', 'a:1'], { x: column }, 'importance');
+ * buffer.tensor('x').shape; // [2, 3]
+ * buffer.release();
  */
-export class Presample {
+export class Presample implements Disposable {
   readonly ids: readonly string[];
   readonly columns: Readonly<Record<string, Column>>;
   readonly phase: Phase;
@@ -71,6 +76,11 @@ export class Presample {
   release(): void {
     this.#users -= 1;
     if (this.#users === 0) this.dispose();
+  }
+
+  /** `using` a presample releases it. */
+  [Symbol.dispose](): void {
+    this.release();
   }
 
   /** Ends its life whoever uses it still: for a pipeline that was stopped with buffers on their way. */
