@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs';
 import { z } from 'zod';
 import { CompileError } from '../../../errors.ts';
 import { parseOptions } from '../../../options.ts';
+import { isDebugging } from '../../debug.ts';
 import type { Step, Tensors } from '../../engine.ts';
 import type { TensorflowBackend } from '../backend.ts';
 import type { TensorMetadata } from '../binding/ops.ts';
@@ -61,7 +62,7 @@ export function compileStep<Args extends readonly Tensors[], Result extends Tens
 
   const compiled = (...args: Args): Result => {
     // Within another step it is part of that one; under `debug` each operation is checked by itself.
-    if (backend.tensors.tracer || tf.env().getBool('DEBUG')) return runTidy(() => step(...args));
+    if (backend.tensors.tracer || isDebugging() || tf.env().getBool('DEBUG')) return runTidy(() => step(...args));
     const signature = signatureOf(args);
     const run = () => {
       const traced = cache.get(signature, isCurrent) ?? cache.add(signature, trace(args));
