@@ -8,6 +8,9 @@ type KernelInputs = Parameters<RunKernel>[1];
 /** TensorFlow.js' own `runKernel` while another stands in its place. */
 let plain: RunKernel | undefined;
 
+/** Whether operations are being recorded, which give no numbers yet. */
+let recording = false;
+
 /** Whether every operation is looked at: then steps are not compiled. */
 export const isDebugging = (): boolean => plain !== undefined;
 
@@ -27,13 +30,25 @@ export function setDebugging(on: boolean): void {
   plain = run;
   engine.runKernel = (kernel, inputs, attributes) => {
     const made = run(kernel, inputs, attributes);
-    checkResults(kernel, inputs, made);
+    if (!recording) checkResults(kernel, inputs, made);
     // as `run` has it
     return made as never;
   };
 }
 
-function checkResults(kernel: string, inputs: KernelInputs, made: unknown): void {
+/** Runs `record`, whose operations give no numbers yet, without a look at them. */
+export function whileRecording<T>(record: () => T): T {
+  const before = recording;
+  recording = true;
+  try {
+    return record();
+  } finally {
+    recording = before;
+  }
+}
+
+/** @throws {EngineError} when `made` by `kernel` holds NaN */
+export function checkResults(kernel: string, inputs: KernelInputs, made: unknown): void {
   for (const result of tensorsOf(made)) {
     const count = countNaN(result);
     if (count === 0 || isDiscarded()) continue;

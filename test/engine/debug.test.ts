@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import * as tf from '@tensorflow/tfjs';
 import { EngineError, OptionsError } from '../../src/errors.ts';
+import { fuse } from '../../src/engine/layers/fuse.ts';
 import { useEngine } from '../../src/engine/use-engine.ts';
 import { isInstalled } from '../../src/engine/tensorflow/index.ts';
 
@@ -52,6 +53,28 @@ describe('useEngine with debug', () => {
       tf.tidy(() =>
         assert.deepEqual(Array.from(tf.divNoNan(tf.tensor1d([0, 1]), tf.tensor1d([0, 2])).dataSync()), [0, 0.5]),
       );
+    });
+
+    it(`looks at recurrent layers that were made fast: ${name}`, async () => {
+      await useEngine(name, { debug: true });
+      const layer = tf.layers.lstm({ units: 2, recurrentActivation: 'sigmoid', inputShape: [3, 2] });
+      const model = tf.sequential({ layers: [layer] });
+      fuse(model);
+      tf.tidy(() => {
+        assert.equal((model.apply(tf.ones([1, 3, 2])) as tf.Tensor).size, 2);
+        const expected = /expected numbers, got NaN in its input/u;
+        assert.throws(
+          () =>
+            model.apply(
+              tf.tensor3d(
+                Array.from({ length: 6 }, () => NaN),
+                [1, 3, 2],
+              ),
+            ),
+          isEngineError(expected),
+        );
+      });
+      model.dispose();
     });
 
     it(`is off again after the next start: ${name}`, async () => {

@@ -26,12 +26,12 @@ async function scoreBatch(engine: Engine, zooModel: ZooModel, score: Score, mask
     score(head, inputs, targets, masked ? weights : undefined),
   );
   // as many at a time as a scheme takes
-  const rows = Math.min(x.shape[0]!, score === exactNorm ? exactNorms(head).batchSize : Infinity);
+  const rows = Math.min(x.shape[0], score === exactNorm ? exactNorms(head).batchSize : Infinity);
   const scoreRows = (begin: number) =>
     tf.tidy(() => step(x.slice(begin, rows), y.slice(begin, rows), mask.slice(begin, rows)));
   try {
     const parts: Record<string, tf.Tensor> = {};
-    for (let begin = 0; begin < x.shape[0]!; begin += rows) parts[`scores from ${begin}`] = scoreRows(begin);
+    for (let begin = 0; begin < x.shape[0]; begin += rows) parts[`scores from ${begin}`] = scoreRows(begin);
     return await read(parts);
   } finally {
     tf.dispose([x, y, mask]);
