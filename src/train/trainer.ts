@@ -106,6 +106,7 @@ export class Trainer {
 
   async #take(batch: Minibatch, learningRate: number): Promise<Taken> {
     const take = this.#stepFor(batch);
+    this.optimizer.setLearningRate?.(learningRate);
     const { loss, scores, noise } = tf.tidy(() => {
       const feed = feedOf(this.#head.model, this.#binding, batch);
       return take(feed, tf.tensor1d(batch.weights), tf.scalar(learningRate)) as unknown as tf.TensorContainer;

@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs';
 import { CompileError } from '../../../errors.ts';
 import type { Step, Tensors } from '../../engine.ts';
 import type { TensorflowBackend } from '../backend.ts';
-import { atUserPlace } from './place.ts';
+import { atUserPlace } from '../../place.ts';
 import type { GraphFunction } from './graph-function.ts';
 import { interceptDraws, type Intercepted } from './random-draws.ts';
 import { StepTrace, type InputSource } from './step-trace.ts';
