@@ -29,6 +29,8 @@ export interface MnistOptions {
   readonly flipped?: number;
   /** How many times more images the first class has than the last; the others lie between, exponentially. */
   readonly imbalance?: number;
+  /** Averages squares of 4 × 4 and reads them one by one, in a fixed random order: [49, 1] instead of [28, 28, 1]. */
+  readonly asPixels?: boolean;
 }
 
 interface Row {
@@ -46,13 +48,13 @@ export async function mnistCorpora(options: MnistOptions): Promise<{ train: Corp
     const labels = (await readFile(pathOf(`${part}-labels-idx1-ubyte`))).subarray(8);
     return Array.from({ length: Math.min(limit, labels.length) }, (_, i): Row => {
       const pixels = Float32Array.from(images.subarray(784 * i, 784 * (i + 1)), (value) => value / 255);
-      return { id: `${part}:${i}`, x: pixels, y: labels[i]! };
+      return { id: `${part}:${i}`, x: options.asPixels ? permuted(pixels) : pixels, y: labels[i]! };
     });
   };
   const train = thinned(await read('train', options.trainSize), options.imbalance ?? 1);
   return {
-    train: corpusOf('mnist', flip(train, options.flipped ?? 0)),
-    validation: corpusOf('mnist-test', await read('t10k', options.testSize)),
+    train: corpusOf('mnist', flip(train, options.flipped ?? 0), options),
+    validation: corpusOf('mnist-test', await read('t10k', options.testSize), options),
   };
 }
 
@@ -67,10 +69,25 @@ function flip(rows: readonly Row[], share: number): Row[] {
   return rows.map((row) => (rng.uniform() < share ? { ...row, y: (row.y + 1 + rng.integer(9)) % 10 } : row));
 }
 
-const corpusOf = (name: string, rows: readonly Row[]): Corpus => ({
+const order = shuffle(
+  Array.from({ length: 49 }, (_, i) => i),
+  createRng(1, 'pixels'),
+);
+
+function permuted(pixels: Float32Array): Float32Array {
+  const mean = (square: number) => {
+    const [top, left] = [4 * Math.floor(square / 7), 4 * (square % 7)];
+    let sum = 0;
+    for (let i = 0; i < 16; i++) sum += pixels[28 * (top + (i >> 2)) + left + (i & 3)]!;
+    return sum / 16;
+  };
+  return Float32Array.from(order, mean);
+}
+
+const corpusOf = (name: string, rows: readonly Row[], { asPixels }: MnistOptions): Corpus => ({
   name,
   schema: {
-    x: { type: 'float32', shape: [28, 28, 1] },
+    x: { type: 'float32', shape: asPixels ? [49, 1] : [28, 28, 1] },
     y: { type: 'int32', shape: [] },
   },
   length: rows.length,
