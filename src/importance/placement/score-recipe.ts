@@ -8,6 +8,7 @@ import type { Head } from '../../model/head.ts';
 import type { Schema } from '../../stream/columns.ts';
 import type { Scheme } from '../scheme.ts';
 import { schemes } from '../schemes.ts';
+import { reasonOf } from './failure.ts';
 import type { ScoreRecipe, WeightSpec } from './jobs.ts';
 import type { Placement } from './placement-options.ts';
 
@@ -63,7 +64,7 @@ function topologyOf(model: tf.LayersModel): string {
     return model.toJSON(null, true) as string; // `true` asks for a text
   } catch (cause) {
     throw new ModelError(
-      `Model \`${model.name}\`: cannot be written down for the scoring process: ${cause instanceof Error ? cause.message : String(cause)}. ` +
+      `Model \`${model.name}\`: cannot be written down for the scoring process: ${reasonOf(cause)}. ` +
         "Give its layers a `getConfig`, or score with `where: 'inline'`.",
       {},
       { cause },

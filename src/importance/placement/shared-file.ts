@@ -3,6 +3,7 @@ import { closeSync, openSync, readSync, statfsSync, unlinkSync, writeSync } from
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PlacementError } from '../../errors.ts';
+import { reasonOf } from './failure.ts';
 
 /** A stretch of a shared file, and what it must be stamped with to be what was meant. */
 export interface Region {
@@ -58,7 +59,7 @@ export class SharedFile {
     } catch (cause) {
       this.giveBack(region);
       throw new PlacementError(
-        `Scoring elsewhere: cannot write ${bytes} bytes of shared memory: ${cause instanceof Error ? cause.message : String(cause)}. ` +
+        `Scoring elsewhere: cannot write ${bytes} bytes of shared memory: ${reasonOf(cause)}. ` +
           'Make room in /dev/shm, lower `presampleSize` or `score.ahead`, or score inline.',
         { bytes },
         { cause },
