@@ -11,6 +11,8 @@ import type { Scheme } from './scheme.ts';
 export interface Scorer {
   /** The scores of every sample: unnormalised, at least 0. */
   score(presample: Presample): Promise<Float32Array /* [B] */>;
+  /** How many steps the parameters had taken that a presample is scored with. @default those of now */
+  versionOf?(presample: Presample): number;
 }
 
 /** Scores of a micro-batch by a computation of its own. @returns [rows], owned by the caller */

@@ -7,6 +7,7 @@ import { openHead, type Head } from '../model/head.ts';
 import { parseOptions } from '../options.ts';
 import type { Minibatch } from '../stream/minibatch.ts';
 import type { Passed } from '../stream/presample.ts';
+import { freshTau } from '../resample/fresh-tau.ts';
 import { runPipeline } from '../stream/run-pipeline.ts';
 import type { Corpus } from '../stream/sample.ts';
 import { until } from '../stream/until.ts';
@@ -44,7 +45,7 @@ export async function fit(model: tf.LayersModel, corpus: Corpus, options: FitOpt
   try {
     return await run.go();
   } finally {
-    run.dispose();
+    await run.dispose();
   }
 }
 
@@ -128,6 +129,7 @@ class Run {
   }
 
   async go(): Promise<FitSummary> {
+    await this.#startPlace();
     if (!this.#options.resume) {
       await this.#validate();
       this.#budget.begin();
@@ -143,6 +145,13 @@ class Run {
     const { seconds, epochs } = this.#budget;
     const stages = Object.fromEntries(this.#parts.meter.stages);
     return { ...this.#account.summary({ stoppedBy, seconds, epochs }), stages };
+  }
+
+  async #startPlace(): Promise<void> {
+    const { signal } = this.#options;
+    await this.#parts.place?.start(signal).catch((error: unknown) => {
+      if (!signal?.aborted) throw error; // else the run ends before its first step, as it does without a place
+    });
   }
 
   #run(): Promise<StopReason> {
@@ -170,7 +179,7 @@ class Run {
 
   async #step(batch: Minibatch): Promise<void> {
     const learningRate = this.#rate(this.#budget.progress()) * this.#rateFactor(batch);
-    const { phase, size, presample } = batch;
+    const { size, presample } = batch;
     this.#options.onMinibatch?.(batch);
     const loss = await this.#parts.trainer.step(batch, learningRate);
     this.#budget.steps += 1;
@@ -179,7 +188,7 @@ class Run {
     this.#samplesTrained += size;
     await this.#parts.chooser.stepped?.(loss);
     this.#epochLosses.push(loss);
-    const record = this.#record(loss, learningRate, phase);
+    const record = this.#record(loss, learningRate, batch);
     const measured = await this.#validateIfDue();
     if (measured) record.validation = measured;
     this.#account.add(record);
@@ -196,7 +205,7 @@ class Run {
     return rateFactor(rateScaling, { tau, noise: noise.value / batchSize, slowdown });
   }
 
-  #record(loss: number, lr: number, phase: StepRecord['phase']): StepRecord {
+  #record(loss: number, lr: number, batch: Minibatch): StepRecord {
     const { gate, meter, observed, noise } = this.#parts;
     const waited = meter.stages.get('presample')?.waitedUpstreamMs ?? 0;
     const waitedMs = waited - this.#waitedMs;
@@ -208,7 +217,8 @@ class Run {
       share,
       loss,
       lr,
-      phase,
+      phase: batch.phase,
+      ...(batch.phase === 'importance' && this.#staleness(batch)),
       tau: gate.tau,
       gate: gate.isOpen ? 'open' : 'shut',
       ess: observed.effectiveSampleSize,
@@ -218,6 +228,13 @@ class Run {
       waitedMs,
       rssBytes: process.memoryUsage.rss(),
     };
+  }
+
+  /** How old the scores were that a step was drawn by, and what that made of their τ. */
+  #staleness({ version, drawTau, weights }: Minibatch): Pick<StepRecord, 'age' | 'drawTau' | 'freshTau'> {
+    const { turnstile, observed, chooser, place } = this.#parts;
+    const fresh = place && !chooser.selection && observed.stepScores;
+    return { age: turnstile.version - version, drawTau, ...(fresh && { freshTau: freshTau(weights, fresh) }) };
   }
 
   async #endEpoch(): Promise<void> {
@@ -262,7 +279,8 @@ class Run {
     };
   }
 
-  dispose(): void {
+  async dispose(): Promise<void> {
+    await this.#parts.place?.close();
     this.#parts.inFlight.clear();
     this.#parts.trainer.dispose();
     this.#parts.chooser.dispose?.();
