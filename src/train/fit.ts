@@ -5,6 +5,7 @@ import { CorpusError } from '../errors.ts';
 import { fuse } from '../engine/layers/fuse.ts';
 import { openHead, type Head } from '../model/head.ts';
 import { parseOptions } from '../options.ts';
+import { clocks } from '../stream/clock.ts';
 import type { Minibatch } from '../stream/minibatch.ts';
 import { runPipeline } from '../stream/run-pipeline.ts';
 import type { Corpus } from '../stream/sample.ts';
@@ -58,12 +59,13 @@ async function trainCopy(
   share: number,
 ): Promise<tf.LayersModel> {
   const copy = await copyModel(model);
-  const { batchSize, seed, clipNorm, weightDecay, steps, seconds } = values;
+  const { batchSize, seed, clipNorm, weightDecay, steps, seconds, clock } = values;
   await fit(copy, corpus, {
     batchSize,
     presampleSize: batchSize,
     seed,
     weightDecay,
+    clock,
     scheme: 'uniform',
     ...(clipNorm && { clipNorm }),
     ...(steps !== undefined && { steps: Math.ceil(share * steps) }),
@@ -96,7 +98,7 @@ class Run {
     this.#options = options;
     const { resume } = options;
     const saved = resume && parseResumeState(resume.state);
-    this.#budget = new Budget(values, () => corpus.length);
+    this.#budget = new Budget(values, () => corpus.length, clocks[values.clock]);
     const context = {
       share: () => this.#budget.progress().share,
       heldOut: (share: number, samples: number) => holdOut(head, corpus, values.seed, share, samples),

@@ -9,6 +9,7 @@ import { NoiseScale } from '../resample/noise-scale.ts';
 import { resample } from '../resample/resample.ts';
 import { effectiveSampleSize } from '../resample/tau.ts';
 import { shutGate, tauGate, type TauGate } from '../resample/tau-gate.ts';
+import { clocks } from '../stream/clock.ts';
 import type { Turnstile } from '../stream/gate.ts';
 import { InFlight } from '../stream/in-flight.ts';
 import { Meter } from '../stream/meter.ts';
@@ -119,6 +120,7 @@ function trainerOf({ head, corpus, scheme, chooser, gate, costs, values, onScore
     clipNorm: values.clipNorm,
     weightDecay: values.weightDecay,
     onCost: (samples, ms) => costs.trained(samples, ms),
+    clock: clocks[values.clock],
   });
 }
 
@@ -149,7 +151,14 @@ function scoring({ scheme, chooser, head, corpus, values, turnstile, costs, onSc
   const byScheme = () => scheme.score && modelScorer(head, { scheme, schema: corpus.schema, scoreBatchSize });
   const scorer = chooser.scorer === undefined ? byScheme() : chooser.scorer;
   const onCost = (count: number, ms: number) => costs.scored(count, ms);
-  return importance(scorer ?? undefined, { turnstile, onBadScore, onCost, onSkip, onScores });
+  return importance(scorer ?? undefined, {
+    turnstile,
+    onBadScore,
+    onCost,
+    onSkip,
+    onScores,
+    clock: clocks[values.clock],
+  });
 }
 
 function drawing({ chooser, gate, rng, values, share }: Wiring) {

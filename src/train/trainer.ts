@@ -3,6 +3,7 @@ import { LossError, ModelError } from '../errors.ts';
 import type { HeadScore, VarianceReduction } from '../importance/scheme.ts';
 import { bindColumns, checkLabels, feedOf, type Binding } from '../model/binding.ts';
 import type { Head } from '../model/head.ts';
+import { clocks, type Clock } from '../stream/clock.ts';
 import type { Schema } from '../stream/columns.ts';
 import type { Gate } from '../stream/gate.ts';
 import type { Minibatch } from '../stream/minibatch.ts';
@@ -31,6 +32,8 @@ export interface TrainerOptions {
   readonly noise?: NoiseScale | undefined;
   /** Told how long a step took. */
   readonly onCost?: (samples: number, milliseconds: number) => void;
+  /** What that is measured by. @default the wall's clock */
+  readonly clock?: Clock;
   /** Told the scores of a uniform step's own batch. */
   readonly onScores?: (batch: Minibatch, scores: Float32Array) => void;
 }
@@ -84,12 +87,12 @@ export class Trainer {
    * @throws {LabelError} when a label lies outside the model's classes
    */
   async step(batch: Minibatch, learningRate: number): Promise<number> {
-    const { gate, onCost, onScores, trained, noise: noiseScale } = this.#options;
+    const { gate, onCost, onScores, trained, noise: noiseScale, clock = clocks.wall } = this.#options;
     try {
-      const begun = performance.now();
+      const begun = clock();
       if (batch.phase === 'uniform' || this.#anchored) checkLabels(this.#head, this.#binding, batch);
       const { loss, scores, noise } = await this.#take(batch, learningRate);
-      onCost?.(batch.size, performance.now() - begun);
+      onCost?.(batch.size, clock() - begun);
       if (!Number.isFinite(loss)) throw lossError(batch, loss);
       if (noise && this.#hasLast) noiseScale?.observe(noise[0]!, noise[1]!, batch.size * batch.drawTau ** 2);
       this.#hasLast = true;

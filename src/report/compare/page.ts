@@ -3,6 +3,7 @@ import { parseHTML } from 'linkedom';
 import { words } from '../format.ts';
 import type { Comparison, CurvePoint } from './compare.ts';
 import { cellsOf } from './table.ts';
+import { describeBudget } from './verdict.ts';
 
 /** What a curve shows. */
 interface Panel {
@@ -19,9 +20,8 @@ export function comparisonPage(comparison: Comparison): string {
   const [head = [], ...rows] = cellsOf(comparison);
   const row = (cells: readonly string[], tag: string) =>
     `<tr>${cells.map((cell) => `<${tag}>${escape(cell)}</${tag}>`).join('')}</tr>`;
-  const { seconds, steps } = comparison.budget;
   const facts = [
-    seconds === undefined ? `${steps} steps a run` : `${seconds} s of training a run`,
+    `${describeBudget(comparison.budget)} a run`,
     `seeds ${comparison.seeds.join(', ')}`,
     `learning rate ${comparison.learningRate}`,
     comparison.engine,
