@@ -55,7 +55,7 @@ export function importance(scorer: Scorer | undefined, options: ImportanceOption
   return async function* (source) {
     for await (const presample of source) {
       const version = turnstile?.version ?? 0;
-      if (presample.phase === 'uniform' || !scorer) {
+      if (presample.phase === 'uniform' || !scorer || presample.drawn) {
         yield { presample, version };
         continue;
       }

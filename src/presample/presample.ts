@@ -3,6 +3,7 @@ import { ShapeError } from '../errors.ts';
 import { parseOptions } from '../options.ts';
 import { rowSize, writeRow, type Column, type Schema } from '../stream/columns.ts';
 import type { Gate, Turnstile } from '../stream/gate.ts';
+import type { Draw } from '../stream/minibatch.ts';
 import type { InFlight } from '../stream/in-flight.ts';
 import { Presample } from '../stream/presample.ts';
 import type { Sample } from '../stream/sample.ts';
@@ -36,7 +37,16 @@ export type PresampleOptions = z.input<typeof PresampleOptions> & {
   /** Counts the buffers that are not released yet. */
   readonly inFlight?: InFlight;
   readonly signal?: AbortSignal;
+  /** The buffer in whose middle an earlier run stopped: the first `size` samples make it again, with the draws that are left. */
+  readonly unfinished?: Unfinished | undefined;
 };
+
+/** A presample that was drawn from, and not trained on to its end. */
+export interface Unfinished {
+  /** Samples in it. */
+  readonly size: number;
+  readonly draws: readonly Draw[];
+}
 
 /**
  * Fills buffers of samples: B of them when the gate is open as a fill begins, b when it is shut. Nothing is dropped
@@ -50,28 +60,27 @@ export type PresampleOptions = z.input<typeof PresampleOptions> & {
  * for await (const buffer of presample({ schema, gate, presampleSize: 640, batchSize: 128 })(samples)) buffer.release();
  */
 export function presample(options: PresampleOptions): Stage<Sample, Presample> {
-  const { schema, gate, turnstile, inFlight, signal, fillSize, ...sizes } = options;
+  const { schema, gate, turnstile, inFlight, signal, fillSize, unfinished, ...sizes } = options;
   const { presampleSize, batchSize, ringSize } = parseOptions('presample()', PresampleOptions, sizes);
   const ring = new Ring(schema, presampleSize, ringSize);
 
   return async function* (source) {
     const samples = source[Symbol.asyncIterator]();
+    let begun = unfinished;
     try {
       for (;;) {
         await turnstile?.enter(signal);
-        const phase = gate.isOpen ? 'importance' : 'uniform';
-        const fill = await fillBuffer(
-          samples,
-          schema,
-          ring.borrow(),
-          phase === 'importance' ? Math.min(fillSize?.() ?? presampleSize, presampleSize) : batchSize,
-        );
+        const phase = begun || gate.isOpen ? 'importance' : 'uniform';
+        const open = begun ? begun.size : Math.min(fillSize?.() ?? presampleSize, presampleSize);
+        const fill = await fillBuffer(samples, schema, ring.borrow(), phase === 'importance' ? open : batchSize);
         if (fill.ids.length === 0) return;
         const columns = viewRows(schema, fill.storage, fill.ids.length);
-        const buffer = new Presample(fill.ids, columns, phase, () => {
+        const recycle = () => {
           ring.giveBack(fill.storage);
           inFlight?.remove(buffer);
-        });
+        };
+        const buffer = new Presample(fill.ids, columns, phase, recycle, begun?.draws);
+        begun = undefined;
         inFlight?.add(buffer);
         yield buffer;
         if (fill.ended) return;

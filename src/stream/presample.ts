@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs';
 import { ShapeError } from '../errors.ts';
 import type { Column } from './columns.ts';
 import type { Phase } from './gate.ts';
+import type { Draw } from './minibatch.ts';
 
 /**
  * A buffer of samples as columns: B of them when the gate was open at the fill, b when it was shut.
@@ -13,22 +14,29 @@ export class Presample {
   readonly ids: readonly string[];
   readonly columns: Readonly<Record<string, Column>>;
   readonly phase: Phase;
+  /** What an earlier run had drawn from it and not trained on yet: then it is neither scored nor drawn from again. */
+  readonly drawn: readonly Draw[] | undefined;
   readonly #tensors = new Map<string, tf.Tensor>();
   readonly #recycle: () => void;
   #users = 1;
   #disposed = false;
 
-  /** @param recycle called once, when nobody uses the storage any more */
+  /**
+   * @param recycle called once, when nobody uses the storage any more
+   * @param drawn what is still to be taken from it, where an earlier run stopped in its middle
+   */
   constructor(
     ids: readonly string[],
     columns: Readonly<Record<string, Column>>,
     phase: Phase,
     recycle: () => void = () => {},
+    drawn?: readonly Draw[],
   ) {
     this.ids = ids;
     this.columns = columns;
     this.phase = phase;
     this.#recycle = recycle;
+    this.drawn = drawn;
   }
 
   /** Bytes held on the host. */

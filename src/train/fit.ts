@@ -7,6 +7,7 @@ import { openHead, type Head } from '../model/head.ts';
 import { parseOptions } from '../options.ts';
 import { clocks } from '../stream/clock.ts';
 import type { Minibatch } from '../stream/minibatch.ts';
+import type { Unfinished } from '../presample/presample.ts';
 import { runPipeline } from '../stream/run-pipeline.ts';
 import type { Corpus } from '../stream/sample.ts';
 import { until } from '../stream/until.ts';
@@ -19,7 +20,7 @@ import { copyModel } from './copy-model.ts';
 import { holdOut } from './held-out.ts';
 import { withMode } from './modes.ts';
 import { rateFactor } from './rate-scaling.ts';
-import { parseResumeState, restoreTensors, type ResumeState } from './resume.ts';
+import { parseResumeState, restoreVariables, variablesOf, type ResumeState } from './resume.ts';
 import { schedule, type LearningRate, type Progress } from './schedule.ts';
 import type { FitSummary, Measures, StepRecord, StopReason } from './step-record.ts';
 
@@ -91,6 +92,8 @@ class Run {
   #epochLosses: number[] = [];
   #epoch = 0;
   #validated = 0;
+  /** The presample that the last minibatch was drawn from, if more are to come. */
+  #unfinished: Unfinished | undefined;
 
   constructor(head: Head, corpus: Corpus, values: FitSettings, options: FitOptions) {
     this.#head = head;
@@ -102,6 +105,7 @@ class Run {
     const context = {
       share: () => this.#budget.progress().share,
       heldOut: (share: number, samples: number) => holdOut(head, corpus, values.seed, share, samples),
+      copyModel: () => copyModel(head.model),
       trainCopy: (samples: Corpus, share: number) => trainCopy(head.model, samples, values, share),
     };
     this.#parts = assemble(head, corpus, values, options, context, saved);
@@ -111,7 +115,7 @@ class Run {
 
   #restore({ tensors }: Checkpoint, saved: ResumeState): void {
     const { gate, costs, noise, chooser, trainer } = this.#parts;
-    restoreTensors(this.#head.model, trainer.optimizer, { optimizer: saved.optimizer, tensors });
+    trainer.restore({ optimizer: saved.optimizer, tensors });
     gate.restore(saved.gate);
     costs.restore(saved.costs);
     noise.restore(saved.noise);
@@ -119,17 +123,21 @@ class Run {
     this.#budget.restore(saved);
     this.#account.restore(saved.account);
     this.#samplesTrained = saved.samplesTrained;
-    this.#seenBefore = saved.samplesSeen;
+    this.#unfinished = saved.unfinished;
+    this.#seenBefore = saved.samplesSeen - (saved.unfinished?.size ?? 0);
     this.#epoch = saved.epoch;
     this.#epochLosses = [...saved.epochLosses];
   }
 
   async go(): Promise<FitSummary> {
-    if (!this.#options.resume) {
+    const { resume } = this.#options;
+    const { chooser } = this.#parts;
+    if (!resume) {
       await this.#validate();
       this.#budget.begin();
-      await this.#parts.chooser.prepare?.(this.#options.signal);
     }
+    await chooser.prepare?.({ isResumed: resume !== undefined });
+    if (resume) restoreVariables(chooser, resume.tensors);
     if (Math.floor(this.#budget.epochs) > this.#epoch) await this.#endEpoch(); // the earlier run stopped just there
     const stoppedBy = this.#budget.reached() ?? (await this.#run());
     if (this.#budget.steps === 0 && stoppedBy !== 'signal')
@@ -167,12 +175,13 @@ class Run {
 
   async #step(batch: Minibatch): Promise<void> {
     const learningRate = this.#rate(this.#budget.progress()) * this.#rateFactor(batch);
-    const { phase, size, presample } = batch;
+    const { phase, size, presample, rest } = batch;
     this.#options.onMinibatch?.(batch);
     const loss = await this.#parts.trainer.step(batch, learningRate);
     this.#budget.steps += 1;
     if (batch.turn === 0) this.#budget.samplesSeen += presample.size;
     this.#samplesTrained += size;
+    this.#unfinished = rest.length === 0 ? undefined : { size: presample.size, draws: rest };
     await this.#parts.chooser.stepped?.(loss);
     this.#epochLosses.push(loss);
     const record = this.#record(loss, learningRate, phase);
@@ -245,9 +254,10 @@ class Run {
 
   #snapshot(): Snapshot {
     return {
-      tensors: this.#parts.trainer.tensors(),
+      tensors: { ...this.#parts.trainer.tensors(), ...variablesOf(this.#parts.chooser) },
       state: {
-        ...this.#parts.state(this.#budget.samplesSeen - this.#seenBefore),
+        ...this.#parts.state(this.#budget.samplesSeen - this.#seenBefore - (this.#unfinished?.size ?? 0)),
+        ...(this.#unfinished && { unfinished: this.#unfinished }),
         ...this.#budget.progress(),
         samplesSeen: this.#budget.samplesSeen,
         samplesTrained: this.#samplesTrained,

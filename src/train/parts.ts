@@ -3,7 +3,7 @@ import { modelScorer } from '../importance/model-scorer.ts';
 import { schemeOf } from '../importance/schemes.ts';
 import type { Scheme, SchemeContext, SchemeRun } from '../importance/scheme.ts';
 import type { Head } from '../model/head.ts';
-import { presample } from '../presample/presample.ts';
+import { presample, type Unfinished } from '../presample/presample.ts';
 import { Costs } from '../resample/costs.ts';
 import { NoiseScale } from '../resample/noise-scale.ts';
 import { resample } from '../resample/resample.ts';
@@ -30,7 +30,7 @@ const samplesAhead = 64;
 export type Parts = ReturnType<typeof assemble>;
 
 /** What a run offers to the scheme that it is assembled for. */
-export type RunContext = Pick<SchemeContext, 'share' | 'trainCopy' | 'heldOut'>;
+export type RunContext = Pick<SchemeContext, 'share' | 'trainCopy' | 'copyModel' | 'heldOut'>;
 
 /** Makes the stages of a run, wired to one gate, one turnstile and one account of costs. */
 export function assemble(
@@ -67,11 +67,12 @@ export function assemble(
   const wiring = { ...shared, gate, head, corpus, values, share: context.share, onScores, onSkip: options.onSkip };
   const trainer = trainerOf(wiring, noise);
   let stream: OpenStream | undefined;
-  const admission = chooser.admit && new Admission((id) => chooser.admit!(id));
+  const admission = chooser.admit && new Admission((id) => chooser.admit!(id), saved?.admission);
   const stages = (signal: AbortSignal) => {
     const { epochs = Infinity } = values;
     stream = openStream(corpus, { seed, epochs, signal }, saved?.position);
-    return stagesOf(wiring, admission ? admission.admitted(stream.samples) : stream.samples, signal);
+    const admitted = admission ? admission.admitted(stream.samples) : stream.samples;
+    return stagesOf(wiring, admitted, { signal, unfinished: saved?.unfinished });
   };
 
   /** What the stages must remember beside tensors, when `taken` samples of the stream were trained on or passed by. */
@@ -82,6 +83,7 @@ export function assemble(
     costs: costs.state(),
     optimizer: trainer.optimizer.name,
     position: stream?.position(admission?.passed(taken) ?? taken) ?? saved?.position ?? {},
+    ...(admission && { admission: admission.state() }),
     ...(chooser.state && { scheme: chooser.state() }),
   });
   return { ...shared, gate, noise, observed, trainer, stages, state };
@@ -125,7 +127,11 @@ function trainerOf({ head, corpus, scheme, chooser, gate, costs, values, onScore
 }
 
 /** The source and the three stages, as Node streams. */
-function stagesOf(wiring: Wiring, samples: AsyncIterable<Sample>, signal: AbortSignal) {
+function stagesOf(
+  wiring: Wiring,
+  samples: AsyncIterable<Sample>,
+  { signal, unfinished }: { readonly signal: AbortSignal; readonly unfinished: Unfinished | undefined },
+) {
   const { chooser, gate, turnstile, meter, inFlight, corpus, values } = wiring;
   const { batchSize } = values;
   const fill = presample({
@@ -134,6 +140,7 @@ function stagesOf(wiring: Wiring, samples: AsyncIterable<Sample>, signal: AbortS
     turnstile,
     inFlight,
     signal,
+    unfinished,
     batchSize,
     presampleSize: chooser.presampleSize ?? values.presampleSize,
     fillSize: chooser.fillSize && (() => chooser.fillSize!(gate.tau)),

@@ -18,6 +18,25 @@ describe('Admission', () => {
     assert.equal(admission.passed(10), 30);
   });
 
+  it('decides no sample twice, though an earlier run had looked further than it trained', async () => {
+    const isWanted = (id: string) => Number(id.slice(2)) % 3 === 2;
+    const before = new Admission(isWanted);
+    const ahead = before.admitted(numbered(30));
+    for (let i = 0; i < 6; i++) await ahead.next(); // up to s:17
+    const passed = before.passed(2);
+    assert.equal(passed, 6);
+    const asked: string[] = [];
+    const after = new Admission((id) => (asked.push(id), isWanted(id)), before.state());
+    const ids: string[] = [];
+    async function* rest() {
+      for (let i = passed; i < 30; i++) yield { id: `s:${i}` };
+    }
+    for await (const { id } of after.admitted(rest())) ids.push(id);
+    assert.deepEqual(ids, ['s:8', 's:11', 's:14', 's:17', 's:20', 's:23', 's:26', 's:29']);
+    assert.equal(asked[0], 's:18');
+    assert.equal(after.passed(8), 24);
+  });
+
   it('passes everything on where everything is wanted', async () => {
     const admission = new Admission(() => true);
     let seen = 0;
