@@ -10,6 +10,7 @@ import { clockNames } from '../stream/clock.ts';
 import type { Minibatch } from '../stream/minibatch.ts';
 import type { Presample } from '../stream/presample.ts';
 import type { Corpus } from '../stream/sample.ts';
+import type { OpenBatchSource } from './batch-source.ts';
 import { RateScalingOptions } from './rate-scaling.ts';
 import type { TensorData } from './safetensors.ts';
 import type { ScheduleOptions } from './schedule.ts';
@@ -107,6 +108,8 @@ export type FitOptions = z.input<typeof FitValues> & {
   /** Adds measures that follow from others, such as bits from nats. */
   readonly deriveMeasures?: (measures: Measures) => Measures;
   readonly signal?: AbortSignal;
+  /** Makes the minibatches elsewhere, as `fleet` does on other machines. @default in this process */
+  readonly source?: OpenBatchSource;
   /**
    * Goes on from a checkpoint (`readCheckpoint`) of a run with the same model, corpus, seed and sizes, so that the two
    * runs together take the steps of one that was never stopped: sample for sample, and bit for bit in lockstep with a

@@ -165,6 +165,9 @@ class Run {
     await this.#parts.place?.start(signal).catch((error: unknown) => {
       if (!signal?.aborted) throw error; // else the run ends before its first step, as it does without a place
     });
+    await this.#parts.source?.start(signal).catch((error: unknown) => {
+      if (!signal?.aborted) throw error;
+    });
   }
 
   #run(): Promise<StopReason> {
@@ -195,6 +198,7 @@ class Run {
     const { size, presample, rest } = batch;
     this.#options.onMinibatch?.(batch);
     const loss = await this.#parts.trainer.step(batch, learningRate);
+    this.#parts.source?.trained(batch);
     this.#budget.steps += 1;
     if (presample !== this.#presample) {
       [this.#passedBefore, this.#passed] = [this.#passed, presample.passed];
@@ -203,7 +207,8 @@ class Run {
     const seenBefore = this.#seenBefore + seenOf(this.#passedBefore);
     this.#budget.samplesSeen = this.#seenBefore + seenOf(this.#passed);
     this.#samplesTrained += size;
-    this.#unfinished = rest.length === 0 ? undefined : { rows: presample.rows, draws: rest, seenBefore };
+    const isWhole = rest.length === 0 || this.#parts.source !== undefined; // a source keeps its own account
+    this.#unfinished = isWhole ? undefined : { rows: presample.rows, draws: rest, seenBefore };
     await this.#parts.chooser.stepped?.(loss);
     this.#epochLosses.push(loss);
     const record = this.#record(loss, learningRate, batch);
@@ -218,14 +223,14 @@ class Run {
   #rateFactor({ phase, drawTau: tau, presample, turns }: Minibatch): number {
     if (phase === 'uniform') return 1;
     const { rateScaling, batchSize } = this.#values;
-    const { noise, costs } = this.#parts;
-    const slowdown = costs.slowdown(presample.size, batchSize, turns);
+    const { noise, costs, source } = this.#parts;
+    const slowdown = source ? 1 : costs.slowdown(presample.size, batchSize, turns);
     return rateFactor(rateScaling, { tau, noise: noise.value / batchSize, slowdown });
   }
 
   #record(loss: number, lr: number, batch: Minibatch): StepRecord {
     const { gate, meter, observed, noise } = this.#parts;
-    const waited = meter.stages.get('presample')?.waitedUpstreamMs ?? 0;
+    const waited = meter.stages.get(this.#parts.source ? 'source' : 'presample')?.waitedUpstreamMs ?? 0;
     const waitedMs = waited - this.#waitedMs;
     this.#waitedMs = waited;
     const { step, seconds, share } = this.#budget.progress();
@@ -250,8 +255,8 @@ class Run {
 
   /** How old the scores were that a step was drawn by, and what that made of their τ. */
   #staleness({ version, drawTau, weights }: Minibatch): Pick<StepRecord, 'age' | 'drawTau' | 'freshTau'> {
-    const { turnstile, observed, chooser, place } = this.#parts;
-    const fresh = place && !chooser.selection && observed.stepScores;
+    const { turnstile, observed, chooser, place, source } = this.#parts;
+    const fresh = (place ?? source) && !chooser.selection && observed.stepScores;
     return { age: turnstile.version - version, drawTau, ...(fresh && { freshTau: freshTau(weights, fresh) }) };
   }
 
@@ -300,6 +305,7 @@ class Run {
 
   async dispose(): Promise<void> {
     await this.#parts.place?.close();
+    await this.#parts.source?.close();
     this.#parts.inFlight.clear();
     this.#parts.trainer.dispose();
     this.#parts.chooser.dispose?.();
@@ -311,7 +317,7 @@ class Run {
 const seenOf = ({ taken, waiting }: Passed): number => taken - waiting.length;
 
 function plainValues(options: FitOptions): Record<string, unknown> {
-  const { scheme, learningRate, validation, deriveMeasures, signal, resume, ...rest } = options;
+  const { scheme, learningRate, validation, deriveMeasures, signal, resume, source, ...rest } = options;
   const { onStep, onScores, onMinibatch, onSkip, onEpoch, onEnd, ...values } = rest;
   void [
     scheme,
@@ -320,6 +326,7 @@ function plainValues(options: FitOptions): Record<string, unknown> {
     deriveMeasures,
     signal,
     resume,
+    source,
     onStep,
     onScores,
     onMinibatch,

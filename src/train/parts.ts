@@ -26,6 +26,7 @@ import type { Stage } from '../stream/stage.ts';
 import { createTurnstile } from '../stream/turnstile.ts';
 import { asReadable, asTransform } from '../stream/transform.ts';
 import { Admission } from './admission.ts';
+import type { BatchSource } from './batch-source.ts';
 import type { FitOptions, FitSettings } from './fit-options.ts';
 import { openStream, type OpenStream } from './open-stream.ts';
 import type { ResumeState } from './resume.ts';
@@ -57,7 +58,9 @@ export function assemble(
   const chooser = scheme.start?.({ head, corpus, schema, seed, ...sizes, ...context }) ?? {};
   const [costs, noise, meter, inFlight] = [new Costs(), new NoiseScale(), new Meter(), new InFlight()];
   const sized = { ...values, presampleSize: chooser.presampleSize ?? presampleSize };
-  const gate = gateOf(scheme, chooser, sized, { costs, noise: () => noise.value / batchSize });
+  // Scored elsewhere it costs this process nothing, whatever B is: the gate breaks even at τ = 1.
+  const weighedBy = options.source ? { ...sized, presampleSize: 0 } : sized;
+  const gate = gateOf(scheme, chooser, weighedBy, { costs, noise: () => noise.value / batchSize });
   const place = values.score && placeScores({ head, scheme, chooser, schema, ...sized }, values.score);
   const tickets = place && ticketsOf(place, values.score, gate);
   const turnstile: Turnstile = tickets ?? createTurnstile(values.ahead);
@@ -68,11 +71,15 @@ export function assemble(
     observed.effectiveSampleSize = effectiveSampleSize(scores);
     options.onScores?.(batch, scores);
   };
-  const wiring = { ...shared, gate, head, corpus, values, share: context.share, onScores, onSkip: options.onSkip };
+  const { onSkip } = options;
+  const offered = { head, corpus, scheme, values, gate, inFlight, onScores, onSkip, position: saved?.position };
+  const source = options.source?.(offered);
+  const wiring = { ...shared, gate, head, corpus, values, share: context.share, onScores, onSkip, source };
   const trainer = trainerOf(wiring, noise, observed);
   let stream: OpenStream | undefined;
   const admission = chooser.admit && new Admission((id) => chooser.admit!(id), saved?.admission);
   const stages = (signal: AbortSignal) => {
+    if (source) return [asReadable(meter.taking('source', source.minibatches(signal)), 1)] as const;
     const { epochs = Infinity } = values;
     const mayWait = values.lengths?.boundaries !== undefined;
     stream = openStream(corpus, { seed, epochs, signal }, { from: saved?.position, mayWait });
@@ -88,11 +95,11 @@ export function assemble(
     rng: shared.rng.state(),
     costs: costs.state(),
     optimizer: trainer.optimizer.name,
-    position: stream?.position(admission?.passed(passed) ?? passed) ?? saved?.position ?? {},
+    position: source?.position() ?? stream?.position(admission?.passed(passed) ?? passed) ?? saved?.position ?? {},
     ...(admission && { admission: admission.state() }),
     ...(chooser.state && { scheme: chooser.state() }),
   });
-  return { ...shared, gate, noise, observed, trainer, stages, state };
+  return { ...shared, gate, noise, observed, trainer, stages, state, source };
 }
 
 /** What a run has seen last. */
@@ -106,6 +113,7 @@ const ticketsOf = (place: ScorePlace, placement: Placement, gate: TauGate) =>
   new Tickets({ ...placement, ahead: aheadOf(placement), gate, onScored: (version) => place.retain(version) });
 
 interface Wiring {
+  readonly source: BatchSource | undefined;
   readonly place: ScorePlace | undefined;
   readonly tickets: Tickets | undefined;
   readonly onScores: NonNullable<FitOptions['onScores']>;
@@ -125,7 +133,8 @@ interface Wiring {
 }
 
 function trainerOf(wiring: Wiring, noise: NoiseScale, observed: Observed) {
-  const { head, corpus, scheme, chooser, gate, costs, values, onScores, place } = wiring;
+  const { head, corpus, scheme, chooser, gate, costs, values, onScores } = wiring;
+  const isElsewhere = (wiring.place ?? wiring.source) !== undefined;
   const isNoiseAsked =
     values.tauThreshold === 'progress' || values.rateScaling === 'gain' || values.rateScaling === 'cost';
   const isDrawn = chooser.fetch === undefined ? scheme.score !== undefined : chooser.fetch !== 'never';
@@ -134,7 +143,7 @@ function trainerOf(wiring: Wiring, noise: NoiseScale, observed: Observed) {
     gate,
     onScores,
     score: chooser.fetch === 'always' ? undefined : scheme.score,
-    stepScore: chooser.stepScore ?? (place && !chooser.update ? scheme.score : undefined),
+    stepScore: chooser.stepScore ?? (isElsewhere && !chooser.update ? scheme.score : undefined),
     trained: (ids, scores) => {
       observed.stepScores = scores;
       chooser.trained?.(ids, scores);

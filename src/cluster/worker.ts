@@ -1,0 +1,338 @@
+import { randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { jetstream, type Consumer, type JsMsg } from '@nats-io/jetstream';
+import { fuse } from '../engine/layers/fuse.ts';
+import type { Engine } from '../engine/engine.ts';
+import { ClusterError, isTaustreamError } from '../errors.ts';
+import { openHead } from '../model/head.ts';
+import { parseOptions } from '../options.ts';
+import type { Pipeline } from '../pipeline.ts';
+import { WorkerOptions, type WorkerSettings } from './cluster-options.ts';
+import { connectTo, type Connection } from './connect.ts';
+import { fingerprintOf, orderOf } from './fingerprint.ts';
+import { fetchParameters, setParameters, type FetchedParameters } from './parameters.ts';
+import { packPart } from './part.ts';
+import { chunksOf } from './chunks.ts';
+import { JobScoring } from './job-scoring.ts';
+import { Answer, Job, News, pack, protocolVersion, subjectsOf, unpack, workersConsumer, type Question, type Subjects } from './protocol.ts';
+import { schemeFor, valuesOf } from './settings.ts';
+
+/** What a worker is told beside plain values. */
+export type WorkerChoices = WorkerOptions & {
+  readonly engine: Engine;
+  readonly signal?: AbortSignal;
+  readonly onNote?: (line: string) => void;
+};
+
+/** What a worker has done. */
+export interface WorkerSummary {
+  jobs: number;
+  parts: number;
+  samples: number;
+  duplicates: number;
+}
+
+type Welcome = Extract<Answer, { kind: 'welcome' }>;
+/** A question without what every question has. */
+type Bare<Q = Question> = Q extends unknown ? Omit<Q, 'worker' | 'incarnation'> : never;
+
+/** How long a worker waits for a job until it looks whether anything else has happened. */
+const pullMs = 1000;
+const askMs = 6000;
+
+/**
+ * Works for a trainer with the same pipeline: fills presamples from the stretches of the corpus that it is given, scores
+ * them with the trainer's newest parameters, draws, weighs, and sends the drawn rows. Resolves when the signal aborts, or
+ * with `once` when the run is over.
+ *
+ * @throws {ClusterError} when there is no server, it refuses, or the trainer's pipeline is another
+ * @throws {TaustreamError} when corpus or model cannot be opened or samples cannot be scored; the trainer is told
+ * @example
+ * const engine = await useEngine('wasm');
+ * await scoreForFleet(pipeline, { url: 'nats://token@10.0.0.5:4222', run: 'speeches', engine, signal });
+ */
+export async function scoreForFleet(pipeline: Pipeline, choices: WorkerChoices): Promise<WorkerSummary> {
+  const { engine, signal = new AbortController().signal, onNote = () => {}, ...plain } = choices;
+  const settings = parseOptions('scoreForFleet()', WorkerOptions, plain);
+  const connection = await connectTo(settings, `taustream worker ${settings.run}`);
+  const worker = new Worker(pipeline, settings, connection, { engine, signal, onNote });
+  try {
+    return await worker.work();
+  } finally {
+    await worker.close();
+  }
+}
+
+class Worker {
+  readonly #pipeline: Pipeline;
+  readonly #settings: WorkerSettings;
+  readonly #connection: Connection;
+  readonly #context: Required<Pick<WorkerChoices, 'engine' | 'signal' | 'onNote'>>;
+  readonly #subjects: Subjects;
+  readonly #id = `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`;
+  readonly #summary: WorkerSummary = { jobs: 0, parts: 0, samples: 0, duplicates: 0 };
+  #incarnation = '';
+  #over = '';
+  #held: FetchedParameters | undefined;
+  #fetching: Promise<void> | undefined;
+
+  constructor(
+    pipeline: Pipeline,
+    settings: WorkerSettings,
+    connection: Connection,
+    context: Required<Pick<WorkerChoices, 'engine' | 'signal' | 'onNote'>>,
+  ) {
+    this.#pipeline = pipeline;
+    this.#settings = settings;
+    this.#connection = connection;
+    this.#context = context;
+    this.#subjects = subjectsOf(settings.run);
+  }
+
+  async work(): Promise<WorkerSummary> {
+    const { signal } = this.#context;
+    const news = this.#connection.nats.subscribe(this.#subjects.news, {
+      callback: (error, message) => {
+        if (!error) this.#over = unpack('News', News, message.data).incarnation;
+      },
+    });
+    try {
+      while (!signal.aborted) {
+        const welcome = await this.#hello();
+        if (!welcome) break;
+        await this.#serve(welcome);
+        if (this.#settings.once && this.#over === welcome.incarnation) break;
+      }
+    } finally {
+      news.unsubscribe();
+    }
+    return this.#summary;
+  }
+
+  /** Waits for a trainer. */
+  async #hello(): Promise<Welcome | undefined> {
+    const { signal, onNote } = this.#context;
+    let said = false;
+    while (!signal.aborted) {
+      const answer = await this.#ask({ kind: 'hello', protocol: protocolVersion });
+      if (answer?.kind === 'welcome') return answer;
+      if (answer?.kind === 'refused') throw this.#refused(answer.message);
+      if (!said) onNote(`waiting for a trainer of run \`${this.#settings.run}\``);
+      said = true;
+      await sleep(500, undefined, { signal }).catch(() => {}); // the loop ends
+    }
+    return undefined;
+  }
+
+  /** Works for one life of a trainer. */
+  async #serve(welcome: Welcome): Promise<void> {
+    const { engine, signal, onNote } = this.#context;
+    const { settings } = welcome;
+    const values = valuesOf(settings);
+    const scheme = schemeFor(settings, this.#pipeline.options.scheme);
+    const context = { seed: settings.seed, engine, signal };
+    const corpus = await this.#pipeline.openCorpus(context);
+    const model = await this.#pipeline.buildModel({ ...context, corpus });
+    try {
+      fuse(model);
+      const order = orderOf(corpus.train, settings);
+      this.#incarnation = welcome.incarnation;
+      this.#held = undefined;
+      const fingerprint = fingerprintOf(this.#settings.run, corpus, model, order);
+      const answer = await this.#ask({ kind: 'join', machine: hostname(), fingerprint });
+      if (answer?.kind === 'refused') throw this.#refused(answer.message);
+      if (answer?.kind !== 'joined') return;
+      onNote(`joined run \`${this.#settings.run}\` (${corpus.train.name})`);
+      const head = openHead(model);
+      const scoring = new JobScoring({ head, scheme, values, corpus: corpus.train, order });
+      await this.#pull(scoring, model, welcome);
+    } finally {
+      model.optimizer?.dispose();
+      model.dispose();
+    }
+  }
+
+  async #pull(scoring: JobScoring, model: Parameters<typeof setParameters>[0], welcome: Welcome): Promise<void> {
+    const { signal, onNote } = this.#context;
+    let consumer: Consumer | undefined;
+    while (!signal.aborted && this.#over !== welcome.incarnation) {
+      let message: JsMsg | null;
+      try {
+        consumer ??= await jetstream(this.#connection.nats).consumers.get(this.#subjects.jobsStream, workersConsumer);
+        message = await consumer.next({ expires: pullMs });
+      } catch (error) {
+        console.log('PULL', error);
+        if (signal.aborted) return;
+        consumer = undefined; // the server is away, or the trainer has just begun
+        if (this.#connection.nats.isClosed()) throw error;
+        const answer = await this.#ask({ kind: 'hello', protocol: protocolVersion });
+        if (answer?.kind !== 'welcome' || answer.incarnation !== welcome.incarnation) return;
+        await sleep(200);
+        continue;
+      }
+      if (!message) continue;
+      const verdict = await this.#do(message, scoring, model, welcome);
+      if (verdict === 'stale') {
+        onNote('the trainer has begun anew');
+        return;
+      }
+    }
+  }
+
+  /** Does one job, and holds on to it meanwhile. */
+  async #do(
+    message: JsMsg,
+    scoring: JobScoring,
+    model: Parameters<typeof setParameters>[0],
+    { incarnation, ackWaitMs }: Welcome,
+  ): Promise<'done' | 'stale'> {
+    const holding = setInterval(() => message.working(), ackWaitMs / 3);
+    try {
+      const job = unpack('Job', Job, message.data);
+      if (job.incarnation !== incarnation) {
+        const now = await this.#ask({ kind: 'hello', protocol: protocolVersion });
+        if (now?.kind === 'welcome' && now.incarnation === job.incarnation) {
+          message.nak();
+          return 'stale';
+        }
+        message.term('of an earlier trainer');
+        return 'done';
+      }
+      const verdict = await this.#score(job, scoring, model); console.log('JOB', job.job, verdict);
+      if (verdict === 'done') await message.ackAck().catch(() => false); // else it comes again, and is found done
+      else message.nak();
+      return verdict === 'stale' ? 'stale' : 'done';
+    } catch (error) {
+      message.nak();
+      throw error;
+    } finally {
+      clearInterval(holding);
+    }
+  }
+
+  async #score(
+    job: Job,
+    scoring: JobScoring,
+    model: Parameters<typeof setParameters>[0],
+  ): Promise<'done' | 'stale' | 'given up'> {
+    const { signal } = this.#context;
+    const parts = scoring.open(job, signal);
+    let part = 0;
+    try {
+      for await (const presample of parts.presamples) {
+        using held = presample;
+        const offered = await this.#untilAnswered({ kind: 'offer', job: job.job, part });
+        if (offered.kind === 'stale' || offered.kind === 'given up') return offered.kind;
+        if (offered.kind === 'done') return 'done';
+        if (offered.kind === 'go') {
+          if (job.phase === 'importance') await this.#refresh(offered.parameters, model);
+          if (job.phase === 'importance' && !this.#held) return 'given up'; // what was read is another trainer's
+          const version = this.#held?.manifest.version ?? 0;
+          const content = await scoring.score(job, part, held, version);
+          const verdict = await this.#deliver(job.job, part, packPart(content));
+          if (verdict !== 'taken') return verdict;
+          this.#summary.samples += content.rows;
+          this.#summary.parts += 1;
+        } else this.#summary.duplicates += 1;
+        part += 1;
+      }
+    } catch (error) {
+      if (isTaustreamError(error) && error.code !== 'ERR_CLUSTER')
+        await this.#ask({ kind: 'fail', job: job.job, code: error.code, message: error.message }).catch(() => undefined);
+      throw error;
+    }
+    if (signal.aborted) return 'given up';
+    const { samples, left } = parts.counts();
+    const ended = await this.#untilAnswered({ kind: 'end', job: job.job, parts: part, samples, left });
+    this.#summary.jobs += 1;
+    return ended.kind === 'done' ? 'done' : ended.kind === 'stale' ? 'stale' : 'given up';
+  }
+
+  async #deliver(job: number, part: number, bytes: Uint8Array): Promise<'taken' | 'done' | 'stale' | 'given up'> {
+    const chunks = chunksOf(bytes, this.#connection.chunkBytes);
+    for (;;) {
+      let last: Answer | undefined;
+      for (const [chunk, stretch] of chunks.entries()) {
+        const asked = await this.#untilAnswered({ kind: 'part', job, part, chunk, chunks: chunks.length, bytes: stretch });
+        if (asked.kind === 'given up') return 'given up';
+        last = asked;
+        if (asked.kind !== 'more') break;
+      }
+      if (last?.kind === 'refused') throw this.#refused(last.message);
+      if (last?.kind === 'stale' || last?.kind === 'done') return last.kind;
+      if (last?.kind === 'taken' || last?.kind === 'duplicate') return 'taken';
+    }
+  }
+
+  /** Makes sure of parameters that are new enough. */
+  async #refresh(newest: number, model: Parameters<typeof setParameters>[0]): Promise<void> {
+    const isBehind = () => newest - (this.#held?.manifest.number ?? -Infinity);
+    if (isBehind() > 0) this.#fetching ??= this.#fetch().finally(() => (this.#fetching = undefined));
+    if (isBehind() <= this.#settings.versionsBehind) {
+      void this.#fetching?.catch(() => {}); // asked for again with the next presample
+      return this.#use(model);
+    }
+    await this.#fetching;
+    this.#use(model);
+  }
+
+  #next: FetchedParameters | undefined;
+
+  async #fetch(): Promise<void> {
+    const fetched = await fetchParameters(this.#connection, this.#subjects);
+    if (fetched.manifest.incarnation === this.#incarnation) this.#next = fetched;
+  }
+
+  #use(model: Parameters<typeof setParameters>[0]): void {
+    if (!this.#next || this.#next === this.#held) return;
+    setParameters(model, this.#next);
+    this.#held = this.#next;
+  }
+
+  /** Asks until there is an answer, or the trainer is gone or silent for too long. */
+  async #untilAnswered(question: Bare): Promise<Answer | { readonly kind: 'given up' }> {
+    const endMs = performance.now() + 1000 * this.#settings.patienceSeconds;
+    while (performance.now() < endMs && !this.#context.signal.aborted) {
+      const answer = await this.#ask(question);
+      if (!answer) return { kind: 'given up' };
+      if (answer.kind !== 'wait') return answer;
+    }
+    return { kind: 'given up' };
+  }
+
+  /** @returns nothing when no trainer is there */
+  async #ask(question: Bare): Promise<Answer | undefined> {
+    const endMs = performance.now() + 1000 * this.#settings.patienceSeconds;
+    const bytes = pack({ ...question, worker: this.#id, incarnation: this.#incarnation });
+    for (;;) {
+      try {
+        const { data } = await this.#connection.nats.request(this.#subjects.ask, bytes, { timeout: askMs });
+        return unpack('Answer', Answer, data);
+      } catch (cause) {
+        if (cause instanceof ClusterError) throw cause;
+        const { message, name } = cause as Error; // whatever the client throws is one
+        if (/no ?responders/iu.test(`${name} ${message}`)) return undefined;
+        if (this.#context.signal.aborted) return undefined;
+        if (this.#connection.nats.isClosed() || performance.now() >= endMs)
+          throw new ClusterError(
+            `${this.#connection.where}: expected an answer within ${this.#settings.patienceSeconds} s, got ${message}. Check the network and the server.`,
+            {},
+            { cause },
+          );
+      }
+    }
+  }
+
+  #refused(message: string): ClusterError {
+    return new ClusterError(`Run \`${this.#settings.run}\`: the trainer refuses this worker: ${message}`);
+  }
+
+  async close(): Promise<void> {
+    const { nats } = this.#connection;
+    if (nats.isClosed()) return;
+    const leave = { kind: 'leave', reason: 'done', worker: this.#id, incarnation: this.#incarnation };
+    await nats.request(this.#subjects.ask, pack(leave), { timeout: 500 }).catch(() => undefined); // or nobody is there
+    await nats.close().catch(() => {}); // closed is closed
+  }
+}
