@@ -73,6 +73,7 @@ export class Desk {
     }
     if (question.kind === 'join') return respond(this.#join(question, nowMs));
     if (!this.roster.heard(question.worker, nowMs)) return respond({ kind: 'stale' });
+    if (question.kind === 'beat') return respond({ kind: 'joined' });
     if (question.kind === 'offer') return this.#offer(question, respond, nowMs);
     respond(this.#take(question, nowMs));
   }

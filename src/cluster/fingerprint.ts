@@ -9,7 +9,7 @@ import type { Fingerprint } from './protocol.ts';
  * Names the order of a corpus whose every place can be opened at once.
  * @throws {ClusterError} when the corpus cannot be opened at a place, so that nobody else could make the same samples
  */
-export function orderOf(corpus: Corpus, { seed }: Pick<SampleOptions, "seed">): string {
+export function orderOf(corpus: Corpus, { seed }: Pick<SampleOptions, 'seed'>): string {
   const position = corpus.samples({ seed, epochs: 1 }).position?.(0);
   if (position?.['kind'] === 'place' && typeof position['order'] === 'string') return position['order'];
   throw new ClusterError(

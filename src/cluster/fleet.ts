@@ -121,6 +121,7 @@ class Fleet implements BatchSource {
         const respond = (answer: Answer) => void message.respond(pack(answer));
         try {
           desk.answer(unpack('Question', Question, message.data), respond, performance.now());
+          this.#bell.ring(); // the last word on a job may have been spoken
         } catch (refused) {
           respond({ kind: 'refused', message: refused instanceof Error ? refused.message : String(refused) });
         }
@@ -162,7 +163,7 @@ class Fleet implements BatchSource {
   }
 
   async *minibatches(signal: AbortSignal): AsyncGenerator<Minibatch, void, void> {
-    while (!signal.aborted) { console.log('LOOP', this.#ready.length, this.#ledger.open.size);
+    while (!signal.aborted) {
       if (this.#failure) throw this.#failure;
       this.#issue();
       const next = this.#ready.shift();

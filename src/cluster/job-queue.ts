@@ -95,7 +95,6 @@ export class JobQueue {
         await action();
         return;
       } catch (cause) {
-        console.log('RETRY', cause);
         if (signal.aborted) return;
         if (performance.now() >= endMs || isFull(cause)) throw this.#explain(cause);
         await sleep(250, undefined, { signal }).catch(() => {}); // then the run is at its end

@@ -122,7 +122,9 @@ class Stretch {
 /** The rows that the draws have picked, each once, and the draws by these. */
 function partOf({ ids, columns, size, weight, batchSize, phase }: Presample, drawn: readonly Minibatch[]) {
   const isWhole = phase === 'uniform';
-  const rows = isWhole ? [...ids.keys()] : [...new Set(drawn.flatMap(({ picks }) => [...picks]))].toSorted((a, b) => a - b);
+  const rows = isWhole
+    ? [...ids.keys()]
+    : [...new Set(drawn.flatMap(({ picks }) => [...picks]))].toSorted((a, b) => a - b);
   const place = new Map(rows.map((row, i) => [row, i]));
   return {
     protocol: protocolVersion,

@@ -110,7 +110,9 @@ async function message(jsm: JetStreamManager, subjects: Subjects, subject: strin
 /** Puts parameters into a model. @throws {ClusterError} when they are another model's */
 export function setParameters(model: tf.LayersModel, { manifest, bytes }: FetchedParameters): void {
   const { weights } = manifest;
-  const differ = weights.length !== model.weights.length || weights.some(({ shape }, i) => shape.join() !== model.weights[i]!.shape.join());
+  const differ =
+    weights.length !== model.weights.length ||
+    weights.some(({ shape }, i) => shape.join() !== model.weights[i]!.shape.join());
   if (differ)
     throw new ClusterError(
       `Parameters ${manifest.version}: expected those of model \`${model.name}\`, got another model's. Run the same pipeline everywhere.`,
@@ -118,10 +120,9 @@ export function setParameters(model: tf.LayersModel, { manifest, bytes }: Fetche
   let at = 0;
   tf.tidy(() => {
     for (const [i, { shape, dtype, bytes: size }] of weights.entries()) {
-      const copy = bytes.slice(at, at + size);
+      const copy = Uint8Array.from(bytes.subarray(at, at + size)); // aligned as typed arrays must be
       at += size;
-      const Values = arrays[dtype];
-      const values = new Values(copy.buffer, copy.byteOffset, copy.byteLength / Values.BYTES_PER_ELEMENT);
+      const values = new arrays[dtype](copy.buffer);
       model.weights[i]!.write(tf.tensor(values, [...shape], dtype));
     }
   });

@@ -64,7 +64,10 @@ export function unpackPart(bytes: Uint8Array, schema: Schema): Part {
     const fits = column?.type === spec.type && column.shape.length === spec.shape.length + 1 && isWhole(column, length);
     const same = fits && spec.shape.every((axis, i) => axis === null || axis === column.shape[i + 1]);
     if (!same)
-      throw refused(`column \`${name}\` as ${spec.type} [${length}, ${shapeText(spec)}]`, column ? describe(column) : 'none');
+      throw refused(
+        `column \`${name}\` as ${spec.type} [${length}, ${shapeText(spec)}]`,
+        column ? describe(column) : 'none',
+      );
   }
   for (const { picks, weights } of part.draws) {
     if (picks.length !== weights.length) throw refused(`${picks.length} weights`, `${weights.length}`);

