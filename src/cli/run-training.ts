@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import type * as tf from '@tensorflow/tfjs';
 import type { Engine, EngineName } from '../engine/engine.ts';
+import { fleet, type FleetChoices } from '../cluster/fleet.ts';
 import type { Placement } from '../importance/placement/placement-options.ts';
 import { saveModel } from '../model/files.ts';
 import type { ModelContext, Pipeline, PipelineCorpus } from '../pipeline.ts';
@@ -50,6 +51,8 @@ export interface TrainingRequest {
   readonly keep?: number;
   /** Whether the ids of every minibatch are written too, to `ids.jsonl`. */
   readonly recordIds?: boolean;
+  /** The fleet that makes its minibatches. @default this process does */
+  readonly fleet?: Omit<FleetChoices, 'corpus' | 'onNote'>;
   /** Goes on with a run that was stopped: its folder, or `true` for `runs/<name>`. */
   readonly resume?: string | true;
 }
@@ -114,6 +117,7 @@ class Training {
   readonly #checkpointer: Checkpointer;
   readonly #stopped: StoppedRun | undefined;
   readonly #recordIds: boolean;
+  readonly #fleet: TrainingRequest['fleet'];
   #run: Run;
 
   constructor(
@@ -130,6 +134,7 @@ class Training {
     this.#folder = folder;
     this.#fitOptions = { ...fitOptionsOf(pipeline, request, stopped?.run), seed: context.seed };
     this.#stopped = stopped;
+    this.#fleet = request.fleet && { run: pipeline.options.name, ...request.fleet };
     this.#recordIds = request.recordIds ?? false;
     this.#checkpointer = new Checkpointer(join(folder, 'checkpoints'), planOf(request), progressOf(stopped));
     this.#run = {
@@ -177,20 +182,28 @@ class Training {
     using recorder = await RunRecorder.open(this.#folder, this.#stopped && stepsOf(this.#stopped));
     using ids = this.#recordIds ? await this.#openLines<TrainedIds>('ids.jsonl') : undefined;
     const breathe = breather();
-    let trained: readonly string[] = [];
+    let trained: Omit<TrainedIds, 'step'> = { ids: [] };
     return await host.fit(this.#model, train, {
       ...this.#fitOptions,
       ...(validation && { validation }),
       ...(checkpoint && { resume: checkpoint }),
+      ...(this.#fleet && {
+        source: fleet({
+          ...this.#fleet,
+          corpus: this.#context.corpus,
+          onNote: (line) => progress?.note(`fleet    ${line}`),
+        }),
+      }),
       signal,
       onMinibatch: (batch) => {
-        trained = batch.ids;
+        const { origin } = batch.presample;
+        trained = { ids: batch.ids, ...(origin !== undefined && { origin: `${origin}/${batch.turn}` }) };
         recorder.minibatch(batch);
       },
       onScores: (_, scores) => recorder.scores(scores),
       onStep: async (record, snapshot) => {
         metrics.write(record);
-        ids?.write({ step: record.step, ids: trained });
+        ids?.write({ step: record.step, ...trained });
         recorder.step(record);
         progress?.step(record);
         this.#checkpointer.step(record, () => {
@@ -237,6 +250,8 @@ function firstOf(failure: unknown): unknown {
 interface TrainedIds {
   readonly step: number;
   readonly ids: readonly string[];
+  /** Job, part and draw, where minibatches were made by a fleet. */
+  readonly origin?: string;
 }
 
 const planOf = ({ checkpointEvery, checkpointSteps, keep }: TrainingRequest): CheckpointPlan => ({

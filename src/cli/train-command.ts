@@ -5,16 +5,18 @@ import { schemes } from '../importance/schemes.ts';
 import { describeSummary } from '../report/summary.ts';
 import { modes } from '../train/modes.ts';
 import { positive, wholeAbove } from './arguments.ts';
+import { addTrainerFlags, withFleet, type TrainerFlags } from './cluster-flags.ts';
 import type { Host } from './host.ts';
 import { listenForInterrupt } from './interrupt.ts';
 import { loadPipeline } from './load-pipeline.ts';
 import { runTraining, type TrainingOutcome, type TrainingRequest } from './run-training.ts';
 
-type Flags = Omit<TrainingRequest, 'file'> & { readonly json?: boolean; readonly quiet?: boolean };
+type Flags = Omit<TrainingRequest, 'file' | 'fleet'> &
+  TrainerFlags & { readonly json?: boolean; readonly quiet?: boolean };
 
 /** `taustream train FILE` */
 export function addTrainCommand(program: Command, host: Host, exit: (code: number) => void): void {
-  program
+  const command = program
     .command('train')
     .description('Trains the pipeline that FILE exports, into a run folder of its own.')
     .argument('<FILE>', 'a TypeScript or JavaScript file with `export default definePipeline({ … })`')
@@ -42,7 +44,8 @@ export function addTrainCommand(program: Command, host: Host, exit: (code: numbe
     .option('--record-ids', 'write the ids of every minibatch to ids.jsonl')
     .option('--resume [folder]', 'go on from the last good checkpoint of a run (default: runs/<name>)')
     .option('--json', 'print the summary as one JSON object, and nothing else, on stdout')
-    .option('--quiet', 'show no progress and no summary')
+    .option('--quiet', 'show no progress and no summary');
+  addTrainerFlags(command)
     .addHelpText('after', trainHelp)
     .action(async (file: string, flags: Flags) => exit(await train(file, flags, host)));
 }
@@ -64,11 +67,12 @@ Examples
   taustream train pipelines/moby-dick.ts --resume
   taustream train pipelines/moby-dick.ts --seconds 60 --scheme uniform --seed 1
   taustream train my-pipeline.ts --score-where process --score-engine wasm --score-ahead 2
+  taustream train my-pipeline.ts --cluster nats://token@10.0.0.5:4222
   taustream train my-pipeline.ts --steps 1000 --out runs/trial --json > summary.json`;
 
 /** @returns the exit code */
 async function train(file: string, flags: Flags, host: Host): Promise<number> {
-  const { json = false, quiet = false, ...request } = flags;
+  const { json = false, quiet = false, ...request } = withFleet(flags);
   const progress = quiet ? undefined : new Progress({ output: host.stderr, colors: host.colors });
   using interrupt = listenForInterrupt(() =>
     progress?.note('Finishing the step, then saving. Once more to leave at once.'),

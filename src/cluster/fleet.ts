@@ -186,6 +186,7 @@ class Fleet implements BatchSource {
     const presample: Presample = new Presample(ids, columns, phase, {
       rows,
       weight,
+      origin: `${job}/${part}`,
       passed: { taken: this.#seen, waiting: [] },
       ...(batchSize !== undefined && { batchSize }),
       recycle: () => inFlight.remove(presample),
