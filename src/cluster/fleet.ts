@@ -247,6 +247,10 @@ class Fleet implements BatchSource {
     return this.#ledger.state();
   }
 
+  account(): Readonly<Record<string, number>> {
+    return { ...this.#ledger.account };
+  }
+
   /** Gives out jobs as long as there are credits, of the kind that the gate asks for now. */
   #issue(): void {
     const credits = this.#settings.credits ?? Math.max(4, 2 * this.#workers);

@@ -69,6 +69,8 @@ export interface Account {
   taken: number;
   /** Minibatches trained on. */
   trained: number;
+  /** Parts that a worker was to score and never brought. */
+  lost: number;
   /** Parts that came again, or were offered again, and were refused. */
   duplicate: number;
   /** Parts of an earlier life of the trainer. */
@@ -92,6 +94,7 @@ export class Ledger {
     reissued: 0,
     taken: 0,
     trained: 0,
+    lost: 0,
     duplicate: 0,
     stale: 0,
     expired: 0,
@@ -144,7 +147,10 @@ export class Ledger {
     const known = this.#heard(job, nowMs);
     if (!known) return 'done';
     const state = known.parts.get(part);
-    if (state?.kind === 'trained' || state?.kind === 'taken') return 'duplicate';
+    if (state?.kind === 'trained' || state?.kind === 'taken') {
+      this.account.duplicate += 1;
+      return 'duplicate';
+    }
     const isAnothers = state?.kind === 'granted' && state.to !== worker && state.untilMs > nowMs;
     const isOwn = state?.kind === 'granted' && !isAnothers;
     if (isAnothers || (!isOwn && this.underWay >= this.#options.ahead())) return 'wait';
@@ -194,6 +200,7 @@ export class Ledger {
         if (state.kind !== 'granted' || state.untilMs > nowMs) continue;
         if (state.turns > 0) parts.set(part, { kind: 'begun', turns: state.turns });
         else parts.delete(part);
+        this.account.lost += 1;
         swept = true;
       }
     return swept;

@@ -34,6 +34,8 @@ export interface BatchSource {
   trained(batch: Minibatch): void;
   /** Which samples are trained on: plain values, for a checkpoint. */
   position(): Position;
+  /** What became of what was made, counted by name: for the run's summary. */
+  account?(): Readonly<Record<string, number>>;
   /** Lets go of whatever it holds. Never throws. */
   close(): Promise<void>;
 }

@@ -157,7 +157,8 @@ class Run {
     await this.#options.onEnd?.(this.#snapshot());
     const { seconds, epochs } = this.#budget;
     const stages = Object.fromEntries(this.#parts.meter.stages);
-    return { ...this.#account.summary({ stoppedBy, seconds, epochs }), stages };
+    const source = this.#parts.source?.account?.();
+    return { ...this.#account.summary({ stoppedBy, seconds, epochs }), stages, ...(source && { source }) };
   }
 
   async #startPlace(): Promise<void> {
