@@ -50,7 +50,9 @@ type Bare<Q = Question> = Q extends unknown ? Omit<Q, 'worker' | 'incarnation'> 
 
 /** How long a worker waits for a job until it looks whether anything else has happened. */
 const pullMs = 1000;
-const askMs = 6000;
+const askMs = 4000;
+/** Times that parameters are asked for, with a little more patience each time. */
+const mostFetches = 8;
 
 /**
  * Works for a trainer with the same pipeline: fills presamples from the stretches of the corpus that it is given, scores
@@ -250,8 +252,7 @@ class Worker {
         if (offered.kind === 'stale' || offered.kind === 'given up') return offered.kind;
         if (offered.kind === 'done') return 'done';
         if (offered.kind === 'go') {
-          if (job.phase === 'importance') await this.#refresh(offered.parameters, model);
-          if (job.phase === 'importance' && !this.#held) return 'given up'; // what was read is another trainer's
+          if (job.phase === 'importance' && !(await this.#refresh(offered.parameters, model))) return 'given up';
           const version = this.#held?.manifest.version ?? 0;
           const content = await scoring.score(job, part, held, version);
           const verdict = await this.#deliver(job.job, part, packPart(content));
@@ -298,16 +299,22 @@ class Worker {
     }
   }
 
-  /** Makes sure of parameters that are new enough. */
-  async #refresh(newest: number, model: Parameters<typeof setParameters>[0]): Promise<void> {
-    const isBehind = () => newest - (this.#held?.manifest.number ?? -Infinity);
-    if (isBehind() > 0) this.#fetching ??= this.#fetch().finally(() => (this.#fetching = undefined));
-    if (isBehind() <= this.#settings.versionsBehind) {
-      void this.#fetching?.catch(() => {}); // asked for again with the next presample
-      return this.#use(model);
-    }
-    await this.#fetching;
+  /** Makes sure of parameters that are new enough. @returns whether there are some */
+  async #refresh(newest: number, model: Parameters<typeof setParameters>[0]): Promise<boolean> {
+    const isBehind = () => newest - (this.#fresh?.manifest.number ?? -Infinity);
+    const fetching = () => (this.#fetching ??= this.#fetch().finally(() => (this.#fetching = undefined)));
+    if (isBehind() > 0 && isBehind() <= this.#settings.versionsBehind) void fetching().catch(() => {}); // asked for again
+    for (let attempt = 1; isBehind() > this.#settings.versionsBehind; attempt++)
+      try {
+        await fetching();
+        if (isBehind() > this.#settings.versionsBehind && attempt >= mostFetches) return false;
+      } catch (error) {
+        if (!(await this.#isKnown())) return false; // the run is over, and its parameters are gone
+        if (attempt >= mostFetches) throw error;
+        await sleep(200 * attempt);
+      }
     this.#use(model);
+    return true;
   }
 
   async #fetch(): Promise<void> {

@@ -42,5 +42,4 @@ export const toyPipeline = ({ letters, open, units = 6, ...rest }: ToyChoices = 
     ...rest,
   });
 
-const textOf = (letters: string): string =>
-  letters.repeat(20) + letters.split('').toReversed().join('').repeat(17);
+const textOf = (letters: string): string => letters.repeat(20) + letters.split('').toReversed().join('').repeat(17);
