@@ -165,7 +165,7 @@ export class Desk {
       onFailure(
         code === undefined
           ? new ClusterError(`Worker ${worker}: ${message}`, { worker, job })
-          : errorOf({ code, message, facts: { worker, job } } as Parameters<typeof errorOf>[0], `Worker ${worker}`),
+          : errorOf({ code, message, facts: { worker, job } }, `Worker ${worker}`),
       );
     return { kind: 'done' };
   }

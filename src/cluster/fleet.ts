@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ClusterError, OptionsError } from '../errors.ts';
+import { ClusterError } from '../errors.ts';
 import type { PipelineCorpus } from '../pipeline.ts';
 import { parseOptions } from '../options.ts';
 import { Minibatch } from '../stream/minibatch.ts';
@@ -11,11 +11,12 @@ import { Bell } from './bell.ts';
 import { FleetOptions, type FleetSettings } from './cluster-options.ts';
 import { connectTo, explain, type Connection } from './connect.ts';
 import { Desk, type Delivered } from './desk.ts';
+import { expectAlone, expectPlain, placesIn } from './fleet-checks.ts';
 import { fingerprintOf, orderOf } from './fingerprint.ts';
-import { JobQueue } from './job-queue.ts';
+import { JobQueue, lostJobs } from './job-queue.ts';
 import { Ledger, parseLedgerState, type OpenJob } from './ledger.ts';
 import { ParameterPublisher } from './parameter-publisher.ts';
-import { Answer, pack, Question, subjectsOf, unpack } from './protocol.ts';
+import { pack, Question, type Answer, subjectsOf, unpack } from './protocol.ts';
 import { settingsOf } from './settings.ts';
 import { describeFleet, Ages, type FleetStatus } from './status.ts';
 
@@ -106,11 +107,11 @@ class Fleet implements BatchSource {
     const subjects = subjectsOf(run);
     const connection = (this.#connection = await connectTo(this.#settings, `taustream trainer ${run}`));
     const { head } = this.#context;
-    await this.#expectAlone(connection, subjects.ask);
+    await expectAlone(connection, subjects.ask, run);
     const queue = (this.#queue = new JobQueue(connection, subjects, this.#settings));
     await queue.ensure();
     await queue.clear();
-    const { incarnation } = { incarnation: this.#incarnation };
+    const incarnation = this.#incarnation;
     const every = this.#settings.parametersEvery;
     this.#parameters = new ParameterPublisher({ connection, subjects, incarnation, model: head.model, every });
     await queue.retried(() => this.#parameters!.publish(0), this.#stop.signal);
@@ -150,16 +151,6 @@ class Fleet implements BatchSource {
       onFailure: (error) => this.#fail(error),
       onNote: this.#note,
     });
-  }
-
-  /** @throws {ClusterError} when a trainer of this run is at work */
-  async #expectAlone({ nats, where }: Connection, subject: string): Promise<void> {
-    const asked = await nats.request(subject, pack({ kind: 'status' }), { timeout: 1000 }).catch(() => undefined);
-    if (asked)
-      throw new ClusterError(
-        `${where}: expected no other trainer of run \`${this.#settings.run}\`, got one at work. Stop it first, or give this run another name.`,
-        { run: this.#settings.run },
-      );
   }
 
   async *minibatches(signal: AbortSignal): AsyncGenerator<Minibatch, void, void> {
@@ -293,16 +284,9 @@ class Fleet implements BatchSource {
 
   /** Jobs that the server has lost, or gave to somebody who vanished with them, are given out again. */
   async #reissueLost(nowMs: number): Promise<void> {
-    const silentMs = 1500 * this.#settings.ackWaitSeconds;
-    const undone = [...this.#ledger.open.values()].filter((job) => job.count === undefined);
-    const silent = undone.filter(({ heardMs }) => nowMs - heardMs > silentMs);
-    if (silent.length === 0 || !this.#queue) return;
-    const { queued, inHand } = await this.#queue.waiting();
-    if (queued + inHand >= undone.length) return; // they are there: nobody has come for them yet
-    for (const job of silent) {
-      job.heardMs = nowMs;
-      job.issues += 1;
-      this.#ledger.account.reissued += 1;
+    const lost = await lostJobs(this.#ledger, this.#queue!, { nowMs, silentMs: 1500 * this.#settings.ackWaitSeconds }); // started
+    for (const job of lost) {
+      this.#ledger.reissue(job, nowMs);
       this.#give(job);
     }
   }
@@ -358,27 +342,4 @@ class Fleet implements BatchSource {
     await Promise.race([leave().catch(() => {}), sleep(3000)]); // a server that is away keeps nobody
     await nats.close().catch(() => {}); // closed is closed
   }
-}
-
-function placesIn({ corpus, values }: SourceContext): number {
-  if (values.epochs === undefined) return Infinity;
-  if (corpus.length !== undefined) return values.epochs * corpus.length;
-  throw new OptionsError(
-    `fleet(): expected a corpus that tells its length to train for \`epochs\`, got \`${corpus.name}\`, which does not. Give \`steps\` or \`seconds\`.`,
-  );
-}
-
-/** @throws {OptionsError} when what the run asks for cannot be done elsewhere */
-function expectPlain({ scheme, values }: SourceContext): void {
-  if (scheme.start)
-    throw new OptionsError(
-      `fleet(): \`scheme\`: expected one whose scores follow from the model and a sample alone, got \`${scheme.name}\`, which remembers what it has seen. Choose upper-bound, loss, gradient-norm or uniform.`,
-      { scheme: scheme.name },
-    );
-  if (values.lengths?.boundaries)
-    throw new OptionsError(
-      'fleet(): `lengths.boundaries`: expected none, got some: samples would wait in buckets beyond the job they came in. Leave them out.',
-    );
-  if (values.score?.where === 'process')
-    throw new OptionsError('fleet(): expected scoring on other machines or in another process, got both. Choose one.');
 }

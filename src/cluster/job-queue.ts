@@ -13,7 +13,7 @@ import { nanos } from '@nats-io/transport-node';
 import { ClusterError } from '../errors.ts';
 import type { FleetSettings } from './cluster-options.ts';
 import type { Connection } from './connect.ts';
-import type { OpenJob } from './ledger.ts';
+import type { Ledger, OpenJob } from './ledger.ts';
 import { pack, protocolVersion, workersConsumer, type Job, type Subjects } from './protocol.ts';
 
 /** A job that lies so long is swept away by the server: what a trainer leaves behind that never comes back. */
@@ -146,3 +146,16 @@ export class JobQueue {
 
 const isFull = (error: unknown): boolean =>
   error instanceof Error && /insufficient|no space|resource limits|maximum bytes|storage/iu.test(error.message);
+
+/** Jobs that are not done, of which nobody has spoken for a while, and which the server has no more. */
+export async function lostJobs(
+  ledger: Ledger,
+  queue: JobQueue,
+  { nowMs, silentMs }: { readonly nowMs: number; readonly silentMs: number },
+): Promise<OpenJob[]> {
+  const undone = [...ledger.open.values()].filter((job) => job.count === undefined);
+  const silent = undone.filter(({ heardMs }) => nowMs - heardMs > silentMs);
+  if (silent.length === 0) return [];
+  const { queued, inHand } = await queue.waiting();
+  return queued + inHand >= undone.length ? [] : silent; // those that are there wait for somebody to come
+}

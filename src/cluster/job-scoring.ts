@@ -57,7 +57,7 @@ export class JobScoring {
       signal,
     });
     return {
-      presamples: fill(stretch.samples()) as AsyncGenerator<Presample, void, void>,
+      presamples: fill(stretch.samples()),
       counts: () => ({ samples: stretch.taken, left: to - from - stretch.taken }),
     };
   }

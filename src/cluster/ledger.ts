@@ -133,6 +133,13 @@ export class Ledger {
     return this.#add(this.#next++, phase, nowMs);
   }
 
+  /** Notes that a job is given out once more. */
+  reissue(job: OpenJob, nowMs: number): void {
+    job.heardMs = nowMs;
+    job.issues += 1;
+    this.account.reissued += 1;
+  }
+
   #add(job: number, phase: Phase, nowMs: number): OpenJob {
     const { places, end } = this.#options;
     const from = job * places;
@@ -175,10 +182,10 @@ export class Ledger {
   }
 
   /** Notes that a job has so many parts. @returns whether somebody must still bring some */
-  end(job: number, count: number, nowMs: number): Verdict {
+  end(job: number, parts: number, nowMs: number): Verdict {
     const known = this.#heard(job, nowMs);
     if (!known) return 'done';
-    known.count = count;
+    known.count = parts;
     this.#close(known);
     return 'done';
   }

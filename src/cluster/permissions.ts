@@ -6,7 +6,6 @@ import { subjectsOf, workersConsumer } from './protocol.ts';
  */
 export function permissionsFor(role: 'trainer' | 'worker', run: string): string {
   const { ask, news, jobs, jobsStream, parameters, parametersStream } = subjectsOf(run);
-  const api = (call: string) => `$JS.API.${call}`;
   const worker = {
     publish: [
       ask,
@@ -29,6 +28,8 @@ export function permissionsFor(role: 'trainer' | 'worker', run: string): string 
     subscribe: ['_INBOX.>', ask],
   };
   const { publish, subscribe } = role === 'worker' ? worker : trainer;
-  const list = (subjects: readonly string[]) => `[${subjects.map((subject) => JSON.stringify(subject)).join(', ')}]`;
   return `{ publish: { allow: ${list(publish)} }, subscribe: { allow: ${list(subscribe)} } }`;
 }
+
+const api = (call: string) => `$JS.API.${call}`;
+const list = (subjects: readonly string[]) => `[${subjects.map((subject) => JSON.stringify(subject)).join(', ')}]`;

@@ -1,33 +1,30 @@
-import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { jetstream, type Consumer, type JsMsg } from '@nats-io/jetstream';
 import { fuse } from '../engine/layers/fuse.ts';
 import type { Engine } from '../engine/engine.ts';
-import { ClusterError, isTaustreamError } from '../errors.ts';
+import { isTaustreamError } from '../errors.ts';
 import { openHead } from '../model/head.ts';
 import { parseOptions } from '../options.ts';
 import type { Pipeline } from '../pipeline.ts';
 import { WorkerOptions, type WorkerSettings } from './cluster-options.ts';
 import { connectTo, type Connection } from './connect.ts';
 import { fingerprintOf, orderOf } from './fingerprint.ts';
-import { fetchParameters, setParameters, type FetchedParameters } from './parameters.ts';
 import { packPart } from './part.ts';
-import { chunksOf } from './chunks.ts';
 import { JobScoring } from './job-scoring.ts';
 import {
-  Answer,
+  type Answer,
   Job,
   News,
-  pack,
   protocolVersion,
   subjectsOf,
   unpack,
   workersConsumer,
-  type Question,
   type Subjects,
 } from './protocol.ts';
 import { schemeFor, valuesOf } from './settings.ts';
+import { refusedBy, TrainerLine } from './trainer-line.ts';
+import { WorkerParameters } from './worker-parameters.ts';
 
 /** What a worker is told beside plain values. */
 export type WorkerChoices = WorkerOptions & {
@@ -45,14 +42,9 @@ export interface WorkerSummary {
 }
 
 type Welcome = Extract<Answer, { kind: 'welcome' }>;
-/** A question without what every question has. */
-type Bare<Q = Question> = Q extends unknown ? Omit<Q, 'worker' | 'incarnation'> : never;
 
 /** How long a worker waits for a job until it looks whether anything else has happened. */
 const pullMs = 1000;
-const askMs = 4000;
-/** Times that parameters are asked for, with a little more patience each time. */
-const mostFetches = 8;
 
 /**
  * Works for a trainer with the same pipeline: fills presamples from the stretches of the corpus that it is given, scores
@@ -87,13 +79,9 @@ class Worker {
   readonly #connection: Connection;
   readonly #context: Required<Pick<WorkerChoices, 'engine' | 'signal' | 'onNote'>>;
   readonly #subjects: Subjects;
-  readonly #id = `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`;
+  readonly #line: TrainerLine;
   readonly #summary: WorkerSummary = { jobs: 0, parts: 0, samples: 0, duplicates: 0 };
-  #incarnation = '';
   #over = '';
-  #held: FetchedParameters | undefined;
-  #fresh: FetchedParameters | undefined;
-  #fetching: Promise<void> | undefined;
   #consumer: Consumer | undefined;
 
   constructor(
@@ -107,6 +95,7 @@ class Worker {
     this.#connection = connection;
     this.#context = context;
     this.#subjects = subjectsOf(settings.run);
+    this.#line = new TrainerLine(connection, this.#subjects, settings, context.signal);
   }
 
   async work(): Promise<WorkerSummary> {
@@ -134,9 +123,9 @@ class Worker {
     const { signal, onNote } = this.#context;
     let said = false;
     while (!signal.aborted) {
-      const answer = await this.#ask({ kind: 'hello', protocol: protocolVersion });
+      const answer = await this.#line.ask({ kind: 'hello', protocol: protocolVersion });
       if (answer?.kind === 'welcome') return answer;
-      if (answer?.kind === 'refused') throw this.#refused(answer.message);
+      if (answer?.kind === 'refused') throw refusedBy(this.#settings.run, answer.message);
       if (!said) onNote(`waiting for a trainer of run \`${this.#settings.run}\``);
       said = true;
       await sleep(500, undefined, { signal }).catch(() => {}); // the loop ends
@@ -156,30 +145,35 @@ class Worker {
     try {
       fuse(model);
       const order = orderOf(corpus.train, settings);
-      this.#incarnation = welcome.incarnation;
-      this.#held = undefined;
-      this.#fresh = undefined;
+      this.#line.incarnation = welcome.incarnation;
       this.#consumer = undefined;
       const fingerprint = fingerprintOf(this.#settings.run, corpus, model, order);
-      const answer = await this.#ask({ kind: 'join', machine: hostname(), fingerprint });
-      if (answer?.kind === 'refused') throw this.#refused(answer.message);
+      const answer = await this.#line.ask({ kind: 'join', machine: hostname(), fingerprint });
+      if (answer?.kind === 'refused') throw refusedBy(this.#settings.run, answer.message);
       if (answer?.kind !== 'joined') return;
       onNote(`joined run \`${this.#settings.run}\` (${corpus.train.name})`);
       const head = openHead(model);
       const scoring = new JobScoring({ head, scheme, values, corpus: corpus.train, order });
-      await this.#pull(scoring, model, welcome);
+      const parameters = new WorkerParameters({
+        connection: this.#connection,
+        subjects: this.#subjects,
+        line: this.#line,
+        model,
+        versionsBehind: this.#settings.versionsBehind,
+      });
+      await this.#pull(scoring, parameters, welcome);
     } finally {
       model.optimizer?.dispose();
       model.dispose();
     }
   }
 
-  async #pull(scoring: JobScoring, model: Parameters<typeof setParameters>[0], welcome: Welcome): Promise<void> {
+  async #pull(scoring: JobScoring, parameters: WorkerParameters, welcome: Welcome): Promise<void> {
     const { signal, onNote } = this.#context;
     while (!signal.aborted && this.#over !== welcome.incarnation) {
       const message = await this.#next();
-      if (!message && !(await this.#isKnown())) return;
-      if (message && (await this.#do(message, scoring, model, welcome)) === 'stale') {
+      if (!message && !(await this.#line.isKnown())) return;
+      if (message && (await this.#do(message, scoring, parameters, welcome)) === 'stale') {
         onNote('the trainer has begun anew');
         return;
       }
@@ -200,23 +194,18 @@ class Worker {
     }
   }
 
-  /** Whether the trainer is there, and still counts on this worker. */
-  async #isKnown(): Promise<boolean> {
-    return (await this.#ask({ kind: 'beat' }))?.kind === 'joined';
-  }
-
   /** Does one job, and holds on to it meanwhile. */
   async #do(
     message: JsMsg,
     scoring: JobScoring,
-    model: Parameters<typeof setParameters>[0],
+    parameters: WorkerParameters,
     { incarnation, ackWaitMs }: Welcome,
   ): Promise<'done' | 'stale'> {
     const holding = setInterval(() => message.working(), ackWaitMs / 3);
     try {
       const job = unpack('Job', Job, message.data);
       if (job.incarnation !== incarnation) {
-        const now = await this.#ask({ kind: 'hello', protocol: protocolVersion });
+        const now = await this.#line.ask({ kind: 'hello', protocol: protocolVersion });
         if (now?.kind === 'welcome' && now.incarnation === job.incarnation) {
           message.nak();
           return 'stale';
@@ -224,7 +213,7 @@ class Worker {
         message.term('of an earlier trainer');
         return 'done';
       }
-      const verdict = await this.#score(job, scoring, model);
+      const verdict = await this.#score(job, scoring, parameters);
       if (verdict === 'done')
         await message.ackAck().catch(() => false); // else it comes again, and is found done
       else message.nak();
@@ -237,25 +226,21 @@ class Worker {
     }
   }
 
-  async #score(
-    job: Job,
-    scoring: JobScoring,
-    model: Parameters<typeof setParameters>[0],
-  ): Promise<'done' | 'stale' | 'given up'> {
+  async #score(job: Job, scoring: JobScoring, parameters: WorkerParameters): Promise<'done' | 'stale' | 'given up'> {
     const { signal } = this.#context;
     const parts = scoring.open(job, signal);
     let part = 0;
     try {
       for await (const presample of parts.presamples) {
         using held = presample;
-        const offered = await this.#untilAnswered({ kind: 'offer', job: job.job, part });
+        const offered = await this.#line.untilAnswered({ kind: 'offer', job: job.job, part });
         if (offered.kind === 'stale' || offered.kind === 'given up') return offered.kind;
         if (offered.kind === 'done') return 'done';
         if (offered.kind === 'go') {
-          if (job.phase === 'importance' && !(await this.#refresh(offered.parameters, model))) return 'given up';
-          const version = this.#held?.manifest.version ?? 0;
+          if (job.phase === 'importance' && !(await parameters.refresh(offered.parameters))) return 'given up';
+          const { version } = parameters;
           const content = await scoring.score(job, part, held, version);
-          const verdict = await this.#deliver(job.job, part, packPart(content));
+          const verdict = await this.#line.deliver(job.job, part, packPart(content));
           if (verdict !== 'taken') return verdict;
           this.#summary.samples += content.rows;
           this.#summary.parts += 1;
@@ -264,113 +249,22 @@ class Worker {
       }
     } catch (error) {
       if (isTaustreamError(error) && error.code !== 'ERR_CLUSTER')
-        await this.#ask({ kind: 'fail', job: job.job, code: error.code, message: error.message }).catch(
-          () => undefined,
-        );
+        await this.#line
+          .ask({ kind: 'fail', job: job.job, code: error.code, message: error.message })
+          .catch(() => undefined);
       throw error;
     }
     if (signal.aborted) return 'given up';
     const { samples, left } = parts.counts();
-    const ended = await this.#untilAnswered({ kind: 'end', job: job.job, parts: part, samples, left });
+    const ended = await this.#line.untilAnswered({ kind: 'end', job: job.job, parts: part, samples, left });
     this.#summary.jobs += 1;
     return ended.kind === 'done' ? 'done' : ended.kind === 'stale' ? 'stale' : 'given up';
-  }
-
-  async #deliver(job: number, part: number, bytes: Uint8Array): Promise<'taken' | 'done' | 'stale' | 'given up'> {
-    const chunks = chunksOf(bytes, this.#connection.chunkBytes);
-    for (;;) {
-      let last: Answer | undefined;
-      for (const [chunk, stretch] of chunks.entries()) {
-        const asked = await this.#untilAnswered({
-          kind: 'part',
-          job,
-          part,
-          chunk,
-          chunks: chunks.length,
-          bytes: stretch,
-        });
-        if (asked.kind === 'given up') return 'given up';
-        last = asked;
-        if (asked.kind !== 'more') break;
-      }
-      if (last?.kind === 'refused') throw this.#refused(last.message);
-      if (last?.kind === 'stale' || last?.kind === 'done') return last.kind;
-      if (last?.kind === 'taken' || last?.kind === 'duplicate') return 'taken';
-    }
-  }
-
-  /** Makes sure of parameters that are new enough. @returns whether there are some */
-  async #refresh(newest: number, model: Parameters<typeof setParameters>[0]): Promise<boolean> {
-    const isBehind = () => newest - (this.#fresh?.manifest.number ?? -Infinity);
-    const fetching = () => (this.#fetching ??= this.#fetch().finally(() => (this.#fetching = undefined)));
-    if (isBehind() > 0 && isBehind() <= this.#settings.versionsBehind) void fetching().catch(() => {}); // asked for again
-    for (let attempt = 1; isBehind() > this.#settings.versionsBehind; attempt++)
-      try {
-        await fetching();
-        if (isBehind() > this.#settings.versionsBehind && attempt >= mostFetches) return false;
-      } catch (error) {
-        if (!(await this.#isKnown())) return false; // the run is over, and its parameters are gone
-        if (attempt >= mostFetches) throw error;
-        await sleep(200 * attempt);
-      }
-    this.#use(model);
-    return true;
-  }
-
-  async #fetch(): Promise<void> {
-    const fetched = await fetchParameters(this.#connection, this.#subjects);
-    if (fetched.manifest.incarnation === this.#incarnation) this.#fresh = fetched;
-  }
-
-  #use(model: Parameters<typeof setParameters>[0]): void {
-    if (!this.#fresh || this.#fresh === this.#held) return;
-    setParameters(model, this.#fresh);
-    this.#held = this.#fresh;
-  }
-
-  /** Asks until there is an answer, or the trainer is gone or silent for too long. */
-  async #untilAnswered(question: Bare): Promise<Answer | { readonly kind: 'given up' }> {
-    const endMs = performance.now() + 1000 * this.#settings.patienceSeconds;
-    while (performance.now() < endMs && !this.#context.signal.aborted) {
-      const answer = await this.#ask(question);
-      if (!answer) return { kind: 'given up' };
-      if (answer.kind !== 'wait') return answer;
-    }
-    return { kind: 'given up' };
-  }
-
-  /** @returns nothing when no trainer is there */
-  async #ask(question: Bare): Promise<Answer | undefined> {
-    const endMs = performance.now() + 1000 * this.#settings.patienceSeconds;
-    const bytes = pack({ ...question, worker: this.#id, incarnation: this.#incarnation });
-    for (;;) {
-      try {
-        const { data } = await this.#connection.nats.request(this.#subjects.ask, bytes, { timeout: askMs });
-        return unpack('Answer', Answer, data);
-      } catch (cause) {
-        if (cause instanceof ClusterError) throw cause;
-        const { message, name } = cause as Error; // whatever the client throws is one
-        if (/no ?responders/iu.test(`${name} ${message}`)) return undefined;
-        if (this.#context.signal.aborted) return undefined;
-        if (this.#connection.nats.isClosed() || performance.now() >= endMs)
-          throw new ClusterError(
-            `${this.#connection.where}: expected an answer within ${this.#settings.patienceSeconds} s, got ${message}. Check the network and the server.`,
-            {},
-            { cause },
-          );
-      }
-    }
-  }
-
-  #refused(message: string): ClusterError {
-    return new ClusterError(`Run \`${this.#settings.run}\`: the trainer refuses this worker: ${message}`);
   }
 
   async close(reason: string): Promise<void> {
     const { nats } = this.#connection;
     if (nats.isClosed()) return;
-    const leave = { kind: 'leave', reason, worker: this.#id, incarnation: this.#incarnation };
-    await nats.request(this.#subjects.ask, pack(leave), { timeout: 500 }).catch(() => undefined); // or nobody is there
+    await this.#line.leave(reason);
     await nats.close().catch(() => {}); // closed is closed
   }
 }

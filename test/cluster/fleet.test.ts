@@ -200,7 +200,7 @@ describe('fleet', () => {
         train: mixture([{ corpus: text, share: 1 }]),
       }),
     };
-    await assert.rejects(train(mixed as Pipeline), { code: 'ERR_CLUSTER', message: /opened at any place/u });
+    await assert.rejects(train(mixed), { code: 'ERR_CLUSTER', message: /opened at any place/u });
   });
 
   it('refuses a scheme that remembers, and scoring in two places', async () => {

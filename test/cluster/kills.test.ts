@@ -49,7 +49,6 @@ describe('taustream train --cluster', () => {
       assert.equal(new Set(trained.map(({ origin }) => origin)).size, trained.length);
       assert.equal(summary.samplesSeen, 3 * 124);
       assert.equal(summary.stoppedBy, 'epochs');
-      console.log(summary);
     } finally {
       for (const one of [first, second, ...workers]) await one?.kill();
       await server.stop();

@@ -83,7 +83,7 @@ describe('Ledger', () => {
                 ledger.trained(job, part, turn === draws - 1);
               }
             }
-            for (const { job } of [...ledger.open.values()]) ledger.end(job, 2, 0);
+            for (const job of Array.from(ledger.open.keys())) ledger.end(job, 2, 0);
           }
         };
         run(picks, stopAt % 19);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { connect as connectSocket, createServer, type Server } from 'node:net';
+import { connect as connectSocket, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -187,7 +187,7 @@ describe('pinFor', () => {
 
 /** Passes bytes on late, and cuts all connections when it is told to. */
 async function slowProxy(target: number, delayMs: number) {
-  const sockets = new Set<import('node:net').Socket>();
+  const sockets = new Set<Socket>();
   let cuts = 0;
   const server: Server = createServer((client) => {
     const upstream = connectSocket(target, '127.0.0.1');

@@ -1,5 +1,4 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -31,10 +30,7 @@ export async function startServer(binary: string, plan: ServerPlan): Promise<Run
   const child = spawn(binary, ['-c', config], { stdio: ['ignore', 'ignore', 'pipe'] });
   let said = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => (said = (said + text).slice(-4000)));
-  const ended = once(child, 'close').then(
-    () => {},
-    () => {},
-  );
+  const ended = new Promise<void>((resolve) => child.once('close', () => resolve()));
   await untilReady(child, `${host}:${port}`, () => said);
   const login = plan.authorization === undefined ? `${token}@` : '';
   return {
