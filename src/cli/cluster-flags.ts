@@ -44,7 +44,7 @@ export const addTrainerFlags = (command: Command): Command =>
     .option('--job-presamples <n>', 'presamples in a job (default: 8)', wholeAbove(0))
     .option(
       '--fleet-ahead <n>',
-      'presamples scored ahead of the trainer (default: 2 a worker, at least 4)',
+      'presamples scored ahead of the trainer (default: as few as keep it busy)',
       wholeAbove(0),
     )
     .option('--ack-wait <s>', "seconds of silence until a worker's job goes to another (default: 8)", positive);

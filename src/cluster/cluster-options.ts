@@ -26,7 +26,7 @@ export const FleetOptions = z.strictObject({
   jobPresamples: z.int().positive().max(10_000).default(8),
   /** Jobs given out at most. @default two for each worker, at least 4 */
   credits: z.int().positive().max(100_000).optional(),
-  /** Presamples that may be scored ahead of the trainer. More hide a slow network, and make scores older. @default two for each worker, at least 4 */
+  /** Presamples that may be scored ahead of the trainer. More hide a slow network, and make scores older. @default as few as keep the trainer busy, from 4 to two for each worker */
   ahead: z.int().positive().max(100_000).optional(),
   /** Steps after which the parameters are published again. @default 1 */
   parametersEvery: z.int().positive().default(1),

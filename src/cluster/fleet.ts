@@ -17,6 +17,7 @@ import { JobQueue, lostJobs } from './job-queue.ts';
 import { Ledger, parseLedgerState, type OpenJob } from './ledger.ts';
 import { ParameterPublisher } from './parameter-publisher.ts';
 import { pack, Question, type Answer, subjectsOf, unpack } from './protocol.ts';
+import { Room } from './room.ts';
 import { settingsOf } from './settings.ts';
 import { describeFleet, Ages, type FleetStatus } from './status.ts';
 
@@ -63,6 +64,7 @@ class Fleet implements BatchSource {
   readonly #origins = new WeakMap<Presample, { readonly job: number; readonly part: number }>();
   readonly #publishing = new Set<Promise<void>>();
   readonly #ages = new Ages();
+  readonly #room = new Room();
   #desk: Desk | undefined;
   #connection: Connection | undefined;
   #queue: JobQueue | undefined;
@@ -92,7 +94,7 @@ class Fleet implements BatchSource {
       places: saved?.places ?? settings.jobPresamples * values.presampleSize,
       end: placesIn(context),
       grantMs: 1000 * settings.ackWaitSeconds,
-      ahead: () => settings.ahead ?? Math.max(4, 2 * this.#workers),
+      ahead: () => settings.ahead ?? this.#room.size,
     });
     if (saved) this.#ledger.restore(saved, performance.now());
   }
@@ -160,9 +162,11 @@ class Fleet implements BatchSource {
       const next = this.#ready.shift();
       if (next) {
         this.#waitingSinceMs = undefined;
+        this.#room.took(this.#ready.length);
         yield* this.#batchesOf(next);
       } else if (this.#ledger.isExhausted && this.#ledger.open.size === 0) return;
       else {
+        if (this.#waitingSinceMs === undefined) this.#room.starved(this.#workers);
         this.#waitingSinceMs ??= performance.now();
         await this.#bell.wait(signal).catch(() => {}); // an abort ends the loop
       }
