@@ -2,6 +2,7 @@ import type * as tf from '@tensorflow/tfjs';
 import { z } from 'zod';
 import type { Scheme } from '../importance/scheme.ts';
 import { ImportanceOptions } from '../importance/importance.ts';
+import { LengthOptions } from '../presample/lengths.ts';
 import { SmoothingOptions } from '../resample/smoothing.ts';
 import { TauGateOptions } from '../resample/tau-gate.ts';
 import type { Minibatch } from '../stream/minibatch.ts';
@@ -44,6 +45,8 @@ export const FitValues = z
     seconds: z.number().positive().optional(),
     /** Passes over the corpus after which to stop. */
     epochs: count.optional(),
+    /** Buckets, padding and the longest sample, where samples have lengths of their own. */
+    lengths: LengthOptions.optional(),
     /** The largest norm of the whole gradient. */
     clipNorm: z.number().positive().optional(),
     /** Decoupled weight decay of kernels and embeddings, per unit of learning rate. @default 0 */

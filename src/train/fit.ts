@@ -6,6 +6,7 @@ import { fuse } from '../engine/layers/fuse.ts';
 import { openHead, type Head } from '../model/head.ts';
 import { parseOptions } from '../options.ts';
 import type { Minibatch } from '../stream/minibatch.ts';
+import type { Passed } from '../stream/presample.ts';
 import { runPipeline } from '../stream/run-pipeline.ts';
 import type { Corpus } from '../stream/sample.ts';
 import { until } from '../stream/until.ts';
@@ -58,13 +59,14 @@ async function trainCopy(
   share: number,
 ): Promise<tf.LayersModel> {
   const copy = await copyModel(model);
-  const { batchSize, seed, clipNorm, weightDecay, steps, seconds } = values;
+  const { batchSize, seed, clipNorm, weightDecay, steps, seconds, lengths } = values;
   await fit(copy, corpus, {
     batchSize,
     presampleSize: batchSize,
     seed,
     weightDecay,
     scheme: 'uniform',
+    ...(lengths && { lengths }),
     ...(clipNorm && { clipNorm }),
     ...(steps !== undefined && { steps: Math.ceil(share * steps) }),
     ...(seconds !== undefined && { seconds: share * seconds }),
@@ -84,7 +86,9 @@ class Run {
   readonly #account = new Account();
   #samplesTrained = 0;
   #waitedMs = 0;
-  /** Samples that an earlier run took from the corpus. */
+  /** Which of this run's samples are trained on or passed by. */
+  #passed: Passed = { taken: 0, waiting: [] };
+  /** Samples that an earlier run was done with. */
   #seenBefore = 0;
   #epochLosses: number[] = [];
   #epoch = 0;
@@ -99,7 +103,8 @@ class Run {
     this.#budget = new Budget(values, () => corpus.length);
     const context = {
       share: () => this.#budget.progress().share,
-      heldOut: (share: number, samples: number) => holdOut(head, corpus, values.seed, share, samples),
+      heldOut: (share: number, samples: number) =>
+        holdOut(head, corpus, { seed: values.seed, share, samples, lengths: values.lengths }),
       trainCopy: (samples: Corpus, share: number) => trainCopy(head.model, samples, values, share),
     };
     this.#parts = assemble(head, corpus, values, options, context, saved);
@@ -169,7 +174,8 @@ class Run {
     this.#options.onMinibatch?.(batch);
     const loss = await this.#parts.trainer.step(batch, learningRate);
     this.#budget.steps += 1;
-    if (batch.turn === 0) this.#budget.samplesSeen += presample.size;
+    if (batch.turn === 0) this.#passed = presample.passed;
+    this.#budget.samplesSeen = this.#seenBefore + this.#passed.taken - this.#passed.waiting.length;
     this.#samplesTrained += size;
     await this.#parts.chooser.stepped?.(loss);
     this.#epochLosses.push(loss);
@@ -234,8 +240,8 @@ class Run {
   async #validate(): Promise<Measures | undefined> {
     const { validation, deriveMeasures = (measures) => measures } = this.#options;
     if (!validation) return undefined;
-    const { validationSamples: limit, scoreBatchSize: batchSize } = this.#values;
-    const measured = this.#budget.uncounted(() => evaluate(this.#head, validation, { batchSize, limit }));
+    const { validationSamples: limit, scoreBatchSize: batchSize, lengths } = this.#values;
+    const measured = this.#budget.uncounted(() => evaluate(this.#head, validation, { batchSize, limit, lengths }));
     const measures = deriveMeasures(await measured);
     this.#account.addValidation(measures);
     return measures;
@@ -245,7 +251,7 @@ class Run {
     return {
       tensors: this.#parts.trainer.tensors(),
       state: {
-        ...this.#parts.state(this.#budget.samplesSeen - this.#seenBefore),
+        ...this.#parts.state(this.#passed),
         ...this.#budget.progress(),
         samplesSeen: this.#budget.samplesSeen,
         samplesTrained: this.#samplesTrained,

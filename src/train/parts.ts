@@ -10,6 +10,7 @@ import { resample } from '../resample/resample.ts';
 import { effectiveSampleSize } from '../resample/tau.ts';
 import { shutGate, tauGate, type TauGate } from '../resample/tau-gate.ts';
 import type { Turnstile } from '../stream/gate.ts';
+import type { Passed } from '../stream/presample.ts';
 import { InFlight } from '../stream/in-flight.ts';
 import { Meter } from '../stream/meter.ts';
 import { createRng, rngFrom, type Rng } from '../stream/random.ts';
@@ -18,7 +19,8 @@ import { createTurnstile } from '../stream/turnstile.ts';
 import { asReadable, asTransform } from '../stream/transform.ts';
 import { Admission } from './admission.ts';
 import type { FitOptions, FitSettings } from './fit-options.ts';
-import { openStream, type OpenStream, type ResumeState } from './resume.ts';
+import { openStream, type OpenStream } from './open-stream.ts';
+import type { ResumeState } from './resume.ts';
 import { schemeOfMode } from './modes.ts';
 import { Trainer } from './trainer.ts';
 
@@ -69,18 +71,20 @@ export function assemble(
   const admission = chooser.admit && new Admission((id) => chooser.admit!(id));
   const stages = (signal: AbortSignal) => {
     const { epochs = Infinity } = values;
-    stream = openStream(corpus, { seed, epochs, signal }, saved?.position);
-    return stagesOf(wiring, admission ? admission.admitted(stream.samples) : stream.samples, signal);
+    const mayWait = values.lengths?.boundaries !== undefined;
+    stream = openStream(corpus, { seed, epochs, signal }, { from: saved?.position, mayWait });
+    const { samples, rejoined } = stream;
+    return stagesOf(wiring, admission ? admission.admitted(samples, rejoined) : samples, signal);
   };
 
-  /** What the stages must remember beside tensors, when `taken` samples of the stream were trained on or passed by. */
-  const state = (taken: number) => ({
+  /** What the stages must remember beside tensors, when so many samples were trained on, passed by, or wait. */
+  const state = (passed: Passed) => ({
     gate: gate.state(),
     noise: noise.state(),
     rng: shared.rng.state(),
     costs: costs.state(),
     optimizer: trainer.optimizer.name,
-    position: stream?.position(admission?.passed(taken) ?? taken) ?? saved?.position ?? {},
+    position: stream?.position(admission?.passed(passed) ?? passed) ?? saved?.position ?? {},
     ...(chooser.state && { scheme: chooser.state() }),
   });
   return { ...shared, gate, noise, observed, trainer, stages, state };
@@ -133,6 +137,7 @@ function stagesOf(wiring: Wiring, samples: AsyncIterable<Sample>, signal: AbortS
     inFlight,
     signal,
     batchSize,
+    lengths: values.lengths,
     presampleSize: chooser.presampleSize ?? values.presampleSize,
     fillSize: chooser.fillSize && (() => chooser.fillSize!(gate.tau)),
   });
