@@ -11,7 +11,7 @@ export default definePipeline({
       validation: await corpus({ path: folder, include: 'TEST' }),
     };
   },
-  // Shorter utterances are filled up with steps of zeros, which the model does not see.
+  // Shorter utterances are filled up with zeros, which the model does not see: not here, and not where it is used later.
   model: ({ seed }) => sequenceClassifier({ features: 12, classes: 9, units: 64, padding: 0, dropout: 0.5, seed }),
 
   loss: 'sparseCategoricalCrossentropy',

@@ -146,6 +146,7 @@ describe('pipelines', () => {
       await writeFile(join(folder, `Vowels_${part}.ts`), `@problemName Vowels\n@data\n${lines(18, utterance)}\n`);
     const { train, validation } = await trainAFew(japaneseVowels, folder);
     assert.deepEqual([train.length, validation.length], [18, 18]);
+    assert.deepEqual(train.schema['x']!.shape, [null, 12]); // padded within a buffer only
   });
 
   it('spam learns from bodies that it is not validated on, each body once', async () => {
