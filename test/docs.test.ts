@@ -11,6 +11,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const expected: Readonly<Record<string, RegExp>> = {
   'from-fit-dataset.md': /^\[( *[\d.]+,?){3} *\]$/m,
   'images.md': /^true$/m,
+  'networks.md': /^1467610\n\[ null, 1 \]\ntrue$/m,
   'own-trainer.md': /^true\ntrue$/m,
   'text.md': /bitsPerCharacter[\s\S]*^20\n3$/m,
 };
