@@ -63,7 +63,8 @@ export function assemble(
     observed.effectiveSampleSize = effectiveSampleSize(scores);
     options.onScores?.(batch, scores);
   };
-  const wiring = { ...shared, gate, head, corpus, values, share: context.share, onScores, onSkip: options.onSkip };
+  const { onSkip, rateOf } = options;
+  const wiring = { ...shared, gate, head, corpus, values, share: context.share, onScores, onSkip, rateOf };
   const trainer = trainerOf(wiring, noise);
   let stream: OpenStream | undefined;
   const admission = chooser.admit && new Admission((id) => chooser.admit!(id));
@@ -89,6 +90,7 @@ export function assemble(
 interface Wiring {
   readonly onScores: NonNullable<FitOptions['onScores']>;
   readonly onSkip: FitOptions['onSkip'] | undefined;
+  readonly rateOf: FitOptions['rateOf'] | undefined;
   readonly scheme: Scheme;
   readonly chooser: SchemeRun;
   readonly gate: TauGate;
@@ -103,7 +105,10 @@ interface Wiring {
   readonly share: () => number;
 }
 
-function trainerOf({ head, corpus, scheme, chooser, gate, costs, values, onScores }: Wiring, noise: NoiseScale) {
+function trainerOf(
+  { head, corpus, scheme, chooser, gate, costs, values, onScores, rateOf }: Wiring,
+  noise: NoiseScale,
+) {
   const isNoiseAsked =
     values.tauThreshold === 'progress' || values.rateScaling === 'gain' || values.rateScaling === 'cost';
   const isDrawn = chooser.fetch === undefined ? scheme.score !== undefined : chooser.fetch !== 'never';
@@ -118,6 +123,8 @@ function trainerOf({ head, corpus, scheme, chooser, gate, costs, values, onScore
     noise: isNoiseAsked && isDrawn ? noise : undefined,
     clipNorm: values.clipNorm,
     weightDecay: values.weightDecay,
+    averaging: values.averaging,
+    rateOf,
     onCost: (samples, ms) => costs.trained(samples, ms),
   });
 }

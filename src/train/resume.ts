@@ -5,6 +5,7 @@ import { isSeededDropout } from '../model/dropout.ts';
 import { parseOptions } from '../options.ts';
 import type { Corpus, Position, Sample, SampleOptions, SampleStream } from '../stream/sample.ts';
 import type { AccountState } from './account.ts';
+import { EarlyStoppingState } from './early-stopping.ts';
 import type { Optimizer } from './optimizers/optimizer.ts';
 import type { TensorData } from './safetensors.ts';
 
@@ -26,6 +27,7 @@ const ResumeState = z.object({
   scheme: z.unknown().optional(),
   optimizer: z.string(),
   costs: z.object({ scoreMs: z.number(), stepMs: z.number() }),
+  earlyStopping: EarlyStoppingState.optional(),
   account: z.custom<AccountState>((value) => typeof value === 'object' && value !== null),
 });
 export type ResumeState = z.output<typeof ResumeState>;

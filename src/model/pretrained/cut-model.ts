@@ -27,6 +27,13 @@ export function cutModel(model: tf.LayersModel, layer: string): CutModel {
   };
 }
 
+/** A model of the same layers, to be compiled in a way of its own. Dispose it: the layers stay the first one's. */
+export function again(model: tf.LayersModel): tf.LayersModel {
+  const [first] = model.inputs;
+  const input = tf.input({ shape: first!.shape.slice(1), dtype: first!.dtype, name: `again_${(copies += 1)}` });
+  return tf.model({ inputs: input, outputs: applyTo(model, input), name: model.name });
+}
+
 /** Inputs need names of their own within a process. */
 let copies = 0;
 

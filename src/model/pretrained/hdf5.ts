@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
+import type * as H5Wasm from 'h5wasm/node';
 import { ModelError } from '../../errors.ts';
 import type { HostTensor } from './torch-file.ts';
 
-type H5 = typeof import('h5wasm/node');
+type H5 = typeof H5Wasm;
 type H5Group = InstanceType<H5['Group']>;
 type H5File = InstanceType<H5['File']>;
 

@@ -65,5 +65,4 @@ export function imageDetails(model: tf.LayersModel): ImageDetails {
   );
 }
 
-const metadataOf = (model: tf.LayersModel): Record<string, unknown> =>
-  (model.getUserDefinedMetadata() as Record<string, unknown> | undefined) ?? {};
+const metadataOf = (model: tf.LayersModel): Record<string, unknown> => ({ ...model.getUserDefinedMetadata() });

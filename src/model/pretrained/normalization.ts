@@ -32,14 +32,16 @@ export function withNormalization(model: tf.LayersModel): tf.LayersModel {
 /** Inputs need names of their own within a process. */
 let made = 0;
 
+/** One number stands for every channel. */
+const ofChannel = (values: readonly number[], c: number): number => values[values.length === 1 ? 0 : c]!;
+
 function weightsOf({ channels, order, mean, scale }: ImageDetails): tf.Tensor[] {
-  const of = (values: readonly number[], c: number) => values[values.length === 1 ? 0 : c]!;
   const kernel = new Float32Array(channels * channels); // [in, out]
   const bias = new Float32Array(channels);
   for (let c = 0; c < channels; c++) {
     const from = order === 'bgr' ? channels - 1 - c : c;
-    kernel[from * channels + c] = of(scale, c);
-    bias[c] = -of(mean, c) * of(scale, c);
+    kernel[from * channels + c] = ofChannel(scale, c);
+    bias[c] = -ofChannel(mean, c) * ofChannel(scale, c);
   }
   return [tf.tensor(kernel, [1, 1, channels, channels]), tf.tensor1d(bias)];
 }

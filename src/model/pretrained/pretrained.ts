@@ -130,7 +130,7 @@ export async function pretrained(name: PretrainedName, options: PretrainedOption
   const source: Source | undefined = sources[name];
   if (!source)
     throw new ModelError(
-      `pretrained(): expected one of \`${pretrainedNames.join('`, `')}\`, got \`${String(name)}\`. Choose one of them.`,
+      `pretrained(): expected one of \`${pretrainedNames.join('`, `')}\`, got \`${name}\`. Choose one of them.`,
       { name },
     );
   const root = options.folder ?? pretrainedFolder();
