@@ -48,8 +48,8 @@ function split(entries: readonly CollectedEntry[]): { train: CollectedEntry[]; t
     parts.test.push(...byHash.slice(0, tests));
     parts.train.push(...byHash.slice(tests));
   }
-  const byPath = (a: CollectedEntry, b: CollectedEntry) => (a.path < b.path ? -1 : 1);
   return { train: parts.train.toSorted(byPath), test: parts.test.toSorted(byPath) };
 }
 
+const byPath = (a: CollectedEntry, b: CollectedEntry): number => (a.path < b.path ? -1 : 1);
 const hashOf = (path: string): string => createHash('sha256').update(path).digest('hex');

@@ -49,6 +49,8 @@ export type CompareInput = z.input<typeof CompareOptions> & {
   /** What is compared: names of schemes, `NAME:fast`, or `fast`. The first is what the others are measured against. */
   readonly schemes: readonly string[];
   readonly signal?: AbortSignal;
+  /** Data in place of the pipeline's own. */
+  readonly corpusPath?: string;
   /** Called before each run, and after it with what it gave. */
   readonly onRun?: (entry: { scheme: string; seed: number }, run?: ComparedRun) => void;
 };
@@ -66,14 +68,19 @@ export type CompareInput = z.input<typeof CompareOptions> & {
  * console.log(comparison.verdict.sentence);
  */
 export async function compare(pipeline: Pipeline, input: CompareInput, engine: Engine): Promise<Comparison> {
-  const { schemes, signal, onRun, ...plain } = input;
+  const { schemes, signal, onRun, corpusPath, ...plain } = input;
   const options = parseOptions('compare()', CompareOptions, plain);
   const entries = entriesOf(schemes, pipeline.options.scheme);
   const seeds = Array.from({ length: options.seeds }, (_, i) => options.firstSeed + i);
   const schedule = decaying(pipeline.options.learningRate);
   const runs: ComparedRun[] = [];
   for (const [turn, seed] of seeds.entries()) {
-    const corpus = await pipeline.openCorpus({ seed, engine, ...(signal && { signal }) });
+    const corpus = await pipeline.openCorpus({
+      seed,
+      engine,
+      ...(signal && { signal }),
+      ...(corpusPath !== undefined && { corpusPath }),
+    });
     const build = await sameWeights(pipeline, { seed, engine, corpus });
     if (turn === 0 && options.seconds !== undefined)
       await warmUp(pipeline, entries, { seed, corpus, build, options, schedule, signal });
