@@ -15,7 +15,9 @@ import type { Corpus } from '../stream/sample.ts';
 import { until } from '../stream/until.ts';
 import { Account } from './account.ts';
 import { Budget } from './budget.ts';
+import { EarlyStopping, withoutBest } from './early-stopping.ts';
 import { evaluate } from './evaluate.ts';
+import { fitRounds } from './fine-tuning/fit-rounds.ts';
 import { FitValues, type Checkpoint, type FitOptions, type FitSettings, type Snapshot } from './fit-options.ts';
 import { assemble, type Parts } from './parts.ts';
 import { copyModel } from './copy-model.ts';
@@ -43,6 +45,16 @@ import type { FitSummary, Measures, StepRecord, StopReason } from './step-record
 export async function fit(model: tf.LayersModel, corpus: Corpus, options: FitOptions): Promise<FitSummary> {
   const values = parseOptions('fit()', FitValues, withMode(plainValues(options)));
   fuse(model);
+  if (values.fineTuning) return fitRounds(model, corpus, { values, options, fit: fitOnce });
+  return fitOnce(model, corpus, values, options);
+}
+
+async function fitOnce(
+  model: tf.LayersModel,
+  corpus: Corpus,
+  values: FitSettings,
+  options: FitOptions,
+): Promise<FitSummary> {
   const run = new Run(openHead(model), corpus, values, options);
   try {
     return await run.go();
@@ -88,6 +100,7 @@ class Run {
   readonly #budget: Budget;
   readonly #rate: LearningRate;
   readonly #account = new Account();
+  readonly #stopping: EarlyStopping | undefined;
   #samplesTrained = 0;
   #waitedMs = 0;
   /** Which of this run's samples are trained on or passed by. */
@@ -108,6 +121,7 @@ class Run {
     this.#values = values;
     this.#options = options;
     const { resume } = options;
+    this.#stopping = values.earlyStopping && new EarlyStopping(values.earlyStopping);
     const saved = resume && parseResumeState(resume.state);
     this.#budget = new Budget(values, () => corpus.length, clocks[values.clock]);
     const context = {
@@ -124,7 +138,8 @@ class Run {
 
   #restore({ tensors }: Checkpoint, saved: ResumeState): void {
     const { gate, costs, noise, chooser, trainer } = this.#parts;
-    trainer.restore({ optimizer: saved.optimizer, tensors });
+    trainer.restore({ optimizer: saved.optimizer, tensors: withoutBest(tensors) });
+    if (saved.earlyStopping) this.#stopping?.restore(saved.earlyStopping, tensors);
     gate.restore(saved.gate);
     costs.restore(saved.costs);
     noise.restore(saved.noise);
@@ -149,12 +164,14 @@ class Run {
     await chooser.prepare?.({ isResumed: resume !== undefined });
     if (resume) restoreVariables(chooser, resume.tensors);
     if (Math.floor(this.#budget.epochs) > this.#epoch) await this.#endEpoch(); // the earlier run stopped just there
-    const stoppedBy = this.#budget.reached() ?? (await this.#run());
+    const stoppedBy = this.#reached() ?? (await this.#run());
     if (this.#budget.steps === 0 && stoppedBy !== 'signal')
       throw new CorpusError('fit(): expected samples to train on, got none. Give a corpus that is not empty.');
     if (this.#epochLosses.length > 0) await this.#endEpoch();
     if (this.#values.validateEvery !== 'epoch') await this.#validate();
     await this.#options.onEnd?.(this.#snapshot());
+    this.#parts.trainer.swapAverages();
+    this.#stopping?.restoreBest(this.#head.model);
     const { seconds, epochs } = this.#budget;
     const stages = Object.fromEntries(this.#parts.meter.stages);
     return { ...this.#account.summary({ stoppedBy, seconds, epochs }), stages };
@@ -165,6 +182,10 @@ class Run {
     await this.#parts.place?.start(signal).catch((error: unknown) => {
       if (!signal?.aborted) throw error; // else the run ends before its first step, as it does without a place
     });
+  }
+
+  #reached(): StopReason | undefined {
+    return this.#budget.reached() ?? (this.#stopping?.isOver ? 'plateau' : undefined);
   }
 
   #run(): Promise<StopReason> {
@@ -183,7 +204,7 @@ class Run {
       await turn(); // an engine's reads may resolve without one, and then no timer, signal or socket is ever served
       this.#parts.turnstile.stepped();
       if (batch.isLast) this.#parts.turnstile.leave();
-      const reached = this.#budget.reached();
+      const reached = this.#reached();
       if (reached) return reached;
     }
     if (signal?.aborted) return 'signal';
@@ -276,15 +297,22 @@ class Run {
     const { validation, deriveMeasures = (measures) => measures } = this.#options;
     if (!validation) return undefined;
     const { validationSamples: limit, scoreBatchSize: batchSize, lengths } = this.#values;
-    const measured = this.#budget.uncounted(() => evaluate(this.#head, validation, { batchSize, limit, lengths }));
-    const measures = deriveMeasures(await measured);
-    this.#account.addValidation(measures);
-    return measures;
+    const { trainer } = this.#parts;
+    trainer.swapAverages();
+    try {
+      const measured = this.#budget.uncounted(() => evaluate(this.#head, validation, { batchSize, limit, lengths }));
+      const measures = deriveMeasures(await measured);
+      this.#stopping?.observe(measures, this.#head.model);
+      this.#account.addValidation(measures);
+      return measures;
+    } finally {
+      trainer.swapAverages();
+    }
   }
 
   #snapshot(): Snapshot {
     return {
-      tensors: { ...this.#parts.trainer.tensors(), ...variablesOf(this.#parts.chooser) },
+      tensors: { ...this.#parts.trainer.tensors(), ...variablesOf(this.#parts.chooser), ...this.#stopping?.tensors() },
       state: {
         ...this.#parts.state(this.#unfinished ? this.#passedBefore : this.#passed),
         ...(this.#unfinished && { unfinished: this.#unfinished }),
@@ -293,6 +321,7 @@ class Run {
         samplesTrained: this.#samplesTrained,
         epoch: Math.min(this.#epoch, Math.floor(this.#budget.epochs)), // the last epoch may have been cut short
         epochLosses: [...this.#epochLosses],
+        ...(this.#stopping && { earlyStopping: this.#stopping.state() }),
         account: this.#account.state(),
       } satisfies ResumeState & Progress,
     };
@@ -303,6 +332,7 @@ class Run {
     this.#parts.inFlight.clear();
     this.#parts.trainer.dispose();
     this.#parts.chooser.dispose?.();
+    this.#stopping?.dispose();
   }
 }
 
@@ -311,11 +341,12 @@ class Run {
 const seenOf = ({ taken, waiting }: Passed): number => taken - waiting.length;
 
 function plainValues(options: FitOptions): Record<string, unknown> {
-  const { scheme, learningRate, validation, deriveMeasures, signal, resume, ...rest } = options;
+  const { scheme, learningRate, rateOf, validation, deriveMeasures, signal, resume, ...rest } = options;
   const { onStep, onScores, onMinibatch, onSkip, onEpoch, onEnd, ...values } = rest;
   void [
     scheme,
     learningRate,
+    rateOf,
     validation,
     deriveMeasures,
     signal,

@@ -68,7 +68,8 @@ export function assemble(
     observed.effectiveSampleSize = effectiveSampleSize(scores);
     options.onScores?.(batch, scores);
   };
-  const wiring = { ...shared, gate, head, corpus, values, share: context.share, onScores, onSkip: options.onSkip };
+  const { onSkip, rateOf } = options;
+  const wiring = { ...shared, gate, head, corpus, values, share: context.share, onScores, onSkip, rateOf };
   const trainer = trainerOf(wiring, noise, observed);
   let stream: OpenStream | undefined;
   const admission = chooser.admit && new Admission((id) => chooser.admit!(id), saved?.admission);
@@ -110,6 +111,7 @@ interface Wiring {
   readonly tickets: Tickets | undefined;
   readonly onScores: NonNullable<FitOptions['onScores']>;
   readonly onSkip: FitOptions['onSkip'] | undefined;
+  readonly rateOf: FitOptions['rateOf'] | undefined;
   readonly scheme: Scheme;
   readonly chooser: SchemeRun;
   readonly gate: TauGate;
@@ -125,7 +127,7 @@ interface Wiring {
 }
 
 function trainerOf(wiring: Wiring, noise: NoiseScale, observed: Observed) {
-  const { head, corpus, scheme, chooser, gate, costs, values, onScores, place } = wiring;
+  const { head, corpus, scheme, chooser, gate, costs, values, onScores, place, rateOf } = wiring;
   const isNoiseAsked =
     values.tauThreshold === 'progress' || values.rateScaling === 'gain' || values.rateScaling === 'cost';
   const isDrawn = chooser.fetch === undefined ? scheme.score !== undefined : chooser.fetch !== 'never';
@@ -143,6 +145,8 @@ function trainerOf(wiring: Wiring, noise: NoiseScale, observed: Observed) {
     noise: isNoiseAsked && isDrawn ? noise : undefined,
     clipNorm: values.clipNorm,
     weightDecay: values.weightDecay,
+    averaging: values.averaging,
+    rateOf,
     onCost: (samples, ms) => costs.trained(samples, ms),
     clock: clocks[values.clock],
   });

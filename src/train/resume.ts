@@ -6,6 +6,7 @@ import { isSeededDropout } from '../model/dropout.ts';
 import { parseOptions } from '../options.ts';
 import type { Draw } from '../stream/minibatch.ts';
 import type { AccountState } from './account.ts';
+import { EarlyStoppingState } from './early-stopping.ts';
 import type { Optimizer } from './optimizers/optimizer.ts';
 import type { TensorData } from './safetensors.ts';
 
@@ -37,6 +38,7 @@ const ResumeState = z.object({
     })
     .optional(),
   costs: z.object({ scoreMs: z.number(), stepMs: z.number() }),
+  earlyStopping: EarlyStoppingState.optional(),
   account: z.custom<AccountState>((value) => typeof value === 'object' && value !== null),
 });
 export type ResumeState = z.output<typeof ResumeState>;

@@ -1,9 +1,8 @@
 import * as tf from '@tensorflow/tfjs';
 import { bindColumns, checkLabels, type Binding } from '../../model/binding.ts';
 import type { Head } from '../../model/head.ts';
-import { ModelError } from '../../errors.ts';
-import { numberBytes, rowSize, type Schema } from '../../stream/columns.ts';
-import { atSteps, shapeText, variesInLength } from '../../stream/steps.ts';
+import { rowBytes, type Schema } from '../../stream/columns.ts';
+import { fixedSchema } from '../../stream/steps.ts';
 import type { Presample } from '../../stream/presample.ts';
 import type { Scheme } from '../scheme.ts';
 import { aheadOf, type Placement } from './placement-options.ts';
@@ -49,7 +48,7 @@ export class ProcessPlace implements ScorePlace {
 
   /** @throws {ModelError | OptionsError | ShapeError} when the run cannot be written down for another process */
   constructor(head: Head, options: ProcessPlaceOptions) {
-    expectOneShape(options.schema);
+    fixedSchema('score', options.schema);
     this.#head = head;
     this.#options = options;
     this.#recipe = recipeOf(head, options.scheme, options, options.placement);
@@ -65,11 +64,8 @@ export class ProcessPlace implements ScorePlace {
     const { schema, presampleSize, placement } = this.#options;
     signal?.throwIfAborted();
     const ahead = aheadOf(placement);
-    const rowBytes = Object.values(schema).reduce(
-      (sum, spec) => sum + rowSize(atSteps(spec, 0)) * numberBytes(spec),
-      0,
-    );
-    const columns = rowBytes * presampleSize;
+    const fixed = Object.values(fixedSchema('score', schema)); // shared memory is cut into equal regions
+    const columns = fixed.reduce((sum, spec) => sum + rowBytes(spec), 0) * presampleSize;
     this.#file = new SharedFile((ahead + 1) * columns + (ahead + 2) * 4 * this.#head.model.countParams());
     this.#process = new ScoringProcess(this.#file.fd, 1000 * placement.timeoutSeconds);
     const cancel = () => this.cancel(signal?.reason);
@@ -160,14 +156,4 @@ export class ProcessPlace implements ScorePlace {
     void work.catch(() => {}).finally(() => this.#underWay.delete(work));
     return work;
   }
-}
-
-/** @throws {ModelError} for columns whose rows vary in size: the memory that is shared is cut into equal regions */
-function expectOneShape(schema: Schema): void {
-  if (!variesInLength(schema)) return;
-  const shapes = Object.entries(schema).map(([name, spec]) => `\`${name}\` [${shapeText(spec)}]`);
-  throw new ModelError(
-    `score: expected columns of one shape to score in another process, got ${shapes.join(', ')}. ` +
-      "Pad the samples to one length in the corpus, or score where: 'inline'.",
-  );
 }
