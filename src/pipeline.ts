@@ -50,6 +50,8 @@ export interface ModelContext<Data extends PipelineCorpus> extends PipelineConte
 }
 
 export interface TrainedContext<Data extends PipelineCorpus> extends ModelContext<Data> {
+  /** The run's folder, for files of its own. */
+  readonly folder: string;
   readonly model: tf.LayersModel;
 }
 
