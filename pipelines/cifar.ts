@@ -2,19 +2,19 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import {
-  AugmentOptions,
   augmentPixels,
   corpus,
   definePipeline,
   mapped,
   TaustreamError,
   wideResnet,
+  type Augmentation,
   type Corpus,
 } from 'taustream';
 
 /** Where the binary files lie: `data_batch_1.bin` to `test_batch.bin` of CIFAR-10, or CIFAR-100's `train.bin` and `test.bin`. */
 const standard = fileURLToPath(new URL('../corpora/cifar/data', import.meta.url));
-const augmentation = AugmentOptions.parse({ crop: { padding: 4 }, flip: 0.5 });
+const augmentation: Augmentation = { crop: { padding: 4 }, flip: 0.5, fill: 0 };
 
 export interface CifarOptions {
   /** Augmented copies of each image: 30 make the paper's 1.5 million. */

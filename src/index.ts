@@ -35,7 +35,7 @@ export { labelledImages, type LabelledImages } from './corpus/labelled-images.ts
 export { softTargets } from './corpus/soft-targets.ts';
 export { mixture, type Mixture, type MixtureOptions, type MixturePart } from './corpus/mixture.ts';
 export { mapped, type Copy, type MappedOptions, type MapSample } from './corpus/mapped.ts';
-export { AugmentOptions, augmentPixels, type Augmentation } from './corpus/augment/augment.ts';
+export { augmentPixels, type Augmentation } from './corpus/augment/augment.ts';
 export { packCorpus, type PackOptions } from './corpus/pack-corpus.ts';
 export { verifyCorpus, type Verification } from './corpus/verify-corpus.ts';
 export { byteTokenizer, frequentPieces, loadTokenizer, pieceTokenizer, type Tokenizer } from './corpus/tokenizer.ts';

@@ -51,7 +51,8 @@ const MappedPosition = z.strictObject({
  * @throws {CorpusError} when there are to be copies of a corpus that does not know its length
  *
  * @example
- * const mirrored = mapped(photos, ({ x }, { copy }) => (copy === 0 ? {} : { x: mirror(x) }), { copies: 2 });
+ * const even = mapped(old, ({ y }) => ({ y: Number(y) % 2 }));
+ * const noisy = mapped(old, ({ x }, { rng }) => ({ x: (x as Float32Array).map((value) => value + 0.1 * rng.uniform()) }), { copies: 30 });
  */
 export function mapped(corpus: Corpus, map: MapSample, options: MappedOptions = {}): Corpus {
   const { schema = corpus.schema, ...rest } = options;

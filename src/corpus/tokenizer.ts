@@ -74,7 +74,7 @@ export class VocabularyBuilder {
 /**
  * Counts what texts are made of: the pieces for a `pieceTokenizer`, from the most frequent on.
  * @param limit pieces at most
- * @example const tokenizer = pieceTokenizer('word', frequentPieces('word', bodies, 8000));
+ * @example const tokenizer = pieceTokenizer('word', frequentPieces('word', ['a whale', 'a white whale'], 8000));
  */
 export function frequentPieces(unit: keyof typeof units, texts: Iterable<string>, limit: number): string[] {
   const builder = new VocabularyBuilder(unit);
