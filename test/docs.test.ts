@@ -12,6 +12,7 @@ const expected: Readonly<Record<string, RegExp>> = {
   'from-fit-dataset.md': /^\[( *[\d.]+,?){3} *\]$/m,
   'images.md': /^true$/m,
   'own-trainer.md': /^true\ntrue$/m,
+  'placement.md': /^0 1( 2){18}$/m,
   'text.md': /bitsPerCharacter[\s\S]*^20\n3$/m,
 };
 
