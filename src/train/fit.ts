@@ -4,6 +4,7 @@ import type * as tf from '@tensorflow/tfjs';
 import { CorpusError } from '../errors.ts';
 import { fuse } from '../engine/layers/fuse.ts';
 import { openHead, type Head } from '../model/head.ts';
+import { restoreScoring, scoringTensors } from '../importance/placement/saved-scoring.ts';
 import { parseOptions } from '../options.ts';
 import type { Minibatch } from '../stream/minibatch.ts';
 import { freshTau } from '../resample/fresh-tau.ts';
@@ -87,6 +88,11 @@ class Run {
   #waitedMs = 0;
   /** Samples that an earlier run took from the corpus. */
   #seenBefore = 0;
+  /** Steps that an earlier run took, and presamples that this one has begun with. */
+  #stepsBefore = 0;
+  #presamples = 0;
+  /** Puts back what an earlier run was scoring, once there is a place for it. */
+  #toScore = () => {};
   #epochLosses: number[] = [];
   #epoch = 0;
   #validated = 0;
@@ -109,12 +115,15 @@ class Run {
   }
 
   #restore({ tensors }: Checkpoint, saved: ResumeState): void {
-    const { gate, costs, noise, chooser, trainer } = this.#parts;
+    const { gate, costs, noise, chooser, trainer, place, tickets } = this.#parts;
     restoreTensors(this.#head.model, trainer.optimizer, { optimizer: saved.optimizer, tensors });
     gate.restore(saved.gate);
     costs.restore(saved.costs);
     noise.restore(saved.noise);
     if (saved.scheme !== undefined) chooser.restore?.(saved.scheme);
+    if (place && tickets && saved.scoring)
+      this.#toScore = () => restoreScoring(place, tickets, saved.scoring!, tensors, this.#head.model.weights.length);
+    this.#stepsBefore = saved.step;
     this.#budget.restore(saved);
     this.#account.restore(saved.account);
     this.#samplesTrained = saved.samplesTrained;
@@ -125,6 +134,7 @@ class Run {
 
   async go(): Promise<FitSummary> {
     await this.#startPlace();
+    this.#toScore();
     if (!this.#options.resume) {
       await this.#validate();
       this.#budget.begin();
@@ -164,9 +174,9 @@ class Run {
       await this.#step(batch);
       await turn(); // an engine's reads may resolve without one, and then no timer, signal or socket is ever served
       this.#parts.turnstile.stepped();
+      const reached = this.#budget.reached() ?? (signal?.aborted ? 'signal' : undefined);
+      if (reached) return reached; // and nothing more is drawn, so that a checkpoint taken now knows of no more
       if (batch.isLast) this.#parts.turnstile.leave();
-      const reached = this.#budget.reached();
-      if (reached) return reached;
     }
     if (signal?.aborted) return 'signal';
     return this.#values.epochs === undefined ? 'end' : 'epochs';
@@ -179,6 +189,7 @@ class Run {
     const loss = await this.#parts.trainer.step(batch, learningRate);
     this.#budget.steps += 1;
     if (batch.turn === 0) this.#budget.samplesSeen += presample.size;
+    if (batch.turn === 0) this.#presamples += 1;
     this.#samplesTrained += size;
     await this.#parts.chooser.stepped?.(loss);
     this.#epochLosses.push(loss);
@@ -259,10 +270,13 @@ class Run {
   }
 
   #snapshot(): Snapshot {
+    const { trainer, place, tickets } = this.#parts;
+    const steps = this.#budget.steps - this.#stepsBefore;
+    const scoring = tickets?.state(this.#presamples, steps);
     return {
-      tensors: this.#parts.trainer.tensors(),
+      tensors: { ...trainer.tensors(), ...(place && scoring && scoringTensors(place, scoring, steps)) },
       state: {
-        ...this.#parts.state(this.#budget.samplesSeen - this.#seenBefore),
+        ...this.#parts.state(this.#budget.samplesSeen - this.#seenBefore, scoring),
         ...this.#budget.progress(),
         samplesSeen: this.#budget.samplesSeen,
         samplesTrained: this.#samplesTrained,

@@ -3,6 +3,7 @@ import { lookAhead } from '../importance/placement/look-ahead.ts';
 import type { ScorePlace } from '../importance/placement/place.ts';
 import { placeScores } from '../importance/placement/place-scores.ts';
 import { aheadOf, type Placement } from '../importance/placement/placement-options.ts';
+import type { SavedScoring } from '../importance/placement/saved-scoring.ts';
 import { Tickets } from '../importance/placement/tickets.ts';
 import { scorerOf } from '../importance/scorer-of.ts';
 import { schemeOf } from '../importance/schemes.ts';
@@ -76,7 +77,8 @@ export function assemble(
   };
 
   /** What the stages must remember beside tensors, when `taken` samples of the stream were trained on or passed by. */
-  const state = (taken: number) => ({
+  const state = (taken: number, scoring?: SavedScoring) => ({
+    ...(scoring && { scoring }),
     gate: gate.state(),
     noise: noise.state(),
     rng: shared.rng.state(),

@@ -54,6 +54,7 @@ export class Trainer {
   readonly #lastGradient: Slots | undefined;
   #anchoredTo: Presample | undefined;
   #hasLast = false;
+  #steps = 0;
 
   constructor(head: Head, options: TrainerOptions) {
     const { model } = head;
@@ -90,7 +91,8 @@ export class Trainer {
       if (batch.phase === 'uniform' || this.#anchored) checkLabels(this.#head, this.#binding, batch);
       const { loss, scores, noise } = await this.#take(batch, learningRate);
       onCost?.(batch.size, performance.now() - begun);
-      if (!Number.isFinite(loss)) throw lossError(batch, loss);
+      if (!Number.isFinite(loss)) throw lossError(batch, loss, this.#steps + 1);
+      this.#steps += 1;
       if (noise && this.#hasLast) noiseScale?.observe(noise[0]!, noise[1]!, batch.size * batch.drawTau ** 2);
       this.#hasLast = true;
       if (scores) trained?.(batch.ids, scores);
@@ -149,9 +151,9 @@ interface Taken {
   readonly noise: Float32Array | undefined;
 }
 
-const lossError = (batch: Minibatch, loss: number): LossError =>
+const lossError = (batch: Minibatch, loss: number, step: number): LossError =>
   new LossError(
-    `Step ${batch.version + 1}: expected a finite loss, got ${loss} on samples ${batch.ids.slice(0, 5).join(', ')}${batch.size > 5 ? ', ...' : ''}. ` +
+    `Step ${step}: expected a finite loss, got ${loss} on samples ${batch.ids.slice(0, 5).join(', ')}${batch.size > 5 ? ', ...' : ''}. ` +
       'Lower the learning rate, clip gradients with `clipNorm`, or look for NaN in these samples.',
-    { step: batch.version + 1, loss, ids: batch.ids },
+    { step, loss, ids: batch.ids },
   );
