@@ -160,12 +160,12 @@ function stagesOf(wiring: Wiring, samples: AsyncIterable<Sample>, signal: AbortS
   return [
     asReadable(samples, samplesAhead),
     asTransform(meter.count('presample', fill), 1),
-    asTransform(meter.count('importance', scoring(wiring, signal)), 1),
+    asTransform(meter.count('importance', scored(wiring, signal)), 1),
     asTransform(meter.count('resample', drawing(wiring)), 1),
   ] as const;
 }
 
-function scoring(wiring: Wiring, signal: AbortSignal): Stage<Presample, Scored> {
+function scored(wiring: Wiring, signal: AbortSignal): Stage<Presample, Scored> {
   const { scheme, chooser, head, corpus, values, turnstile, costs, onScores, onSkip, place, tickets } = wiring;
   const { onBadScore, scoreBatchSize } = values;
   const byScheme = () => scorerOf(scheme, head, { schema: corpus.schema, scoreBatchSize });

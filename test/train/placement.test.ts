@@ -107,7 +107,7 @@ describe('fit with a scoring process', () => {
   });
 
   const placed = (score: Partial<NonNullable<FitOptions['score']>> = {}): Partial<FitOptions> => ({
-    score: { where: 'process', module, ...score },
+    score: { where: 'process', module, ahead: 1, ...score },
   });
 
   it('takes the very steps of one that scores inline, when nothing is scored ahead', async () => {
@@ -258,7 +258,7 @@ describe('fit with a scoring process', () => {
 
   it('goes on in another process with what this one was scoring', async () => {
     const whole = await withCheckpoints({ score: { ahead: 2 }, tauThreshold: 0, steps: 12 });
-    const rest = await run({ ...placed(), tauThreshold: 0, steps: 12, resume: whole.checkpoints[4]! });
+    const rest = await run({ ...placed({ ahead: 2 }), tauThreshold: 0, steps: 12, resume: whole.checkpoints[4]! });
     assert.deepEqual(rest.batches, whole.batches.slice(5));
     assert.deepEqual(rest.parameters.at(-1), whole.parameters.at(-1));
   });
