@@ -24,7 +24,16 @@ export type ErrorCode =
 /** The facts behind an error: ids, paths, expected and actual values, for callers that report them in their own way. */
 export type ErrorFacts = Readonly<Record<string, unknown>>;
 
-/** Base of every error thrown for bad input. */
+/**
+ * Base of every error thrown for bad input.
+ *
+ * @example
+ * try {
+ *   schemeOf('upper-bond');
+ * } catch (error) {
+ *   if (error instanceof TaustreamError) console.log(error.code, error.message);
+ * }
+ */
 export class TaustreamError extends Error {
   override readonly name: string = 'TaustreamError';
   readonly code: ErrorCode;
@@ -40,6 +49,10 @@ export class TaustreamError extends Error {
 /**
  * Whether an error is one of these, of this copy of the package or another: a file that Node takes for CommonJS gets a
  * copy of its own.
+ * @example
+ * await corpus('no-such-folder').catch((error: unknown) => {
+ *   if (isTaustreamError(error) && error.code === 'ERR_CORPUS') console.log(error.message);
+ * });
  */
 export const isTaustreamError = (error: unknown): error is TaustreamError =>
   error instanceof TaustreamError ||

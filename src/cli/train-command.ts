@@ -21,6 +21,7 @@ export function addTrainCommand(program: Command, host: Host, exit: (code: numbe
     .option('--steps <n>', 'stop after n steps', wholeAbove(0))
     .option('--seconds <s>', 'stop after s seconds of training', positive)
     .option('--epochs <n>', 'stop after n passes over the corpus', wholeAbove(0))
+    .option('--corpus <path>', 'a file or folder in place of the data that FILE names')
     .option('--scheme <name>', `how samples are chosen: ${Object.keys(schemes).join(', ')}`)
     .addOption(
       new Option('--mode <name>', 'Algorithm 1 exactly, or what pays by the clock').choices(Object.keys(modes)),

@@ -33,6 +33,12 @@ export type ModelScorerOptions = {
  *
  * @throws {ShapeError} when the columns do not fit the model
  * @throws {LabelError} when a label lies outside the model's classes
+ * @example
+ * const scorer = modelScorer(head, { scheme: schemeOf('upper-bound'), schema, scoreBatchSize: 64 });
+ * for await (const buffer of presamples) {
+ *   const scores = await scorer.score(buffer); // one a sample
+ *   buffer.release();
+ * }
  */
 export function modelScorer(head: Head, options: ModelScorerOptions): Scorer {
   const { schema, scoreBatchSize } = options;

@@ -6,21 +6,26 @@ import { fuse } from '../engine/layers/fuse.ts';
 import { openHead, type Head } from '../model/head.ts';
 import { restoreScoring, scoringTensors } from '../importance/placement/saved-scoring.ts';
 import { parseOptions } from '../options.ts';
+import { clocks } from '../stream/clock.ts';
 import type { Minibatch } from '../stream/minibatch.ts';
+import type { Passed, Presample } from '../stream/presample.ts';
 import { freshTau } from '../resample/fresh-tau.ts';
+import type { Unfinished } from '../presample/presample.ts';
 import { runPipeline } from '../stream/run-pipeline.ts';
 import type { Corpus } from '../stream/sample.ts';
 import { until } from '../stream/until.ts';
 import { Account } from './account.ts';
 import { Budget } from './budget.ts';
+import { EarlyStopping, withoutBest } from './early-stopping.ts';
 import { evaluate } from './evaluate.ts';
+import { fitRounds } from './fine-tuning/fit-rounds.ts';
 import { FitValues, type Checkpoint, type FitOptions, type FitSettings, type Snapshot } from './fit-options.ts';
 import { assemble, type Parts } from './parts.ts';
 import { copyModel } from './copy-model.ts';
 import { holdOut } from './held-out.ts';
 import { withMode } from './modes.ts';
 import { rateFactor } from './rate-scaling.ts';
-import { parseResumeState, restoreTensors, type ResumeState } from './resume.ts';
+import { parseResumeState, restoreVariables, variablesOf, type ResumeState } from './resume.ts';
 import { schedule, type LearningRate, type Progress } from './schedule.ts';
 import type { FitSummary, Measures, StepRecord, StopReason } from './step-record.ts';
 
@@ -41,6 +46,16 @@ import type { FitSummary, Measures, StepRecord, StopReason } from './step-record
 export async function fit(model: tf.LayersModel, corpus: Corpus, options: FitOptions): Promise<FitSummary> {
   const values = parseOptions('fit()', FitValues, withMode(plainValues(options)));
   fuse(model);
+  if (values.fineTuning) return fitRounds(model, corpus, { values, options, fit: fitOnce });
+  return fitOnce(model, corpus, values, options);
+}
+
+async function fitOnce(
+  model: tf.LayersModel,
+  corpus: Corpus,
+  values: FitSettings,
+  options: FitOptions,
+): Promise<FitSummary> {
   const run = new Run(openHead(model), corpus, values, options);
   try {
     return await run.go();
@@ -60,13 +75,15 @@ async function trainCopy(
   share: number,
 ): Promise<tf.LayersModel> {
   const copy = await copyModel(model);
-  const { batchSize, seed, clipNorm, weightDecay, steps, seconds } = values;
+  const { batchSize, seed, clipNorm, weightDecay, steps, seconds, lengths, clock } = values;
   await fit(copy, corpus, {
     batchSize,
     presampleSize: batchSize,
     seed,
     weightDecay,
+    clock,
     scheme: 'uniform',
+    ...(lengths && { lengths }),
     ...(clipNorm && { clipNorm }),
     ...(steps !== undefined && { steps: Math.ceil(share * steps) }),
     ...(seconds !== undefined && { seconds: share * seconds }),
@@ -84,9 +101,15 @@ class Run {
   readonly #budget: Budget;
   readonly #rate: LearningRate;
   readonly #account = new Account();
+  readonly #stopping: EarlyStopping | undefined;
   #samplesTrained = 0;
   #waitedMs = 0;
-  /** Samples that an earlier run took from the corpus. */
+  /** Which of this run's samples are trained on or passed by. */
+  #passed: Passed = { taken: 0, waiting: [] };
+  /** The same before the presample that is being trained on. */
+  #passedBefore: Passed = { taken: 0, waiting: [] };
+  #presample: Presample | undefined;
+  /** Samples that an earlier run was done with. */
   #seenBefore = 0;
   /** Steps that an earlier run took, and presamples that this one has begun with. */
   #stepsBefore = 0;
@@ -96,17 +119,22 @@ class Run {
   #epochLosses: number[] = [];
   #epoch = 0;
   #validated = 0;
+  /** The presample that the last minibatch was drawn from, if more are to come. */
+  #unfinished: (Unfinished & { readonly seenBefore: number }) | undefined;
 
   constructor(head: Head, corpus: Corpus, values: FitSettings, options: FitOptions) {
     this.#head = head;
     this.#values = values;
     this.#options = options;
     const { resume } = options;
+    this.#stopping = values.earlyStopping && new EarlyStopping(values.earlyStopping);
     const saved = resume && parseResumeState(resume.state);
-    this.#budget = new Budget(values, () => corpus.length);
+    this.#budget = new Budget(values, () => corpus.length, clocks[values.clock]);
     const context = {
       share: () => this.#budget.progress().share,
-      heldOut: (share: number, samples: number) => holdOut(head, corpus, values.seed, share, samples),
+      heldOut: (share: number, samples: number) =>
+        holdOut(head, corpus, { seed: values.seed, share, samples, lengths: values.lengths }),
+      copyModel: () => copyModel(head.model),
       trainCopy: (samples: Corpus, share: number) => trainCopy(head.model, samples, values, share),
     };
     this.#parts = assemble(head, corpus, values, options, context, saved);
@@ -116,18 +144,23 @@ class Run {
 
   #restore({ tensors }: Checkpoint, saved: ResumeState): void {
     const { gate, costs, noise, chooser, trainer, place, tickets } = this.#parts;
-    restoreTensors(this.#head.model, trainer.optimizer, { optimizer: saved.optimizer, tensors });
+    trainer.restore({ optimizer: saved.optimizer, tensors: withoutBest(tensors) });
+    if (saved.earlyStopping) this.#stopping?.restore(saved.earlyStopping, tensors);
     gate.restore(saved.gate);
     costs.restore(saved.costs);
     noise.restore(saved.noise);
     if (saved.scheme !== undefined) chooser.restore?.(saved.scheme);
     if (place && tickets && saved.scoring)
-      this.#toScore = () => restoreScoring(place, tickets, saved.scoring!, tensors, this.#head.model.weights.length);
+      this.#toScore = () => {
+        if (saved.unfinished) tickets.addDrawn();
+        restoreScoring(place, tickets, saved.scoring!, tensors, this.#head.model.weights.length);
+      };
     this.#stepsBefore = saved.step;
     this.#budget.restore(saved);
     this.#account.restore(saved.account);
     this.#samplesTrained = saved.samplesTrained;
-    this.#seenBefore = saved.samplesSeen;
+    this.#unfinished = saved.unfinished;
+    this.#seenBefore = saved.unfinished?.seenBefore ?? saved.samplesSeen;
     this.#epoch = saved.epoch;
     this.#epochLosses = [...saved.epochLosses];
   }
@@ -135,18 +168,23 @@ class Run {
   async go(): Promise<FitSummary> {
     await this.#startPlace();
     this.#toScore();
-    if (!this.#options.resume) {
+    const { resume } = this.#options;
+    const { chooser } = this.#parts;
+    if (!resume) {
       await this.#validate();
       this.#budget.begin();
-      await this.#parts.chooser.prepare?.(this.#options.signal);
     }
+    await chooser.prepare?.({ isResumed: resume !== undefined });
+    if (resume) restoreVariables(chooser, resume.tensors);
     if (Math.floor(this.#budget.epochs) > this.#epoch) await this.#endEpoch(); // the earlier run stopped just there
-    const stoppedBy = this.#budget.reached() ?? (await this.#run());
+    const stoppedBy = this.#reached() ?? (await this.#run());
     if (this.#budget.steps === 0 && stoppedBy !== 'signal')
       throw new CorpusError('fit(): expected samples to train on, got none. Give a corpus that is not empty.');
     if (this.#epochLosses.length > 0) await this.#endEpoch();
     if (this.#values.validateEvery !== 'epoch') await this.#validate();
     await this.#options.onEnd?.(this.#snapshot());
+    this.#parts.trainer.swapAverages();
+    this.#stopping?.restoreBest(this.#head.model);
     const { seconds, epochs } = this.#budget;
     const stages = Object.fromEntries(this.#parts.meter.stages);
     return { ...this.#account.summary({ stoppedBy, seconds, epochs }), stages };
@@ -157,6 +195,10 @@ class Run {
     await this.#parts.place?.start(signal).catch((error: unknown) => {
       if (!signal?.aborted) throw error; // else the run ends before its first step, as it does without a place
     });
+  }
+
+  #reached(): StopReason | undefined {
+    return this.#budget.reached() ?? (this.#stopping?.isOver ? 'plateau' : undefined);
   }
 
   #run(): Promise<StopReason> {
@@ -174,7 +216,7 @@ class Run {
       await this.#step(batch);
       await turn(); // an engine's reads may resolve without one, and then no timer, signal or socket is ever served
       this.#parts.turnstile.stepped();
-      const reached = this.#budget.reached() ?? (signal?.aborted ? 'signal' : undefined);
+      const reached = this.#reached() ?? (signal?.aborted ? 'signal' : undefined);
       if (reached) return reached; // and nothing more is drawn, so that a checkpoint taken now knows of no more
       if (batch.isLast) this.#parts.turnstile.leave();
     }
@@ -184,13 +226,21 @@ class Run {
 
   async #step(batch: Minibatch): Promise<void> {
     const learningRate = this.#rate(this.#budget.progress()) * this.#rateFactor(batch);
-    const { size, presample } = batch;
+    const { size, presample, rest } = batch;
     this.#options.onMinibatch?.(batch);
     const loss = await this.#parts.trainer.step(batch, learningRate);
     this.#budget.steps += 1;
-    if (batch.turn === 0) this.#budget.samplesSeen += presample.size;
-    if (batch.turn === 0) this.#presamples += 1;
+    if (presample !== this.#presample) {
+      [this.#passedBefore, this.#passed] = [this.#passed, presample.passed];
+      this.#presample = presample;
+      this.#presamples += 1;
+    }
+    const seenBefore = this.#seenBefore + seenOf(this.#passedBefore);
+    this.#budget.samplesSeen = this.#seenBefore + seenOf(this.#passed);
     this.#samplesTrained += size;
+    // Versions are told from this step on, because a run that goes on counts its steps anew.
+    const draws = rest.map((draw) => ({ ...draw, version: draw.version - this.#budget.steps + this.#stepsBefore }));
+    this.#unfinished = rest.length === 0 ? undefined : { rows: presample.rows, draws, seenBefore };
     await this.#parts.chooser.stepped?.(loss);
     this.#epochLosses.push(loss);
     const record = this.#record(loss, learningRate, batch);
@@ -262,11 +312,18 @@ class Run {
   async #validate(): Promise<Measures | undefined> {
     const { validation, deriveMeasures = (measures) => measures } = this.#options;
     if (!validation) return undefined;
-    const { validationSamples: limit, scoreBatchSize: batchSize } = this.#values;
-    const measured = this.#budget.uncounted(() => evaluate(this.#head, validation, { batchSize, limit }));
-    const measures = deriveMeasures(await measured);
-    this.#account.addValidation(measures);
-    return measures;
+    const { validationSamples: limit, scoreBatchSize: batchSize, lengths } = this.#values;
+    const { trainer } = this.#parts;
+    trainer.swapAverages();
+    try {
+      const measured = this.#budget.uncounted(() => evaluate(this.#head, validation, { batchSize, limit, lengths }));
+      const measures = deriveMeasures(await measured);
+      this.#stopping?.observe(measures, this.#head.model);
+      this.#account.addValidation(measures);
+      return measures;
+    } finally {
+      trainer.swapAverages();
+    }
   }
 
   #snapshot(): Snapshot {
@@ -274,14 +331,21 @@ class Run {
     const steps = this.#budget.steps - this.#stepsBefore;
     const scoring = tickets?.state(this.#presamples, steps);
     return {
-      tensors: { ...trainer.tensors(), ...(place && scoring && scoringTensors(place, scoring, steps)) },
+      tensors: {
+        ...trainer.tensors(),
+        ...variablesOf(this.#parts.chooser),
+        ...this.#stopping?.tensors(),
+        ...(place && scoring && scoringTensors(place, scoring, steps)),
+      },
       state: {
-        ...this.#parts.state(this.#budget.samplesSeen - this.#seenBefore, scoring),
+        ...this.#parts.state(this.#unfinished ? this.#passedBefore : this.#passed, scoring),
+        ...(this.#unfinished && { unfinished: this.#unfinished }),
         ...this.#budget.progress(),
         samplesSeen: this.#budget.samplesSeen,
         samplesTrained: this.#samplesTrained,
         epoch: Math.min(this.#epoch, Math.floor(this.#budget.epochs)), // the last epoch may have been cut short
         epochLosses: [...this.#epochLosses],
+        ...(this.#stopping && { earlyStopping: this.#stopping.state() }),
         account: this.#account.state(),
       } satisfies ResumeState & Progress,
     };
@@ -292,16 +356,21 @@ class Run {
     this.#parts.inFlight.clear();
     this.#parts.trainer.dispose();
     this.#parts.chooser.dispose?.();
+    this.#stopping?.dispose();
   }
 }
 
 /** What zod checks: the options without functions and objects of ours. */
+/** Samples that are trained on or passed by for good. */
+const seenOf = ({ taken, waiting }: Passed): number => taken - waiting.length;
+
 function plainValues(options: FitOptions): Record<string, unknown> {
-  const { scheme, learningRate, validation, deriveMeasures, signal, resume, ...rest } = options;
+  const { scheme, learningRate, rateOf, validation, deriveMeasures, signal, resume, ...rest } = options;
   const { onStep, onScores, onMinibatch, onSkip, onEpoch, onEnd, ...values } = rest;
   void [
     scheme,
     learningRate,
+    rateOf,
     validation,
     deriveMeasures,
     signal,

@@ -9,13 +9,15 @@ import { scorerOf } from '../importance/scorer-of.ts';
 import { schemeOf } from '../importance/schemes.ts';
 import type { Scheme, SchemeContext, SchemeRun } from '../importance/scheme.ts';
 import type { Head } from '../model/head.ts';
-import { presample } from '../presample/presample.ts';
+import { presample, type Unfinished } from '../presample/presample.ts';
 import { Costs } from '../resample/costs.ts';
 import { NoiseScale } from '../resample/noise-scale.ts';
 import { resample } from '../resample/resample.ts';
 import { effectiveSampleSize } from '../resample/tau.ts';
 import { shutGate, tauGate, type TauGate } from '../resample/tau-gate.ts';
+import { clocks } from '../stream/clock.ts';
 import type { Turnstile } from '../stream/gate.ts';
+import type { Passed } from '../stream/presample.ts';
 import { InFlight } from '../stream/in-flight.ts';
 import { Meter } from '../stream/meter.ts';
 import type { Presample, Scored } from '../stream/presample.ts';
@@ -26,7 +28,8 @@ import { createTurnstile } from '../stream/turnstile.ts';
 import { asReadable, asTransform } from '../stream/transform.ts';
 import { Admission } from './admission.ts';
 import type { FitOptions, FitSettings } from './fit-options.ts';
-import { openStream, type OpenStream, type ResumeState } from './resume.ts';
+import { openStream, type OpenStream } from './open-stream.ts';
+import type { ResumeState } from './resume.ts';
 import { schemeOfMode } from './modes.ts';
 import { Trainer } from './trainer.ts';
 
@@ -37,7 +40,7 @@ const samplesAhead = 64;
 export type Parts = ReturnType<typeof assemble>;
 
 /** What a run offers to the scheme that it is assembled for. */
-export type RunContext = Pick<SchemeContext, 'share' | 'trainCopy' | 'heldOut'>;
+export type RunContext = Pick<SchemeContext, 'share' | 'trainCopy' | 'copyModel' | 'heldOut'>;
 
 /** Makes the stages of a run, wired to one gate, one turnstile and one account of costs. */
 export function assemble(
@@ -66,25 +69,30 @@ export function assemble(
     observed.effectiveSampleSize = effectiveSampleSize(scores);
     options.onScores?.(batch, scores);
   };
-  const wiring = { ...shared, gate, head, corpus, values, share: context.share, onScores, onSkip: options.onSkip };
+  const { onSkip, rateOf } = options;
+  const wiring = { ...shared, gate, head, corpus, values, share: context.share, onScores, onSkip, rateOf };
   const trainer = trainerOf(wiring, noise, observed);
   let stream: OpenStream | undefined;
-  const admission = chooser.admit && new Admission((id) => chooser.admit!(id));
+  const admission = chooser.admit && new Admission((id) => chooser.admit!(id), saved?.admission);
   const stages = (signal: AbortSignal) => {
     const { epochs = Infinity } = values;
-    stream = openStream(corpus, { seed, epochs, signal }, saved?.position);
-    return stagesOf(wiring, admission ? admission.admitted(stream.samples) : stream.samples, signal);
+    const mayWait = values.lengths?.boundaries !== undefined;
+    stream = openStream(corpus, { seed, epochs, signal }, { from: saved?.position, mayWait });
+    const { samples, rejoined } = stream;
+    const admitted = admission ? admission.admitted(samples, rejoined) : samples;
+    return stagesOf(wiring, admitted, { signal, unfinished: saved?.unfinished });
   };
 
-  /** What the stages must remember beside tensors, when `taken` samples of the stream were trained on or passed by. */
-  const state = (taken: number, scoring?: SavedScoring) => ({
+  /** What the stages must remember beside tensors, when so many samples were trained on, passed by, or wait. */
+  const state = (passed: Passed, scoring?: SavedScoring) => ({
     ...(scoring && { scoring }),
     gate: gate.state(),
     noise: noise.state(),
     rng: shared.rng.state(),
     costs: costs.state(),
     optimizer: trainer.optimizer.name,
-    position: stream?.position(admission?.passed(taken) ?? taken) ?? saved?.position ?? {},
+    position: stream?.position(admission?.passed(passed) ?? passed) ?? saved?.position ?? {},
+    ...(admission && { admission: admission.state() }),
     ...(chooser.state && { scheme: chooser.state() }),
   });
   return { ...shared, gate, noise, observed, trainer, stages, state };
@@ -105,6 +113,7 @@ interface Wiring {
   readonly tickets: Tickets | undefined;
   readonly onScores: NonNullable<FitOptions['onScores']>;
   readonly onSkip: FitOptions['onSkip'] | undefined;
+  readonly rateOf: FitOptions['rateOf'] | undefined;
   readonly scheme: Scheme;
   readonly chooser: SchemeRun;
   readonly gate: TauGate;
@@ -120,7 +129,7 @@ interface Wiring {
 }
 
 function trainerOf(wiring: Wiring, noise: NoiseScale, observed: Observed) {
-  const { head, corpus, scheme, chooser, gate, costs, values, onScores, place } = wiring;
+  const { head, corpus, scheme, chooser, gate, costs, values, onScores, place, rateOf } = wiring;
   const isNoiseAsked =
     values.tauThreshold === 'progress' || values.rateScaling === 'gain' || values.rateScaling === 'cost';
   const isDrawn = chooser.fetch === undefined ? scheme.score !== undefined : chooser.fetch !== 'never';
@@ -138,12 +147,19 @@ function trainerOf(wiring: Wiring, noise: NoiseScale, observed: Observed) {
     noise: isNoiseAsked && isDrawn ? noise : undefined,
     clipNorm: values.clipNorm,
     weightDecay: values.weightDecay,
+    averaging: values.averaging,
+    rateOf,
     onCost: (samples, ms) => costs.trained(samples, ms),
+    clock: clocks[values.clock],
   });
 }
 
 /** The source and the three stages, as Node streams. */
-function stagesOf(wiring: Wiring, samples: AsyncIterable<Sample>, signal: AbortSignal) {
+function stagesOf(
+  wiring: Wiring,
+  samples: AsyncIterable<Sample>,
+  { signal, unfinished }: { readonly signal: AbortSignal; readonly unfinished: Unfinished | undefined },
+) {
   const { chooser, turnstile, meter, inFlight, corpus, values } = wiring;
   const { batchSize } = values;
   const gate = wiring.tickets?.gate ?? wiring.gate;
@@ -153,7 +169,9 @@ function stagesOf(wiring: Wiring, samples: AsyncIterable<Sample>, signal: AbortS
     turnstile,
     inFlight,
     signal,
+    unfinished,
     batchSize,
+    lengths: values.lengths,
     presampleSize: chooser.presampleSize ?? values.presampleSize,
     fillSize: chooser.fillSize && (() => chooser.fillSize!(gate.tau)),
   });
@@ -171,7 +189,8 @@ function scored(wiring: Wiring, signal: AbortSignal): Stage<Presample, Scored> {
   const byScheme = () => scorerOf(scheme, head, { schema: corpus.schema, scoreBatchSize });
   const scorer = place ?? (chooser.scorer === undefined ? byScheme() : chooser.scorer);
   const onCost = (count: number, ms: number) => costs.scored(count, ms); // scored elsewhere: what is waited for it
-  const stage = importance(scorer ?? undefined, { turnstile, onBadScore, onCost, onSkip, onScores });
+  const clock = clocks[values.clock];
+  const stage = importance(scorer ?? undefined, { turnstile, onBadScore, onCost, onSkip, onScores, clock });
   return place && tickets ? (source) => stage(lookAhead(place, tickets, signal)(source)) : stage;
 }
 

@@ -44,7 +44,7 @@ export interface StepRecord {
 }
 
 /** What stopped a run. */
-export type StopReason = 'steps' | 'seconds' | 'epochs' | 'end' | 'signal';
+export type StopReason = 'steps' | 'seconds' | 'epochs' | 'end' | 'signal' | 'plateau';
 
 /** What a whole run did. */
 export interface FitSummary {

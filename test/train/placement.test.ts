@@ -235,6 +235,7 @@ describe('fit with a scoring process', () => {
       { score: { ahead: 2 } },
       { score: { ahead: 1, parametersEvery: 3 } },
       { score: { ahead: 2 }, tauThreshold: 0, scheme: 'loss' },
+      { score: { ahead: 1 }, tauThreshold: 0, draws: 3 },
     ];
     for (const way of ways) {
       const options = { tauThreshold: 1.03, learningRate: 0.05, steps: 16, ...way };

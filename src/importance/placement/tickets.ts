@@ -132,6 +132,11 @@ export class Tickets implements Turnstile {
     return { waiting, ...(isNewEnough && { sent: this.#sent - steps }) };
   }
 
+  /** Adds the ticket of a presample that was scored and drawn from by an earlier run, before all others. */
+  addDrawn(): void {
+    this.#add({ isOpen: true, tau: this.#options.gate.tau, version: this.#version });
+  }
+
   /** Puts tickets back, before the first fill. The parameters that they name must be retained by then. */
   restore({ waiting, sent = -Infinity }: TicketState): void {
     this.#sent = sent;
