@@ -67,6 +67,8 @@ export { Costs } from './resample/costs.ts';
 // Models
 export { openHead, type Head } from './model/head.ts';
 export { charLstm } from './model/char-lstm.ts';
+export { smallCnn } from './model/small-cnn.ts';
+export { marginLoss, recallAt1, tripletLoss } from './model/embedding-loss.ts';
 export { writeText } from './model/write-text.ts';
 export { withBitsPerCharacter } from './model/bits-per-character.ts';
 export { loadModel, saveModel } from './model/files.ts';
