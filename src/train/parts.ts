@@ -14,7 +14,7 @@ import type { Passed } from '../stream/presample.ts';
 import { InFlight } from '../stream/in-flight.ts';
 import { Meter } from '../stream/meter.ts';
 import { createRng, rngFrom, type Rng } from '../stream/random.ts';
-import type { Corpus, Sample } from '../stream/sample.ts';
+import type { Corpus } from '../stream/sample.ts';
 import { createTurnstile } from '../stream/turnstile.ts';
 import { asReadable, asTransform } from '../stream/transform.ts';
 import { Admission } from './admission.ts';
@@ -74,7 +74,8 @@ export function assemble(
     const mayWait = values.lengths?.boundaries !== undefined;
     stream = openStream(corpus, { seed, epochs, signal }, { from: saved?.position, mayWait });
     const { samples, rejoined } = stream;
-    return stagesOf(wiring, admission ? admission.admitted(samples, rejoined) : samples, signal);
+    const admitted = admission ? admission.admitted(samples, rejoined) : samples;
+    return stagesOf(wiring, { samples: admitted, rejoined }, signal);
   };
 
   /** What the stages must remember beside tensors, when so many samples were trained on, passed by, or wait. */
@@ -127,7 +128,11 @@ function trainerOf({ head, corpus, scheme, chooser, gate, costs, values, onScore
 }
 
 /** The source and the three stages, as Node streams. */
-function stagesOf(wiring: Wiring, samples: AsyncIterable<Sample>, signal: AbortSignal) {
+function stagesOf(
+  wiring: Wiring,
+  { samples, rejoined }: Pick<OpenStream, 'samples' | 'rejoined'>,
+  signal: AbortSignal,
+) {
   const { chooser, gate, turnstile, meter, inFlight, corpus, values } = wiring;
   const { batchSize } = values;
   const fill = presample({
@@ -138,6 +143,7 @@ function stagesOf(wiring: Wiring, samples: AsyncIterable<Sample>, signal: AbortS
     signal,
     batchSize,
     lengths: values.lengths,
+    rejoined,
     presampleSize: chooser.presampleSize ?? values.presampleSize,
     fillSize: chooser.fillSize && (() => chooser.fillSize!(gate.tau)),
   });
