@@ -19,11 +19,12 @@ export function describeSummary(name: string, summary: FitSummary, colors: Color
     const note = record !== undefined && record !== value ? ` (best ${significant(record)})` : '';
     rows.push([`validation ${words(measure)}`, change(first[measure], value) + note]);
   }
+  const dropped = summary.samplesDropped ? `, ${whole(summary.samplesDropped)} left out as too long` : '';
   rows.push(
     ['τ gate', `open in ${percent(summary.openShare)} of the steps, mean τ ${significant(summary.meanTau)}`],
     [
       'samples',
-      `${whole(summary.samplesSeen)} seen, ${whole(summary.samplesTrained)} trained on, ${whole(summary.samplesPerSecond)} a second`,
+      `${whole(summary.samplesSeen)} seen, ${whole(summary.samplesTrained)} trained on, ${whole(summary.samplesPerSecond)} a second${dropped}`,
     ],
     ['waited for data', `${percent(summary.waitedShare)} of the time`],
   );

@@ -12,10 +12,13 @@ export interface AccountState {
   readonly waitedMs: number;
   readonly validation: { first?: Measures; last?: Measures; best?: Measures };
   readonly last?: StepRecord;
+  readonly samplesDropped?: number;
 }
 
 /** Keeps account of a run step by step, and sums it up. */
 export class Account {
+  /** Samples that were left out for their length. */
+  samplesDropped = 0;
   #firstLosses: number[] = [];
   #lastLosses: number[] = [];
   #last: StepRecord | undefined;
@@ -48,6 +51,7 @@ export class Account {
       tauSum: this.#tauSum,
       waitedMs: this.#waitedMs,
       validation: { ...this.#validation },
+      samplesDropped: this.samplesDropped,
       ...(this.#last && { last: this.#last }),
     };
   }
@@ -58,6 +62,7 @@ export class Account {
     [this.#openSteps, this.#tauSum, this.#waitedMs] = [state.openSteps, state.tauSum, state.waitedMs];
     this.#validation = { ...state.validation };
     this.#last = state.last;
+    this.samplesDropped = state.samplesDropped ?? 0;
   }
 
   summary(end: { stoppedBy: StopReason; seconds: number; epochs: number }): FitSummary {
@@ -71,6 +76,7 @@ export class Account {
       meanTau: step === 0 ? 1 : this.#tauSum / step,
       samplesSeen,
       samplesTrained,
+      ...(this.samplesDropped > 0 && { samplesDropped: this.samplesDropped }),
       samplesPerSecond: samplesTrained / end.seconds,
       waitedShare: this.#waitedMs / 1000 / end.seconds,
       validation: this.#validation,

@@ -107,7 +107,11 @@ class Run {
         holdOut(head, corpus, { seed: values.seed, share, samples, lengths: values.lengths }),
       trainCopy: (samples: Corpus, share: number) => trainCopy(head.model, samples, values, share),
     };
-    this.#parts = assemble(head, corpus, values, options, context, saved);
+    const onDrop: FitOptions['onDrop'] = (id, steps) => {
+      this.#account.samplesDropped += 1;
+      options.onDrop?.(id, steps);
+    };
+    this.#parts = assemble(head, corpus, values, { ...options, onDrop }, context, saved);
     if (saved) this.#restore(resume, saved);
     this.#rate = schedule(options.learningRate ?? this.#parts.trainer.optimizer.learningRate);
   }
@@ -272,7 +276,7 @@ class Run {
 /** What zod checks: the options without functions and objects of ours. */
 function plainValues(options: FitOptions): Record<string, unknown> {
   const { scheme, learningRate, validation, deriveMeasures, signal, resume, ...rest } = options;
-  const { onStep, onScores, onMinibatch, onSkip, onEpoch, onEnd, ...values } = rest;
+  const { onStep, onScores, onMinibatch, onSkip, onDrop, onEpoch, onEnd, ...values } = rest;
   void [
     scheme,
     learningRate,
@@ -284,6 +288,7 @@ function plainValues(options: FitOptions): Record<string, unknown> {
     onScores,
     onMinibatch,
     onSkip,
+    onDrop,
     onEpoch,
     onEnd,
   ];

@@ -65,7 +65,8 @@ export function assemble(
     observed.effectiveSampleSize = effectiveSampleSize(scores);
     options.onScores?.(batch, scores);
   };
-  const wiring = { ...shared, gate, head, corpus, values, share: context.share, onScores, onSkip: options.onSkip };
+  const { onSkip, onDrop } = options;
+  const wiring = { ...shared, gate, head, corpus, values, share: context.share, onScores, onSkip, onDrop };
   const trainer = trainerOf(wiring, noise);
   let stream: OpenStream | undefined;
   const admission = chooser.admit && new Admission((id) => chooser.admit!(id));
@@ -94,6 +95,7 @@ export function assemble(
 interface Wiring {
   readonly onScores: NonNullable<FitOptions['onScores']>;
   readonly onSkip: FitOptions['onSkip'] | undefined;
+  readonly onDrop: FitOptions['onDrop'] | undefined;
   readonly scheme: Scheme;
   readonly chooser: SchemeRun;
   readonly gate: TauGate;
@@ -144,6 +146,7 @@ function stagesOf(
     batchSize,
     lengths: values.lengths,
     rejoined,
+    onDrop: wiring.onDrop,
     presampleSize: chooser.presampleSize ?? values.presampleSize,
     fillSize: chooser.fillSize && (() => chooser.fillSize!(gate.tau)),
   });

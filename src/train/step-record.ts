@@ -55,6 +55,8 @@ export interface FitSummary {
   meanTau: number;
   samplesSeen: number;
   samplesTrained: number;
+  /** Samples left out because they were too long (`lengths.truncate: 'drop'`), if any were. */
+  samplesDropped?: number;
   /** Samples trained on per second. */
   samplesPerSecond: number;
   /** Share of the time spent waiting for data, 0 to 1. */
