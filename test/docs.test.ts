@@ -11,6 +11,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const expected: Readonly<Record<string, RegExp>> = {
   'from-fit-dataset.md': /^\[( *[\d.]+,?){3} *\]$/m,
   'images.md': /^true$/m,
+  'lengths.md': /^\[ null, 1 \]$[\s\S]*^true\n120$/m,
   'own-trainer.md': /^true\ntrue$/m,
   'text.md': /bitsPerCharacter[\s\S]*^20\n3$/m,
 };

@@ -187,8 +187,8 @@ describe('buckets of lengths', () => {
             const i = Number(id.slice(2));
             const padded = shape[1]!;
             const steps = Math.min(lengths[i]!, padded);
-            const first = options.truncate === 'start' ? lengths[i]! - steps : 0;
-            const wanted = Array.from({ length: padded }, (_, t) => (t < steps ? [i, first + t + 1] : [0, 0])).flat();
+            const begin = options.truncate === 'start' ? lengths[i]! - steps : 0;
+            const wanted = Array.from({ length: padded }, (_, t) => (t < steps ? [i, begin + t + 1] : [0, 0])).flat();
             assert.deepEqual(x.slice(row * 2 * padded, (row + 1) * 2 * padded), wanted);
             const real = Array.from({ length: padded }, (_, t) => (t < steps ? 1 : 0));
             assert.deepEqual(mask.slice(row * padded, (row + 1) * padded), real);
