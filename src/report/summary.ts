@@ -1,6 +1,6 @@
 import type { Colors } from 'picocolors/types.js';
 import type { FitSummary } from '../train/step-record.ts';
-import { duration, percent, significant, whole, words } from './format.ts';
+import { duration, percent, sharesByName, significant, whole, words } from './format.ts';
 
 const stops: Readonly<Record<FitSummary['stoppedBy'], string>> = {
   steps: 'stopped by its number of steps',
@@ -26,6 +26,9 @@ export function describeSummary(name: string, summary: FitSummary, colors: Color
       'samples',
       `${whole(summary.samplesSeen)} seen, ${whole(summary.samplesTrained)} trained on, ${whole(summary.samplesPerSecond)} a second${dropped}`,
     ],
+    ...(summary.samplesByCorpus
+      ? [['of each corpus', sharesByName(summary.samplesByCorpus)] satisfies [string, string]]
+      : []),
     ['waited for data', `${percent(summary.waitedShare)} of the time`],
   );
   const width = Math.max(...rows.map(([label]) => label.length));

@@ -6,7 +6,7 @@ import { fuse } from '../engine/layers/fuse.ts';
 import { openHead, type Head } from '../model/head.ts';
 import { parseOptions } from '../options.ts';
 import type { Minibatch } from '../stream/minibatch.ts';
-import type { Passed } from '../stream/presample.ts';
+import type { Passed, Presample } from '../stream/presample.ts';
 import { runPipeline } from '../stream/run-pipeline.ts';
 import type { Corpus } from '../stream/sample.ts';
 import { until } from '../stream/until.ts';
@@ -88,6 +88,7 @@ class Run {
   #waitedMs = 0;
   /** Which of this run's samples are trained on or passed by. */
   #passed: Passed = { taken: 0, waiting: [] };
+  readonly #partOf: Corpus['partOf'];
   /** Samples that an earlier run was done with. */
   #seenBefore = 0;
   #epochLosses: number[] = [];
@@ -98,6 +99,7 @@ class Run {
     this.#head = head;
     this.#values = values;
     this.#options = options;
+    this.#partOf = corpus.partOf;
     const { resume } = options;
     const saved = resume && parseResumeState(resume.state);
     this.#budget = new Budget(values, () => corpus.length);
@@ -178,7 +180,7 @@ class Run {
     this.#options.onMinibatch?.(batch);
     const loss = await this.#parts.trainer.step(batch, learningRate);
     this.#budget.steps += 1;
-    if (batch.turn === 0) this.#passed = presample.passed;
+    if (batch.turn === 0) this.#pass(presample);
     this.#budget.samplesSeen = this.#seenBefore + this.#passed.taken - this.#passed.waiting.length;
     this.#samplesTrained += size;
     await this.#parts.chooser.stepped?.(loss);
@@ -190,6 +192,12 @@ class Run {
     if (stepChannel.hasSubscribers) stepChannel.publish({ model: this.#head.model, record });
     await this.#options.onStep?.(record, () => this.#snapshot());
     if (Math.floor(this.#budget.epochs) > this.#epoch) await this.#endEpoch();
+  }
+
+  /** Takes note of a buffer that is trained on for the first time. */
+  #pass({ ids, passed }: Presample): void {
+    this.#passed = passed;
+    if (this.#partOf) this.#account.addSamples(ids, this.#partOf);
   }
 
   #rateFactor({ phase, drawTau: tau, presample, turns }: Minibatch): number {
@@ -206,6 +214,7 @@ class Run {
     const waitedMs = waited - this.#waitedMs;
     this.#waitedMs = waited;
     const { step, seconds, share } = this.#budget.progress();
+    const { samplesByCorpus } = this.#account;
     return {
       step,
       seconds,
@@ -219,6 +228,7 @@ class Run {
       ...(noise.observations > 0 && { noiseScale: noise.value }),
       samplesSeen: this.#budget.samplesSeen,
       samplesTrained: this.#samplesTrained,
+      ...(samplesByCorpus && { samplesByCorpus }),
       waitedMs,
       rssBytes: process.memoryUsage.rss(),
     };
@@ -273,24 +283,22 @@ class Run {
   }
 }
 
+const notPlain: ReadonlySet<string> = new Set([
+  'scheme',
+  'learningRate',
+  'validation',
+  'deriveMeasures',
+  'signal',
+  'resume',
+  'onStep',
+  'onScores',
+  'onMinibatch',
+  'onSkip',
+  'onDrop',
+  'onEpoch',
+  'onEnd',
+] satisfies (keyof FitOptions)[]);
+
 /** What zod checks: the options without functions and objects of ours. */
-function plainValues(options: FitOptions): Record<string, unknown> {
-  const { scheme, learningRate, validation, deriveMeasures, signal, resume, ...rest } = options;
-  const { onStep, onScores, onMinibatch, onSkip, onDrop, onEpoch, onEnd, ...values } = rest;
-  void [
-    scheme,
-    learningRate,
-    validation,
-    deriveMeasures,
-    signal,
-    resume,
-    onStep,
-    onScores,
-    onMinibatch,
-    onSkip,
-    onDrop,
-    onEpoch,
-    onEnd,
-  ];
-  return values;
-}
+const plainValues = (options: FitOptions): Record<string, unknown> =>
+  Object.fromEntries(Object.entries(options).filter(([name]) => !notPlain.has(name)));
