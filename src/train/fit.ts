@@ -109,6 +109,7 @@ class Run {
   /** The same before the presample that is being trained on. */
   #passedBefore: Passed = { taken: 0, waiting: [] };
   #presample: Presample | undefined;
+  readonly #partOf: Corpus['partOf'];
   /** Samples that an earlier run was done with. */
   #seenBefore = 0;
   /** Steps that an earlier run took, and presamples that this one has begun with. */
@@ -126,6 +127,7 @@ class Run {
     this.#head = head;
     this.#values = values;
     this.#options = options;
+    this.#partOf = corpus.partOf;
     const { resume } = options;
     this.#stopping = values.earlyStopping && new EarlyStopping(values.earlyStopping);
     const saved = resume && parseResumeState(resume.state);
@@ -137,7 +139,11 @@ class Run {
       copyModel: () => copyModel(head.model),
       trainCopy: (samples: Corpus, share: number) => trainCopy(head.model, samples, values, share),
     };
-    this.#parts = assemble(head, corpus, values, options, context, saved);
+    const onDrop: FitOptions['onDrop'] = (id, steps) => {
+      this.#account.samplesDropped += 1;
+      options.onDrop?.(id, steps);
+    };
+    this.#parts = assemble(head, corpus, values, { ...options, onDrop }, context, saved);
     if (saved) this.#restore(resume, saved);
     this.#rate = schedule(options.learningRate ?? this.#parts.trainer.optimizer.learningRate);
   }
@@ -230,11 +236,7 @@ class Run {
     this.#options.onMinibatch?.(batch);
     const loss = await this.#parts.trainer.step(batch, learningRate);
     this.#budget.steps += 1;
-    if (presample !== this.#presample) {
-      [this.#passedBefore, this.#passed] = [this.#passed, presample.passed];
-      this.#presample = presample;
-      this.#presamples += 1;
-    }
+    if (presample !== this.#presample) this.#pass(presample);
     const seenBefore = this.#seenBefore + seenOf(this.#passedBefore);
     this.#budget.samplesSeen = this.#seenBefore + seenOf(this.#passed);
     this.#samplesTrained += size;
@@ -252,6 +254,14 @@ class Run {
     if (Math.floor(this.#budget.epochs) > this.#epoch) await this.#endEpoch();
   }
 
+  /** Takes note of a buffer that is trained on for the first time. */
+  #pass(presample: Presample): void {
+    [this.#passedBefore, this.#passed] = [this.#passed, presample.passed];
+    this.#presample = presample;
+    this.#presamples += 1;
+    if (this.#partOf && !presample.drawn) this.#account.addSamples(presample.ids, this.#partOf); // else counted before
+  }
+
   #rateFactor({ phase, drawTau: tau, presample, turns }: Minibatch): number {
     if (phase === 'uniform') return 1;
     const { rateScaling, batchSize } = this.#values;
@@ -266,6 +276,7 @@ class Run {
     const waitedMs = waited - this.#waitedMs;
     this.#waitedMs = waited;
     const { step, seconds, share } = this.#budget.progress();
+    const { samplesByCorpus } = this.#account;
     return {
       step,
       seconds,
@@ -280,6 +291,7 @@ class Run {
       ...(noise.observations > 0 && { noiseScale: noise.value }),
       samplesSeen: this.#budget.samplesSeen,
       samplesTrained: this.#samplesTrained,
+      ...(samplesByCorpus && { samplesByCorpus }),
       waitedMs,
       rssBytes: process.memoryUsage.rss(),
     };
@@ -360,27 +372,26 @@ class Run {
   }
 }
 
+const notPlain: ReadonlySet<string> = new Set([
+  'scheme',
+  'learningRate',
+  'rateOf',
+  'validation',
+  'deriveMeasures',
+  'signal',
+  'resume',
+  'onStep',
+  'onScores',
+  'onMinibatch',
+  'onSkip',
+  'onDrop',
+  'onEpoch',
+  'onEnd',
+] satisfies (keyof FitOptions)[]);
+
 /** What zod checks: the options without functions and objects of ours. */
+const plainValues = (options: FitOptions): Record<string, unknown> =>
+  Object.fromEntries(Object.entries(options).filter(([name]) => !notPlain.has(name)));
+
 /** Samples that are trained on or passed by for good. */
 const seenOf = ({ taken, waiting }: Passed): number => taken - waiting.length;
-
-function plainValues(options: FitOptions): Record<string, unknown> {
-  const { scheme, learningRate, rateOf, validation, deriveMeasures, signal, resume, ...rest } = options;
-  const { onStep, onScores, onMinibatch, onSkip, onEpoch, onEnd, ...values } = rest;
-  void [
-    scheme,
-    learningRate,
-    rateOf,
-    validation,
-    deriveMeasures,
-    signal,
-    resume,
-    onStep,
-    onScores,
-    onMinibatch,
-    onSkip,
-    onEpoch,
-    onEnd,
-  ];
-  return values;
-}
