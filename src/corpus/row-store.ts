@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { LRUCache } from 'lru-cache';
 import { Packr } from 'msgpackr';
-import { allocate, rowBytes, rowSize, writeRow, type ColumnData, type Schema } from '../stream/columns.ts';
+import { allocate, numberBytes, rowSize, writeRow, type ColumnData, type FixedSpec } from '../stream/columns.ts';
+import { fixedSchema } from '../stream/fixed-schema.ts';
 import type { Corpus, Sample, SampleOptions } from '../stream/sample.ts';
 import type { Block, BlockRef, BlockSource } from './blocks.ts';
 import { streamSamples, type BlockStream } from './sample-stream.ts';
@@ -34,7 +35,7 @@ export interface RowStoreOptions {
  */
 export class RowStore implements Corpus, BlockSource, AsyncDisposable {
   readonly name: string;
-  readonly schema: Schema;
+  readonly schema: Readonly<Record<string, FixedSpec>>;
   readonly classes: Readonly<Record<string, number>>;
   readonly blockSize = BLOCK_ROWS;
   readonly partsAtOnce = Infinity;
@@ -51,10 +52,10 @@ export class RowStore implements Corpus, BlockSource, AsyncDisposable {
 
   constructor(like: Pick<Corpus, 'name' | 'schema' | 'classes'>, options: RowStoreOptions) {
     this.name = like.name;
-    this.schema = like.schema;
+    this.schema = fixedSchema(like.schema, `Corpus \`${like.name}\``);
     this.classes = like.classes ?? {};
     this.#options = options;
-    this.#bytesOfRow = Object.values(like.schema).reduce((sum, spec) => sum + rowBytes(spec), 0);
+    this.#bytesOfRow = Object.values(this.schema).reduce((sum, spec) => sum + rowSize(spec) * numberBytes(spec), 0);
     const blockBytes = this.#bytesOfRow * BLOCK_ROWS;
     this.#cache = new LRUCache({
       maxSize: Math.max(1, options.memoryBytes),

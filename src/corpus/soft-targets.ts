@@ -3,6 +3,7 @@ import { LabelError, OptionsError } from '../errors.ts';
 import { parseOptions } from '../options.ts';
 import { createRng, type Rng } from '../stream/random.ts';
 import { rowSize, type ColumnData } from '../stream/columns.ts';
+import { fixedSchema } from '../stream/fixed-schema.ts';
 import type { Corpus, Sample, SampleOptions, SampleStream } from '../stream/sample.ts';
 
 export const SoftTargetOptions = z.strictObject({
@@ -40,7 +41,7 @@ export function softTargets(corpus: Corpus, options: z.input<typeof SoftTargetOp
       `softTargets(): \`classWeights\` must be one number a class: expected ${classes}, got ${classWeights.length}.`,
     );
   const targetOf = targets(corpus.name, parsed);
-  const x = corpus.schema['x']!;
+  const x = fixedSchema(corpus.schema, 'softTargets()')['x']!;
   return {
     name: corpus.name,
     length: corpus.length,
