@@ -85,7 +85,7 @@ describe('imageReport', () => {
     const made = model();
     const text = await imageReport(made, { folder, corpora: [corpus], classNames: ['dark & dim', 'bright'], top: 3 });
     assert.match(text, /^shades <1>: 80 % of 5 pictures\n/);
-    assert.match(text, /\ndark & dim {3}3 {2}1\nbright {7}0 {2}1\n/);
+    assert.match(text, /\ndark & dim {2}3 {2}1\nbright {6}0 {2}1\n/);
     const page = await readFile(join(folder, 'contact-sheet.html'), 'utf8');
     assert.doesNotMatch(page, /(src|href)="(?!data:)|@import|<script/);
     const items = page.match(/<li.*?<\/li>/gs)!;
