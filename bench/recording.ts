@@ -108,7 +108,8 @@ async function recordFor({ batch, scores, record }: Told): Promise<number> {
     using recorder = await RunRecorder.open(folder);
     using metrics = new MetricsFile(join(folder, 'metrics.jsonl'));
     let id = 0;
-    const next = () => ({ ...batch, presample: batch.presample, ids: batch.ids.map(() => `s:${(id += 7) % 60_000}`) });
+    const { phase, picks, weights, presample } = batch;
+    const next = () => ({ phase, picks, weights, presample, ids: batch.ids.map(() => `s:${(id += 7) % 60_000}`) });
     const batches = Array.from({ length: 200 }, next) as unknown as Minibatch[]; // all that a recorder reads of one
     const start = process.cpuUsage();
     for (let step = 1; step <= steps; step++) {

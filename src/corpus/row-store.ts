@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { LRUCache } from 'lru-cache';
 import { Packr } from 'msgpackr';
-import { allocate, numberBytes, rowSize, writeRow, type ColumnData, type FixedSpec } from '../stream/columns.ts';
-import { fixedSchema } from '../stream/fixed-schema.ts';
+import { allocate, rowBytes, rowSize, writeRow, type ColumnData, type FixedSpec } from '../stream/columns.ts';
+import { fixedSchema } from '../stream/steps.ts';
 import type { Corpus, Sample, SampleOptions } from '../stream/sample.ts';
 import type { Block, BlockRef, BlockSource } from './blocks.ts';
 import { streamSamples, type BlockStream } from './sample-stream.ts';
@@ -50,12 +50,13 @@ export class RowStore implements Corpus, BlockSource, AsyncDisposable {
   #file: FileHandle | undefined;
   #folder: string | undefined;
 
+  /** @throws {ShapeError} when samples have lengths of their own */
   constructor(like: Pick<Corpus, 'name' | 'schema' | 'classes'>, options: RowStoreOptions) {
     this.name = like.name;
-    this.schema = fixedSchema(like.schema, `Corpus \`${like.name}\``);
+    this.schema = fixedSchema(`Corpus \`${like.name}\``, like.schema);
     this.classes = like.classes ?? {};
     this.#options = options;
-    this.#bytesOfRow = Object.values(this.schema).reduce((sum, spec) => sum + rowSize(spec) * numberBytes(spec), 0);
+    this.#bytesOfRow = Object.values(this.schema).reduce((sum, spec) => sum + rowBytes(spec), 0);
     const blockBytes = this.#bytesOfRow * BLOCK_ROWS;
     this.#cache = new LRUCache({
       maxSize: Math.max(1, options.memoryBytes),

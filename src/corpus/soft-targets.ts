@@ -3,7 +3,7 @@ import { LabelError, OptionsError } from '../errors.ts';
 import { parseOptions } from '../options.ts';
 import { createRng, type Rng } from '../stream/random.ts';
 import { rowSize, type ColumnData } from '../stream/columns.ts';
-import { fixedSchema } from '../stream/fixed-schema.ts';
+import { fixedSchema } from '../stream/steps.ts';
 import type { Corpus, Sample, SampleOptions, SampleStream } from '../stream/sample.ts';
 
 export const SoftTargetOptions = z.strictObject({
@@ -31,7 +31,7 @@ export const SoftTargetOptions = z.strictObject({
  * @throws {OptionsError} when an option is unknown or out of range
  * @throws {LabelError} from the stream, when a label is none of the classes
  * @example
- * const soft = softTargets(corpus, { classes: 6, smoothing: 0.1, mixup: 0.2 });
+ * const train = softTargets(photos, { classes: 6, smoothing: 0.1, mixup: 0.2 });
  */
 export function softTargets(corpus: Corpus, options: z.input<typeof SoftTargetOptions>): Corpus {
   const parsed = parseOptions('softTargets()', SoftTargetOptions, options);
@@ -41,7 +41,8 @@ export function softTargets(corpus: Corpus, options: z.input<typeof SoftTargetOp
       `softTargets(): \`classWeights\` must be one number a class: expected ${classes}, got ${classWeights.length}.`,
     );
   const targetOf = targets(corpus.name, parsed);
-  const x = fixedSchema(corpus.schema, 'softTargets()')['x']!;
+  const x = corpus.schema['x']!;
+  const size = mixup > 0 ? rowSize(fixedSchema('softTargets()', { x })['x']!) : 0;
   return {
     name: corpus.name,
     length: corpus.length,
@@ -52,7 +53,7 @@ export function softTargets(corpus: Corpus, options: z.input<typeof SoftTargetOp
     },
     samples(given) {
       const stream = corpus.samples(given);
-      const samples = mixup > 0 ? mixed(stream, targetOf, rowSize(x), given, mixup) : plain(stream, targetOf);
+      const samples = mixup > 0 ? mixed(stream, targetOf, size, given, mixup) : plain(stream, targetOf);
       const { position } = stream;
       // A mixed stream looks one sample back, so it is gone on with by reading again.
       return position && mixup === 0 ? Object.assign(samples, { position }) : samples;

@@ -43,6 +43,8 @@ export interface SchemeContext {
   readonly share: () => number;
   /** Holds a share of the samples out, the same for a seed, and measures the model's loss on the first of them. */
   readonly heldOut: (share: number, samples: number) => HeldOut;
+  /** A copy of the model, with its present weights. @returns owned by the caller */
+  readonly copyModel: () => Promise<tf.LayersModel>;
   /** Trains a copy of the model, from its present weights, on a corpus in a share of the run's budget. @returns owned by the caller */
   readonly trainCopy: (corpus: Corpus, budgetShare: number) => Promise<tf.LayersModel>;
 }
@@ -86,10 +88,15 @@ export interface SchemeRun {
   /** Weight of an admitted sample in a step without presample. @default 1 */
   readonly weightOf?: (id: string) => number;
   readonly update?: VarianceReduction;
-  /** Work to be done within the budget before the first step, such as training a holdout model. */
-  prepare?(signal?: AbortSignal): Promise<void>;
+  /**
+   * Work to be done within the budget before the first step, such as training a holdout model. In a resumed run only what
+   * `variables` are to be put into is made.
+   */
+  prepare?(run: { readonly isResumed: boolean }): Promise<void>;
   /** What it must remember to go on after a stop: plain values and typed arrays. */
   state?(): unknown;
+  /** What it learns in tensors, by name, for a checkpoint; borrowed. Asked for after `prepare`. */
+  variables?(): Readonly<Record<string, tf.Variable>>;
   restore?(state: unknown): void;
   dispose?(): void;
 }

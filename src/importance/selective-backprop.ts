@@ -33,7 +33,12 @@ export function selectiveBackprop(options: z.input<typeof SelectiveBackpropOptio
         const sorted = Float64Array.from(recent).toSorted();
         return Array.from(losses, (value) => (shareUpTo(sorted, value) / sorted.length) ** beta);
       };
-      return { fetch: 'always', selection: { draw: 'keep', chances, weightPower: 0 } };
+      return {
+        fetch: 'always',
+        selection: { draw: 'keep', chances, weightPower: 0 },
+        state: () => [...recent],
+        restore: (state) => void (recent = [...(state as readonly number[])]), // what `state` gave
+      };
     },
   };
 }

@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs';
 import { ShapeError } from '../errors.ts';
 import type { Column } from './columns.ts';
 import type { Phase } from './gate.ts';
+import type { Draw } from './minibatch.ts';
 
 /**
  * Which samples of its source a presample stage is done with: so many were taken, and of these some wait in buckets, by
@@ -20,6 +21,10 @@ export interface PresampleFacts {
   readonly weight?: number;
   /** Samples in a minibatch that is drawn from it, where its bucket has a size of its own. */
   readonly batchSize?: number;
+  /** Samples that were asked for. @default those that it has */
+  readonly rows?: number;
+  /** What is still to be taken from it, where an earlier run stopped in its middle. */
+  readonly drawn?: readonly Draw[] | undefined;
   /** Called once, when nobody uses the storage any more. */
   readonly recycle?: () => void;
 }
@@ -39,6 +44,8 @@ export class Presample implements Disposable {
   readonly ids: readonly string[];
   readonly columns: Readonly<Record<string, Column>>;
   readonly phase: Phase;
+  /** Samples that were asked for when it was filled. */
+  readonly rows: number;
   /** Which samples of the source the stage had done with when it had filled this buffer. */
   readonly passed: Passed;
   /**
@@ -48,6 +55,8 @@ export class Presample implements Disposable {
   readonly weight: number;
   /** Samples in a minibatch that is drawn from it, where its bucket has a size of its own. */
   readonly batchSize: number | undefined;
+  /** What an earlier run had drawn from it and not trained on yet: then it is neither scored nor drawn from again. */
+  readonly drawn: readonly Draw[] | undefined;
   readonly #tensors = new Map<string, tf.Tensor>();
   readonly #recycle: () => void;
   #users = 1;
@@ -62,9 +71,11 @@ export class Presample implements Disposable {
     this.ids = ids;
     this.columns = columns;
     this.phase = phase;
+    this.rows = facts.rows ?? ids.length;
     this.passed = facts.passed ?? { taken: ids.length, waiting: [] };
     this.weight = facts.weight ?? 1;
     this.batchSize = facts.batchSize;
+    this.drawn = facts.drawn;
     this.#recycle = facts.recycle ?? (() => {});
   }
 

@@ -6,6 +6,7 @@ import { LengthOptions } from '../presample/lengths.ts';
 import { PlacementOptions } from '../importance/placement/placement-options.ts';
 import { SmoothingOptions } from '../resample/smoothing.ts';
 import { TauGateOptions } from '../resample/tau-gate.ts';
+import { clockNames } from '../stream/clock.ts';
 import type { Minibatch } from '../stream/minibatch.ts';
 import type { Presample } from '../stream/presample.ts';
 import type { Corpus } from '../stream/sample.ts';
@@ -46,6 +47,8 @@ export const FitValues = z
     steps: count.optional(),
     /** Seconds of training after which to stop, at the end of the step then running; validation does not count. */
     seconds: z.number().positive().optional(),
+    /** What `seconds`, and the costs that a gate weighs, are measured by: the wall's clock, or the time processors spent on this process. @default 'wall' */
+    clock: z.enum(clockNames).default('wall'),
     /** Passes over the corpus after which to stop. */
     epochs: count.optional(),
     /** Buckets, padding and the longest sample, where samples have lengths of their own. */

@@ -5,9 +5,11 @@ import { CorpusError } from '../errors.ts';
 import { fuse } from '../engine/layers/fuse.ts';
 import { openHead, type Head } from '../model/head.ts';
 import { parseOptions } from '../options.ts';
+import { clocks } from '../stream/clock.ts';
 import type { Minibatch } from '../stream/minibatch.ts';
-import type { Passed } from '../stream/presample.ts';
+import type { Passed, Presample } from '../stream/presample.ts';
 import { freshTau } from '../resample/fresh-tau.ts';
+import type { Unfinished } from '../presample/presample.ts';
 import { runPipeline } from '../stream/run-pipeline.ts';
 import type { Corpus } from '../stream/sample.ts';
 import { until } from '../stream/until.ts';
@@ -22,7 +24,7 @@ import { copyModel } from './copy-model.ts';
 import { holdOut } from './held-out.ts';
 import { withMode } from './modes.ts';
 import { rateFactor } from './rate-scaling.ts';
-import { parseResumeState, restoreTensors, type ResumeState } from './resume.ts';
+import { parseResumeState, restoreVariables, variablesOf, type ResumeState } from './resume.ts';
 import { schedule, type LearningRate, type Progress } from './schedule.ts';
 import type { FitSummary, Measures, StepRecord, StopReason } from './step-record.ts';
 
@@ -72,12 +74,13 @@ async function trainCopy(
   share: number,
 ): Promise<tf.LayersModel> {
   const copy = await copyModel(model);
-  const { batchSize, seed, clipNorm, weightDecay, steps, seconds, lengths } = values;
+  const { batchSize, seed, clipNorm, weightDecay, steps, seconds, lengths, clock } = values;
   await fit(copy, corpus, {
     batchSize,
     presampleSize: batchSize,
     seed,
     weightDecay,
+    clock,
     scheme: 'uniform',
     ...(lengths && { lengths }),
     ...(clipNorm && { clipNorm }),
@@ -102,11 +105,16 @@ class Run {
   #waitedMs = 0;
   /** Which of this run's samples are trained on or passed by. */
   #passed: Passed = { taken: 0, waiting: [] };
+  /** The same before the presample that is being trained on. */
+  #passedBefore: Passed = { taken: 0, waiting: [] };
+  #presample: Presample | undefined;
   /** Samples that an earlier run was done with. */
   #seenBefore = 0;
   #epochLosses: number[] = [];
   #epoch = 0;
   #validated = 0;
+  /** The presample that the last minibatch was drawn from, if more are to come. */
+  #unfinished: (Unfinished & { readonly seenBefore: number }) | undefined;
 
   constructor(head: Head, corpus: Corpus, values: FitSettings, options: FitOptions) {
     this.#head = head;
@@ -115,11 +123,12 @@ class Run {
     const { resume } = options;
     this.#stopping = values.earlyStopping && new EarlyStopping(values.earlyStopping);
     const saved = resume && parseResumeState(resume.state);
-    this.#budget = new Budget(values, () => corpus.length);
+    this.#budget = new Budget(values, () => corpus.length, clocks[values.clock]);
     const context = {
       share: () => this.#budget.progress().share,
       heldOut: (share: number, samples: number) =>
         holdOut(head, corpus, { seed: values.seed, share, samples, lengths: values.lengths }),
+      copyModel: () => copyModel(head.model),
       trainCopy: (samples: Corpus, share: number) => trainCopy(head.model, samples, values, share),
     };
     this.#parts = assemble(head, corpus, values, options, context, saved);
@@ -129,10 +138,7 @@ class Run {
 
   #restore({ tensors }: Checkpoint, saved: ResumeState): void {
     const { gate, costs, noise, chooser, trainer } = this.#parts;
-    restoreTensors(this.#head.model, trainer.optimizer, {
-      optimizer: saved.optimizer,
-      tensors: withoutBest(tensors),
-    });
+    trainer.restore({ optimizer: saved.optimizer, tensors: withoutBest(tensors) });
     if (saved.earlyStopping) this.#stopping?.restore(saved.earlyStopping, tensors);
     gate.restore(saved.gate);
     costs.restore(saved.costs);
@@ -141,18 +147,22 @@ class Run {
     this.#budget.restore(saved);
     this.#account.restore(saved.account);
     this.#samplesTrained = saved.samplesTrained;
-    this.#seenBefore = saved.samplesSeen;
+    this.#unfinished = saved.unfinished;
+    this.#seenBefore = saved.unfinished?.seenBefore ?? saved.samplesSeen;
     this.#epoch = saved.epoch;
     this.#epochLosses = [...saved.epochLosses];
   }
 
   async go(): Promise<FitSummary> {
     await this.#startPlace();
-    if (!this.#options.resume) {
+    const { resume } = this.#options;
+    const { chooser } = this.#parts;
+    if (!resume) {
       await this.#validate();
       this.#budget.begin();
-      await this.#parts.chooser.prepare?.(this.#options.signal);
     }
+    await chooser.prepare?.({ isResumed: resume !== undefined });
+    if (resume) restoreVariables(chooser, resume.tensors);
     if (Math.floor(this.#budget.epochs) > this.#epoch) await this.#endEpoch(); // the earlier run stopped just there
     const stoppedBy = this.#reached() ?? (await this.#run());
     if (this.#budget.steps === 0 && stoppedBy !== 'signal')
@@ -167,15 +177,15 @@ class Run {
     return { ...this.#account.summary({ stoppedBy, seconds, epochs }), stages };
   }
 
-  #reached(): StopReason | undefined {
-    return this.#budget.reached() ?? (this.#stopping?.isOver ? 'plateau' : undefined);
-  }
-
   async #startPlace(): Promise<void> {
     const { signal } = this.#options;
     await this.#parts.place?.start(signal).catch((error: unknown) => {
       if (!signal?.aborted) throw error; // else the run ends before its first step, as it does without a place
     });
+  }
+
+  #reached(): StopReason | undefined {
+    return this.#budget.reached() ?? (this.#stopping?.isOver ? 'plateau' : undefined);
   }
 
   #run(): Promise<StopReason> {
@@ -203,13 +213,18 @@ class Run {
 
   async #step(batch: Minibatch): Promise<void> {
     const learningRate = this.#rate(this.#budget.progress()) * this.#rateFactor(batch);
-    const { size, presample } = batch;
+    const { size, presample, rest } = batch;
     this.#options.onMinibatch?.(batch);
     const loss = await this.#parts.trainer.step(batch, learningRate);
     this.#budget.steps += 1;
-    if (batch.turn === 0) this.#passed = presample.passed;
-    this.#budget.samplesSeen = this.#seenBefore + this.#passed.taken - this.#passed.waiting.length;
+    if (presample !== this.#presample) {
+      [this.#passedBefore, this.#passed] = [this.#passed, presample.passed];
+      this.#presample = presample;
+    }
+    const seenBefore = this.#seenBefore + seenOf(this.#passedBefore);
+    this.#budget.samplesSeen = this.#seenBefore + seenOf(this.#passed);
     this.#samplesTrained += size;
+    this.#unfinished = rest.length === 0 ? undefined : { rows: presample.rows, draws: rest, seenBefore };
     await this.#parts.chooser.stepped?.(loss);
     this.#epochLosses.push(loss);
     const record = this.#record(loss, learningRate, batch);
@@ -297,9 +312,10 @@ class Run {
 
   #snapshot(): Snapshot {
     return {
-      tensors: { ...this.#parts.trainer.tensors(), ...this.#stopping?.tensors() },
+      tensors: { ...this.#parts.trainer.tensors(), ...variablesOf(this.#parts.chooser), ...this.#stopping?.tensors() },
       state: {
-        ...this.#parts.state(this.#passed),
+        ...this.#parts.state(this.#unfinished ? this.#passedBefore : this.#passed),
+        ...(this.#unfinished && { unfinished: this.#unfinished }),
         ...this.#budget.progress(),
         samplesSeen: this.#budget.samplesSeen,
         samplesTrained: this.#samplesTrained,
@@ -321,6 +337,9 @@ class Run {
 }
 
 /** What zod checks: the options without functions and objects of ours. */
+/** Samples that are trained on or passed by for good. */
+const seenOf = ({ taken, waiting }: Passed): number => taken - waiting.length;
+
 function plainValues(options: FitOptions): Record<string, unknown> {
   const { scheme, learningRate, rateOf, validation, deriveMeasures, signal, resume, ...rest } = options;
   const { onStep, onScores, onMinibatch, onSkip, onEpoch, onEnd, ...values } = rest;

@@ -8,12 +8,13 @@ import { scorerOf } from '../importance/scorer-of.ts';
 import { schemeOf } from '../importance/schemes.ts';
 import type { Scheme, SchemeContext, SchemeRun } from '../importance/scheme.ts';
 import type { Head } from '../model/head.ts';
-import { presample } from '../presample/presample.ts';
+import { presample, type Unfinished } from '../presample/presample.ts';
 import { Costs } from '../resample/costs.ts';
 import { NoiseScale } from '../resample/noise-scale.ts';
 import { resample } from '../resample/resample.ts';
 import { effectiveSampleSize } from '../resample/tau.ts';
 import { shutGate, tauGate, type TauGate } from '../resample/tau-gate.ts';
+import { clocks } from '../stream/clock.ts';
 import type { Turnstile } from '../stream/gate.ts';
 import type { Passed } from '../stream/presample.ts';
 import { InFlight } from '../stream/in-flight.ts';
@@ -38,7 +39,7 @@ const samplesAhead = 64;
 export type Parts = ReturnType<typeof assemble>;
 
 /** What a run offers to the scheme that it is assembled for. */
-export type RunContext = Pick<SchemeContext, 'share' | 'trainCopy' | 'heldOut'>;
+export type RunContext = Pick<SchemeContext, 'share' | 'trainCopy' | 'copyModel' | 'heldOut'>;
 
 /** Makes the stages of a run, wired to one gate, one turnstile and one account of costs. */
 export function assemble(
@@ -71,13 +72,14 @@ export function assemble(
   const wiring = { ...shared, gate, head, corpus, values, share: context.share, onScores, onSkip, rateOf };
   const trainer = trainerOf(wiring, noise, observed);
   let stream: OpenStream | undefined;
-  const admission = chooser.admit && new Admission((id) => chooser.admit!(id));
+  const admission = chooser.admit && new Admission((id) => chooser.admit!(id), saved?.admission);
   const stages = (signal: AbortSignal) => {
     const { epochs = Infinity } = values;
     const mayWait = values.lengths?.boundaries !== undefined;
     stream = openStream(corpus, { seed, epochs, signal }, { from: saved?.position, mayWait });
     const { samples, rejoined } = stream;
-    return stagesOf(wiring, admission ? admission.admitted(samples, rejoined) : samples, signal);
+    const admitted = admission ? admission.admitted(samples, rejoined) : samples;
+    return stagesOf(wiring, admitted, { signal, unfinished: saved?.unfinished });
   };
 
   /** What the stages must remember beside tensors, when so many samples were trained on, passed by, or wait. */
@@ -88,6 +90,7 @@ export function assemble(
     costs: costs.state(),
     optimizer: trainer.optimizer.name,
     position: stream?.position(admission?.passed(passed) ?? passed) ?? saved?.position ?? {},
+    ...(admission && { admission: admission.state() }),
     ...(chooser.state && { scheme: chooser.state() }),
   });
   return { ...shared, gate, noise, observed, trainer, stages, state };
@@ -145,11 +148,16 @@ function trainerOf(wiring: Wiring, noise: NoiseScale, observed: Observed) {
     averaging: values.averaging,
     rateOf,
     onCost: (samples, ms) => costs.trained(samples, ms),
+    clock: clocks[values.clock],
   });
 }
 
 /** The source and the three stages, as Node streams. */
-function stagesOf(wiring: Wiring, samples: AsyncIterable<Sample>, signal: AbortSignal) {
+function stagesOf(
+  wiring: Wiring,
+  samples: AsyncIterable<Sample>,
+  { signal, unfinished }: { readonly signal: AbortSignal; readonly unfinished: Unfinished | undefined },
+) {
   const { chooser, turnstile, meter, inFlight, corpus, values } = wiring;
   const { batchSize } = values;
   const gate = wiring.tickets?.gate ?? wiring.gate;
@@ -159,6 +167,7 @@ function stagesOf(wiring: Wiring, samples: AsyncIterable<Sample>, signal: AbortS
     turnstile,
     inFlight,
     signal,
+    unfinished,
     batchSize,
     lengths: values.lengths,
     presampleSize: chooser.presampleSize ?? values.presampleSize,
@@ -178,7 +187,8 @@ function scoring(wiring: Wiring, signal: AbortSignal): Stage<Presample, Scored> 
   const byScheme = () => scorerOf(scheme, head, { schema: corpus.schema, scoreBatchSize });
   const scorer = place ?? (chooser.scorer === undefined ? byScheme() : chooser.scorer);
   const onCost = (count: number, ms: number) => costs.scored(count, ms); // scored elsewhere: what is waited for it
-  const stage = importance(scorer ?? undefined, { turnstile, onBadScore, onCost, onSkip, onScores });
+  const clock = clocks[values.clock];
+  const stage = importance(scorer ?? undefined, { turnstile, onBadScore, onCost, onSkip, onScores, clock });
   return place && tickets ? (source) => stage(lookAhead(place, tickets, signal)(source)) : stage;
 }
 

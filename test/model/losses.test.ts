@@ -13,7 +13,7 @@ const classes = 7;
 const labels = [3, 0, 6, 6, 1, 2, 5, 4, 0, 1, 2, 3];
 /** Logits of 12 positions: small ones, and ones whose exponentials overflow float32. */
 const logits = labels.map((_, row) =>
-  Array.from({ length: classes }, (_, at) =>
+  Array.from({ length: classes }, (__, at) =>
     Math.fround(Math.sin(12.9898 * (row * classes + at)) * (row % 3 ? 4 : 90)),
   ),
 );

@@ -1,8 +1,8 @@
 import * as tf from '@tensorflow/tfjs';
 import { bindColumns, checkLabels, type Binding } from '../../model/binding.ts';
 import type { Head } from '../../model/head.ts';
-import { numberBytes, type Schema } from '../../stream/columns.ts';
-import { stepSize } from '../../stream/steps.ts';
+import { rowBytes, type Schema } from '../../stream/columns.ts';
+import { fixedSchema } from '../../stream/steps.ts';
 import type { Presample } from '../../stream/presample.ts';
 import type { Scheme } from '../scheme.ts';
 import { aheadOf, type Placement } from './placement-options.ts';
@@ -48,6 +48,7 @@ export class ProcessPlace implements ScorePlace {
 
   /** @throws {ModelError | OptionsError | ShapeError} when the run cannot be written down for another process */
   constructor(head: Head, options: ProcessPlaceOptions) {
+    fixedSchema('score', options.schema);
     this.#head = head;
     this.#options = options;
     this.#recipe = recipeOf(head, options.scheme, options, options.placement);
@@ -63,8 +64,8 @@ export class ProcessPlace implements ScorePlace {
     const { schema, presampleSize, placement } = this.#options;
     signal?.throwIfAborted();
     const ahead = aheadOf(placement);
-    const columns =
-      Object.values(schema).reduce((sum, spec) => sum + stepSize(spec) * numberBytes(spec), 0) * presampleSize;
+    const fixed = Object.values(fixedSchema('score', schema)); // shared memory is cut into equal regions
+    const columns = fixed.reduce((sum, spec) => sum + rowBytes(spec), 0) * presampleSize;
     this.#file = new SharedFile((ahead + 1) * columns + (ahead + 2) * 4 * this.#head.model.countParams());
     this.#process = new ScoringProcess(this.#file.fd, 1000 * placement.timeoutSeconds);
     const cancel = () => this.cancel(signal?.reason);

@@ -6,7 +6,7 @@ import { openHead } from '../../model/head.ts';
 import { presample } from '../../presample/presample.ts';
 import { shutGate } from '../../resample/tau-gate.ts';
 import { gatherRows } from '../../stream/columns.ts';
-import { fixedSchema } from '../../stream/fixed-schema.ts';
+import { fixedSchema } from '../../stream/steps.ts';
 import type { Presample } from '../../stream/presample.ts';
 import type { Corpus } from '../../stream/sample.ts';
 
@@ -67,7 +67,7 @@ export async function judgeImages(
   const { top = 60, batchSize = 32, signal } = options;
   const classes = model.outputs[0]!.shape.at(-1)!;
   const confusion = Array.from({ length: classes }, () => Array.from({ length: classes }, () => 0));
-  const { x: spec } = fixedSchema(corpus.schema, 'judgeImages()');
+  const spec = corpus.schema['x']!;
   const fill = presample({ schema: corpus.schema, gate: shutGate(), presampleSize: batchSize, batchSize });
   const judge = batchJudge(model, corpus);
   let [hardest, samples, right, total]: [Judged[], number, number, number] = [[], 0, 0, 0];
@@ -102,7 +102,7 @@ export async function judgeImages(
     accuracy: right / samples,
     confusion,
     hardest: hardest.map((image) => ({ ...image, weight: image.score > 0 ? mean / image.score : Infinity })),
-    shape: spec!.shape,
+    shape: fixedSchema('judgeImages()', { x: spec })['x']!.shape,
   };
 }
 

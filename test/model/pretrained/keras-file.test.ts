@@ -32,7 +32,10 @@ describe('loadKeras', () => {
       const before = tf.memory().numTensors;
       const model = await loadKeras(at(file));
       const got = tf.tidy(() => (model.predict(tf.tensor(x, shape)) as tf.Tensor).dataSync());
-      assert.ok(Math.max(...Array.from(got, (value, i) => Math.abs(value - y[i]!))) < 1e-5, `${got} ${y}`);
+      assert.ok(
+        Math.max(...Array.from(got, (value, i) => Math.abs(value - y[i]!))) < 1e-5,
+        `${got.join()} ${y.join()}`,
+      );
       model.dispose();
       // tfjs' own LSTM keeps some of its initializers' tensors
       if (file.startsWith('conv_net')) assert.equal(tf.memory().numTensors, before);
