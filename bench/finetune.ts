@@ -48,7 +48,7 @@ async function decoded(corpus: Corpus): Promise<RowStore> {
   for await (const sample of corpus.samples({ seed: 0, epochs: 1, shuffle: false })) await store.add(sample);
   return store;
 }
-const [train, validation] = [await decoded(opened.train), await decoded(opened.validation!)];
+const [train, validation] = [await decoded(opened.train), await decoded(opened.validation)];
 
 const {
   name: _name,

@@ -25,6 +25,7 @@ import { holdOut } from './held-out.ts';
 import { withMode } from './modes.ts';
 import { rateFactor } from './rate-scaling.ts';
 import { parseResumeState, restoreVariables, variablesOf, type ResumeState } from './resume.ts';
+import { plainValues } from './plain-values.ts';
 import { schedule, type LearningRate, type Progress } from './schedule.ts';
 import type { FitSummary, Measures, StepRecord, StopReason } from './step-record.ts';
 
@@ -336,27 +337,5 @@ class Run {
   }
 }
 
-/** What zod checks: the options without functions and objects of ours. */
 /** Samples that are trained on or passed by for good. */
 const seenOf = ({ taken, waiting }: Passed): number => taken - waiting.length;
-
-function plainValues(options: FitOptions): Record<string, unknown> {
-  const { scheme, learningRate, rateOf, validation, deriveMeasures, signal, resume, ...rest } = options;
-  const { onStep, onScores, onMinibatch, onSkip, onEpoch, onEnd, ...values } = rest;
-  void [
-    scheme,
-    learningRate,
-    rateOf,
-    validation,
-    deriveMeasures,
-    signal,
-    resume,
-    onStep,
-    onScores,
-    onMinibatch,
-    onSkip,
-    onEpoch,
-    onEnd,
-  ];
-  return values;
-}

@@ -25,7 +25,7 @@ async function take(corpus: Corpus, seed = 0): Promise<{ id: string; x: number[]
 const near = (got: readonly number[], expected: readonly number[]) => {
   assert.equal(got.length, expected.length);
   for (const [i, value] of got.entries())
-    assert.ok(Math.abs(value - expected[i]!) < 1e-6 * (1 + Math.abs(value)), `${got} ${expected}`);
+    assert.ok(Math.abs(value - expected[i]!) < 1e-6 * (1 + Math.abs(value)), `${got.join()} ${expected.join()}`);
 };
 
 describe('softTargets', () => {

@@ -90,13 +90,13 @@ describe('imageReport', () => {
     assert.doesNotMatch(page, /(src|href)="(?!data:)|@import|<script/);
     const items = page.match(/<li.*?<\/li>/gs)!;
     assert.equal(items.length, 3);
-    assert.match(items[0]!, /class="wrong"/);
+    assert.match(items[0], /class="wrong"/);
     assert.match(
-      items[0]!,
+      items[0],
       /<b>dark &amp; dim<\/b>\s*<em>taken for bright, 100 %<\/em>\s*<small>score 1\.41\d · weight 0\.2\d*<\/small><small>s:3/,
     );
     assert.match(page, /shades &lt;1&gt;/);
-    const [, jpeg] = /src="data:image\/jpeg;base64,([^"]+)"/.exec(items[0]!)!;
+    const [, jpeg] = /src="data:image\/jpeg;base64,([^"]+)"/.exec(items[0])!;
     const { data } = await sharp(Buffer.from(jpeg!, 'base64')).raw().toBuffer({ resolveWithObject: true });
     assert.ok(Math.abs(data[0]! - 230) < 5);
     const { classNames, corpora } = JSON.parse(await readFile(join(folder, 'confusion.json'), 'utf8'));
