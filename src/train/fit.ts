@@ -26,6 +26,7 @@ import { holdOut } from './held-out.ts';
 import { withMode } from './modes.ts';
 import { rateFactor } from './rate-scaling.ts';
 import { parseResumeState, restoreVariables, variablesOf, type ResumeState } from './resume.ts';
+import { plainValues } from './plain-values.ts';
 import { schedule, type LearningRate, type Progress } from './schedule.ts';
 import type { FitSummary, Measures, StepRecord, StopReason } from './step-record.ts';
 
@@ -371,27 +372,6 @@ class Run {
     this.#stopping?.dispose();
   }
 }
-
-const notPlain: ReadonlySet<string> = new Set([
-  'scheme',
-  'learningRate',
-  'rateOf',
-  'validation',
-  'deriveMeasures',
-  'signal',
-  'resume',
-  'onStep',
-  'onScores',
-  'onMinibatch',
-  'onSkip',
-  'onDrop',
-  'onEpoch',
-  'onEnd',
-] satisfies (keyof FitOptions)[]);
-
-/** What zod checks: the options without functions and objects of ours. */
-const plainValues = (options: FitOptions): Record<string, unknown> =>
-  Object.fromEntries(Object.entries(options).filter(([name]) => !notPlain.has(name)));
 
 /** Samples that are trained on or passed by for good. */
 const seenOf = ({ taken, waiting }: Passed): number => taken - waiting.length;
