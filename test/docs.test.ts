@@ -13,6 +13,7 @@ const expected: Readonly<Record<string, RegExp>> = {
   'images.md': /^true$/m,
   'networks.md': /^1467610\n\[ null, 1 \]\ntrue$/m,
   'own-trainer.md': /^true\ntrue$/m,
+  'placement.md': /^0 1( 2){18}$/m,
   'text.md': /bitsPerCharacter[\s\S]*^20\n3$/m,
 };
 

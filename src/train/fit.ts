@@ -4,6 +4,7 @@ import type * as tf from '@tensorflow/tfjs';
 import { CorpusError } from '../errors.ts';
 import { fuse } from '../engine/layers/fuse.ts';
 import { openHead, type Head } from '../model/head.ts';
+import { restoreScoring, scoringTensors } from '../importance/placement/saved-scoring.ts';
 import { parseOptions } from '../options.ts';
 import { clocks } from '../stream/clock.ts';
 import type { Minibatch } from '../stream/minibatch.ts';
@@ -110,6 +111,11 @@ class Run {
   #presample: Presample | undefined;
   /** Samples that an earlier run was done with. */
   #seenBefore = 0;
+  /** Steps that an earlier run took, and presamples that this one has begun with. */
+  #stepsBefore = 0;
+  #presamples = 0;
+  /** Puts back what an earlier run was scoring, once there is a place for it. */
+  #toScore = () => {};
   #epochLosses: number[] = [];
   #epoch = 0;
   #validated = 0;
@@ -137,13 +143,19 @@ class Run {
   }
 
   #restore({ tensors }: Checkpoint, saved: ResumeState): void {
-    const { gate, costs, noise, chooser, trainer } = this.#parts;
+    const { gate, costs, noise, chooser, trainer, place, tickets } = this.#parts;
     trainer.restore({ optimizer: saved.optimizer, tensors: withoutBest(tensors) });
     if (saved.earlyStopping) this.#stopping?.restore(saved.earlyStopping, tensors);
     gate.restore(saved.gate);
     costs.restore(saved.costs);
     noise.restore(saved.noise);
     if (saved.scheme !== undefined) chooser.restore?.(saved.scheme);
+    if (place && tickets && saved.scoring)
+      this.#toScore = () => {
+        if (saved.unfinished) tickets.addDrawn();
+        restoreScoring(place, tickets, saved.scoring!, tensors, this.#head.model.weights.length);
+      };
+    this.#stepsBefore = saved.step;
     this.#budget.restore(saved);
     this.#account.restore(saved.account);
     this.#samplesTrained = saved.samplesTrained;
@@ -155,6 +167,7 @@ class Run {
 
   async go(): Promise<FitSummary> {
     await this.#startPlace();
+    this.#toScore();
     const { resume } = this.#options;
     const { chooser } = this.#parts;
     if (!resume) {
@@ -203,9 +216,9 @@ class Run {
       await this.#step(batch);
       await turn(); // an engine's reads may resolve without one, and then no timer, signal or socket is ever served
       this.#parts.turnstile.stepped();
+      const reached = this.#reached() ?? (signal?.aborted ? 'signal' : undefined);
+      if (reached) return reached; // and nothing more is drawn, so that a checkpoint taken now knows of no more
       if (batch.isLast) this.#parts.turnstile.leave();
-      const reached = this.#reached();
-      if (reached) return reached;
     }
     if (signal?.aborted) return 'signal';
     return this.#values.epochs === undefined ? 'end' : 'epochs';
@@ -220,11 +233,14 @@ class Run {
     if (presample !== this.#presample) {
       [this.#passedBefore, this.#passed] = [this.#passed, presample.passed];
       this.#presample = presample;
+      this.#presamples += 1;
     }
     const seenBefore = this.#seenBefore + seenOf(this.#passedBefore);
     this.#budget.samplesSeen = this.#seenBefore + seenOf(this.#passed);
     this.#samplesTrained += size;
-    this.#unfinished = rest.length === 0 ? undefined : { rows: presample.rows, draws: rest, seenBefore };
+    // Versions are told from this step on, because a run that goes on counts its steps anew.
+    const draws = rest.map((draw) => ({ ...draw, version: draw.version - this.#budget.steps + this.#stepsBefore }));
+    this.#unfinished = rest.length === 0 ? undefined : { rows: presample.rows, draws, seenBefore };
     await this.#parts.chooser.stepped?.(loss);
     this.#epochLosses.push(loss);
     const record = this.#record(loss, learningRate, batch);
@@ -311,10 +327,18 @@ class Run {
   }
 
   #snapshot(): Snapshot {
+    const { trainer, place, tickets } = this.#parts;
+    const steps = this.#budget.steps - this.#stepsBefore;
+    const scoring = tickets?.state(this.#presamples, steps);
     return {
-      tensors: { ...this.#parts.trainer.tensors(), ...variablesOf(this.#parts.chooser), ...this.#stopping?.tensors() },
+      tensors: {
+        ...trainer.tensors(),
+        ...variablesOf(this.#parts.chooser),
+        ...this.#stopping?.tensors(),
+        ...(place && scoring && scoringTensors(place, scoring, steps)),
+      },
       state: {
-        ...this.#parts.state(this.#unfinished ? this.#passedBefore : this.#passed),
+        ...this.#parts.state(this.#unfinished ? this.#passedBefore : this.#passed, scoring),
         ...(this.#unfinished && { unfinished: this.#unfinished }),
         ...this.#budget.progress(),
         samplesSeen: this.#budget.samplesSeen,

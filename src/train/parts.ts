@@ -3,6 +3,7 @@ import { lookAhead } from '../importance/placement/look-ahead.ts';
 import type { ScorePlace } from '../importance/placement/place.ts';
 import { placeScores } from '../importance/placement/place-scores.ts';
 import { aheadOf, type Placement } from '../importance/placement/placement-options.ts';
+import type { SavedScoring } from '../importance/placement/saved-scoring.ts';
 import { Tickets } from '../importance/placement/tickets.ts';
 import { scorerOf } from '../importance/scorer-of.ts';
 import { schemeOf } from '../importance/schemes.ts';
@@ -83,7 +84,8 @@ export function assemble(
   };
 
   /** What the stages must remember beside tensors, when so many samples were trained on, passed by, or wait. */
-  const state = (passed: Passed) => ({
+  const state = (passed: Passed, scoring?: SavedScoring) => ({
+    ...(scoring && { scoring }),
     gate: gate.state(),
     noise: noise.state(),
     rng: shared.rng.state(),
@@ -176,12 +178,12 @@ function stagesOf(
   return [
     asReadable(samples, samplesAhead),
     asTransform(meter.count('presample', fill), 1),
-    asTransform(meter.count('importance', scoring(wiring, signal)), 1),
+    asTransform(meter.count('importance', scored(wiring, signal)), 1),
     asTransform(meter.count('resample', drawing(wiring)), 1),
   ] as const;
 }
 
-function scoring(wiring: Wiring, signal: AbortSignal): Stage<Presample, Scored> {
+function scored(wiring: Wiring, signal: AbortSignal): Stage<Presample, Scored> {
   const { scheme, chooser, head, corpus, values, turnstile, costs, onScores, onSkip, place, tickets } = wiring;
   const { onBadScore, scoreBatchSize } = values;
   const byScheme = () => scorerOf(scheme, head, { schema: corpus.schema, scoreBatchSize });
