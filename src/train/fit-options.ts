@@ -136,3 +136,30 @@ export type FitOptions = z.input<typeof FitValues> & {
   /** Called with the ids that `onBadScore: 'skip'` left out. */
   readonly onSkip?: (ids: readonly string[]) => void;
 };
+
+/** What zod checks: the options without functions and objects of ours. */
+export function plainValues(options: FitOptions): Record<string, unknown> {
+  const { scheme, learningRate, rateOf, validation, deriveMeasures, signal, resume, ...rest } = options;
+  const { onStep, onScores, onMinibatch, onSkip, onEpoch, onEnd, ...values } = rest;
+  void [scheme, learningRate, rateOf, validation, deriveMeasures, signal, resume];
+  void [onStep, onScores, onMinibatch, onSkip, onEpoch, onEnd];
+  return values;
+}
+
+/** How a copy of a run's model is trained: uniformly, in a share of the run's budget. */
+export const optionsOfCopy = (values: FitSettings, share: number): FitOptions => {
+  const { batchSize, seed, clipNorm, weightDecay, steps, seconds, lengths, clock } = values;
+  return {
+    batchSize,
+    presampleSize: batchSize,
+    seed,
+    weightDecay,
+    clock,
+    scheme: 'uniform',
+    ...(lengths && { lengths }),
+    ...(clipNorm && { clipNorm }),
+    ...(steps !== undefined && { steps: Math.ceil(share * steps) }),
+    ...(seconds !== undefined && { seconds: share * seconds }),
+    ...(steps === undefined && seconds === undefined && { epochs: 1 }),
+  };
+};

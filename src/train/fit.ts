@@ -9,7 +9,6 @@ import { parseOptions } from '../options.ts';
 import { clocks } from '../stream/clock.ts';
 import type { Minibatch } from '../stream/minibatch.ts';
 import type { Passed, Presample } from '../stream/presample.ts';
-import { freshTau } from '../resample/fresh-tau.ts';
 import type { Unfinished } from '../presample/presample.ts';
 import { runPipeline } from '../stream/run-pipeline.ts';
 import type { Corpus } from '../stream/sample.ts';
@@ -19,13 +18,22 @@ import { Budget } from './budget.ts';
 import { EarlyStopping, withoutBest } from './early-stopping.ts';
 import { evaluate } from './evaluate.ts';
 import { fitRounds } from './fine-tuning/fit-rounds.ts';
-import { FitValues, type Checkpoint, type FitOptions, type FitSettings, type Snapshot } from './fit-options.ts';
+import {
+  FitValues,
+  optionsOfCopy,
+  plainValues,
+  type Checkpoint,
+  type FitOptions,
+  type FitSettings,
+  type Snapshot,
+} from './fit-options.ts';
 import { assemble, type Parts } from './parts.ts';
 import { copyModel } from './copy-model.ts';
 import { holdOut } from './held-out.ts';
 import { withMode } from './modes.ts';
 import { rateFactor } from './rate-scaling.ts';
 import { parseResumeState, restoreVariables, variablesOf, type ResumeState } from './resume.ts';
+import { startPlace, stalenessOf } from './staleness.ts';
 import { schedule, type LearningRate, type Progress } from './schedule.ts';
 import type { FitSummary, Measures, StepRecord, StopReason } from './step-record.ts';
 
@@ -66,31 +74,6 @@ async function fitOnce(
 
 /** Every step of every run in this process, as a `StepMessage`: for monitoring that the training code knows nothing of. */
 const stepChannel = channel('taustream:step');
-
-/** Trains a copy of a model uniformly, in a share of a run's budget. */
-async function trainCopy(
-  model: tf.LayersModel,
-  corpus: Corpus,
-  values: FitSettings,
-  share: number,
-): Promise<tf.LayersModel> {
-  const copy = await copyModel(model);
-  const { batchSize, seed, clipNorm, weightDecay, steps, seconds, lengths, clock } = values;
-  await fit(copy, corpus, {
-    batchSize,
-    presampleSize: batchSize,
-    seed,
-    weightDecay,
-    clock,
-    scheme: 'uniform',
-    ...(lengths && { lengths }),
-    ...(clipNorm && { clipNorm }),
-    ...(steps !== undefined && { steps: Math.ceil(share * steps) }),
-    ...(seconds !== undefined && { seconds: share * seconds }),
-    ...(steps === undefined && seconds === undefined && { epochs: 1 }),
-  });
-  return copy;
-}
 
 /** One run: the loop at the end of the pipeline, and its account. */
 class Run {
@@ -135,7 +118,11 @@ class Run {
       heldOut: (share: number, samples: number) =>
         holdOut(head, corpus, { seed: values.seed, share, samples, lengths: values.lengths }),
       copyModel: () => copyModel(head.model),
-      trainCopy: (samples: Corpus, share: number) => trainCopy(head.model, samples, values, share),
+      trainCopy: async (samples: Corpus, share: number) => {
+        const copy = await copyModel(head.model);
+        await fit(copy, samples, optionsOfCopy(values, share));
+        return copy;
+      },
     };
     this.#parts = assemble(head, corpus, values, options, context, saved);
     if (saved) this.#restore(resume, saved);
@@ -166,7 +153,7 @@ class Run {
   }
 
   async go(): Promise<FitSummary> {
-    await this.#startPlace();
+    await startPlace(this.#parts.place, this.#options.signal);
     this.#toScore();
     const { resume } = this.#options;
     const { chooser } = this.#parts;
@@ -188,13 +175,6 @@ class Run {
     const { seconds, epochs } = this.#budget;
     const stages = Object.fromEntries(this.#parts.meter.stages);
     return { ...this.#account.summary({ stoppedBy, seconds, epochs }), stages };
-  }
-
-  async #startPlace(): Promise<void> {
-    const { signal } = this.#options;
-    await this.#parts.place?.start(signal).catch((error: unknown) => {
-      if (!signal?.aborted) throw error; // else the run ends before its first step, as it does without a place
-    });
   }
 
   #reached(): StopReason | undefined {
@@ -273,7 +253,7 @@ class Run {
       loss,
       lr,
       phase: batch.phase,
-      ...(batch.phase === 'importance' && this.#staleness(batch)),
+      ...stalenessOf(batch, this.#parts),
       tau: gate.tau,
       gate: gate.isOpen ? 'open' : 'shut',
       ess: observed.effectiveSampleSize,
@@ -283,13 +263,6 @@ class Run {
       waitedMs,
       rssBytes: process.memoryUsage.rss(),
     };
-  }
-
-  /** How old the scores were that a step was drawn by, and what that made of their τ. */
-  #staleness({ version, drawTau, weights }: Minibatch): Pick<StepRecord, 'age' | 'drawTau' | 'freshTau'> {
-    const { turnstile, observed, chooser, place } = this.#parts;
-    const fresh = place && !chooser.selection && observed.stepScores;
-    return { age: turnstile.version - version, drawTau, ...(fresh && { freshTau: freshTau(weights, fresh) }) };
   }
 
   async #endEpoch(): Promise<void> {
@@ -360,27 +333,5 @@ class Run {
   }
 }
 
-/** What zod checks: the options without functions and objects of ours. */
 /** Samples that are trained on or passed by for good. */
 const seenOf = ({ taken, waiting }: Passed): number => taken - waiting.length;
-
-function plainValues(options: FitOptions): Record<string, unknown> {
-  const { scheme, learningRate, rateOf, validation, deriveMeasures, signal, resume, ...rest } = options;
-  const { onStep, onScores, onMinibatch, onSkip, onEpoch, onEnd, ...values } = rest;
-  void [
-    scheme,
-    learningRate,
-    rateOf,
-    validation,
-    deriveMeasures,
-    signal,
-    resume,
-    onStep,
-    onScores,
-    onMinibatch,
-    onSkip,
-    onEpoch,
-    onEnd,
-  ];
-  return values;
-}
