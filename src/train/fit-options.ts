@@ -135,16 +135,9 @@ export type FitOptions = z.input<typeof FitValues> & {
   readonly onEnd?: (snapshot: Snapshot) => void | Promise<void>;
   /** Called with the ids that `onBadScore: 'skip'` left out. */
   readonly onSkip?: (ids: readonly string[]) => void;
+  /** Called with each sample that `lengths.truncate: 'drop'` left out. */
+  readonly onDrop?: (id: string, steps: number) => void;
 };
-
-/** What zod checks: the options without functions and objects of ours. */
-export function plainValues(options: FitOptions): Record<string, unknown> {
-  const { scheme, learningRate, rateOf, validation, deriveMeasures, signal, resume, ...rest } = options;
-  const { onStep, onScores, onMinibatch, onSkip, onEpoch, onEnd, ...values } = rest;
-  void [scheme, learningRate, rateOf, validation, deriveMeasures, signal, resume];
-  void [onStep, onScores, onMinibatch, onSkip, onEpoch, onEnd];
-  return values;
-}
 
 /** How a copy of a run's model is trained: uniformly, in a share of the run's budget. */
 export const optionsOfCopy = (values: FitSettings, share: number): FitOptions => {

@@ -21,7 +21,6 @@ import { fitRounds } from './fine-tuning/fit-rounds.ts';
 import {
   FitValues,
   optionsOfCopy,
-  plainValues,
   type Checkpoint,
   type FitOptions,
   type FitSettings,
@@ -33,6 +32,7 @@ import { holdOut } from './held-out.ts';
 import { withMode } from './modes.ts';
 import { rateFactor } from './rate-scaling.ts';
 import { parseResumeState, restoreVariables, variablesOf, type ResumeState } from './resume.ts';
+import { plainValues } from './plain-values.ts';
 import { startPlace, stalenessOf } from './staleness.ts';
 import { schedule, type LearningRate, type Progress } from './schedule.ts';
 import type { FitSummary, Measures, StepRecord, StopReason } from './step-record.ts';
@@ -92,6 +92,7 @@ class Run {
   /** The same before the presample that is being trained on. */
   #passedBefore: Passed = { taken: 0, waiting: [] };
   #presample: Presample | undefined;
+  readonly #partOf: Corpus['partOf'];
   /** Samples that an earlier run was done with. */
   #seenBefore = 0;
   /** Steps that an earlier run took, and presamples that this one has begun with. */
@@ -109,6 +110,7 @@ class Run {
     this.#head = head;
     this.#values = values;
     this.#options = options;
+    this.#partOf = corpus.partOf;
     const { resume } = options;
     this.#stopping = values.earlyStopping && new EarlyStopping(values.earlyStopping);
     const saved = resume && parseResumeState(resume.state);
@@ -124,7 +126,11 @@ class Run {
         return copy;
       },
     };
-    this.#parts = assemble(head, corpus, values, options, context, saved);
+    const onDrop: FitOptions['onDrop'] = (id, steps) => {
+      this.#account.samplesDropped += 1;
+      options.onDrop?.(id, steps);
+    };
+    this.#parts = assemble(head, corpus, values, { ...options, onDrop }, context, saved);
     if (saved) this.#restore(resume, saved);
     this.#rate = schedule(options.learningRate ?? this.#parts.trainer.optimizer.learningRate);
   }
@@ -210,11 +216,7 @@ class Run {
     this.#options.onMinibatch?.(batch);
     const loss = await this.#parts.trainer.step(batch, learningRate);
     this.#budget.steps += 1;
-    if (presample !== this.#presample) {
-      [this.#passedBefore, this.#passed] = [this.#passed, presample.passed];
-      this.#presample = presample;
-      this.#presamples += 1;
-    }
+    if (presample !== this.#presample) this.#pass(presample);
     const seenBefore = this.#seenBefore + seenOf(this.#passedBefore);
     this.#budget.samplesSeen = this.#seenBefore + seenOf(this.#passed);
     this.#samplesTrained += size;
@@ -232,6 +234,14 @@ class Run {
     if (Math.floor(this.#budget.epochs) > this.#epoch) await this.#endEpoch();
   }
 
+  /** Takes note of a buffer that is trained on for the first time. */
+  #pass(presample: Presample): void {
+    [this.#passedBefore, this.#passed] = [this.#passed, presample.passed];
+    this.#presample = presample;
+    this.#presamples += 1;
+    if (this.#partOf && !presample.drawn) this.#account.addSamples(presample.ids, this.#partOf); // else counted before
+  }
+
   #rateFactor({ phase, drawTau: tau, presample, turns }: Minibatch): number {
     if (phase === 'uniform') return 1;
     const { rateScaling, batchSize } = this.#values;
@@ -246,6 +256,7 @@ class Run {
     const waitedMs = waited - this.#waitedMs;
     this.#waitedMs = waited;
     const { step, seconds, share } = this.#budget.progress();
+    const { samplesByCorpus } = this.#account;
     return {
       step,
       seconds,
@@ -260,6 +271,7 @@ class Run {
       ...(noise.observations > 0 && { noiseScale: noise.value }),
       samplesSeen: this.#budget.samplesSeen,
       samplesTrained: this.#samplesTrained,
+      ...(samplesByCorpus && { samplesByCorpus }),
       waitedMs,
       rssBytes: process.memoryUsage.rss(),
     };
