@@ -8,7 +8,7 @@ import { restoreScoring, scoringTensors } from '../importance/placement/saved-sc
 import { parseOptions } from '../options.ts';
 import { clocks } from '../stream/clock.ts';
 import type { Minibatch } from '../stream/minibatch.ts';
-import type { Passed, Presample } from '../stream/presample.ts';
+import { seenOf, type Passed, type Presample } from '../stream/presample.ts';
 import type { Unfinished } from '../presample/presample.ts';
 import { runPipeline } from '../stream/run-pipeline.ts';
 import type { Corpus } from '../stream/sample.ts';
@@ -161,8 +161,7 @@ class Run {
   async go(): Promise<FitSummary> {
     await startPlace(this.#parts.place, this.#options.signal);
     this.#toScore();
-    const { resume } = this.#options;
-    const { chooser } = this.#parts;
+    const [{ resume }, { chooser }] = [this.#options, this.#parts];
     if (!resume) {
       await this.#validate();
       this.#budget.begin();
@@ -344,6 +343,3 @@ class Run {
     this.#stopping?.dispose();
   }
 }
-
-/** Samples that are trained on or passed by for good. */
-const seenOf = ({ taken, waiting }: Passed): number => taken - waiting.length;
