@@ -9,6 +9,8 @@ import { parseOptions } from '../options.ts';
 import { clocks } from '../stream/clock.ts';
 import type { Minibatch } from '../stream/minibatch.ts';
 import { freshTau } from '../resample/fresh-tau.ts';
+import { seenOf, type Passed, type Presample } from '../stream/presample.ts';
+import type { Unfinished } from '../presample/presample.ts';
 import { runPipeline } from '../stream/run-pipeline.ts';
 import type { Corpus } from '../stream/sample.ts';
 import { until } from '../stream/until.ts';
@@ -16,7 +18,14 @@ import { Account } from './account.ts';
 import { Budget } from './budget.ts';
 import { EarlyStopping, withoutBest } from './early-stopping.ts';
 import { fitRounds } from './fine-tuning/fit-rounds.ts';
-import { FitValues, type Checkpoint, type FitOptions, type FitSettings, type Snapshot } from './fit-options.ts';
+import {
+  FitValues,
+  optionsOfCopy,
+  type Checkpoint,
+  type FitOptions,
+  type FitSettings,
+  type Snapshot,
+} from './fit-options.ts';
 import { assemble, type Parts } from './parts.ts';
 import { copyModel } from './copy-model.ts';
 import { holdOut } from './held-out.ts';
@@ -25,6 +34,7 @@ import { rateFactor } from './rate-scaling.ts';
 import { parseResumeState, restoreVariables, variablesOf, type ResumeState } from './resume.ts';
 import { Passage } from './passage.ts';
 import { plainValues } from './plain-values.ts';
+import { startPlace, stalenessOf } from './staleness.ts';
 import { schedule, type LearningRate, type Progress } from './schedule.ts';
 import type { FitSummary, StepRecord, StopReason } from './step-record.ts';
 import { Validations } from './validations.ts';
@@ -67,31 +77,6 @@ async function fitOnce(
 /** Every step of every run in this process, as a `StepMessage`: for monitoring that the training code knows nothing of. */
 const stepChannel = channel('taustream:step');
 
-/** Trains a copy of a model uniformly, in a share of a run's budget. */
-async function trainCopy(
-  model: tf.LayersModel,
-  corpus: Corpus,
-  values: FitSettings,
-  share: number,
-): Promise<tf.LayersModel> {
-  const copy = await copyModel(model);
-  const { batchSize, seed, clipNorm, weightDecay, steps, seconds, lengths, clock } = values;
-  await fit(copy, corpus, {
-    batchSize,
-    presampleSize: batchSize,
-    seed,
-    weightDecay,
-    clock,
-    scheme: 'uniform',
-    ...(lengths && { lengths }),
-    ...(clipNorm && { clipNorm }),
-    ...(steps !== undefined && { steps: Math.ceil(share * steps) }),
-    ...(seconds !== undefined && { seconds: share * seconds }),
-    ...(steps === undefined && seconds === undefined && { epochs: 1 }),
-  });
-  return copy;
-}
-
 /** One run: the loop at the end of the pipeline, and its account. */
 class Run {
   readonly #head: Head;
@@ -128,7 +113,11 @@ class Run {
       heldOut: (share: number, samples: number) =>
         holdOut(head, corpus, { seed: values.seed, share, samples, lengths: values.lengths }),
       copyModel: () => copyModel(head.model),
-      trainCopy: (samples: Corpus, share: number) => trainCopy(head.model, samples, values, share),
+      trainCopy: async (samples: Corpus, share: number) => {
+        const copy = await copyModel(head.model);
+        await fit(copy, samples, optionsOfCopy(values, share));
+        return copy;
+      },
     };
     const onDrop: FitOptions['onDrop'] = (id, steps) => {
       this.#account.samplesDropped += 1;
@@ -165,10 +154,9 @@ class Run {
   }
 
   async go(): Promise<FitSummary> {
-    await this.#startPlace();
+    await startPlace(this.#parts.place, this.#options.signal);
     this.#toScore();
-    const { resume } = this.#options;
-    const { chooser } = this.#parts;
+    const [{ resume }, { chooser }] = [this.#options, this.#parts];
     if (!resume) {
       await this.#validations.now();
       this.#budget.begin();
@@ -187,13 +175,6 @@ class Run {
     const { seconds, epochs } = this.#budget;
     const stages = Object.fromEntries(this.#parts.meter.stages);
     return { ...this.#account.summary({ stoppedBy, seconds, epochs }), stages };
-  }
-
-  async #startPlace(): Promise<void> {
-    const { signal } = this.#options;
-    await this.#parts.place?.start(signal).catch((error: unknown) => {
-      if (!signal?.aborted) throw error; // else the run ends before its first step, as it does without a place
-    });
   }
 
   #reached(): StopReason | undefined {
@@ -265,7 +246,7 @@ class Run {
       loss,
       lr,
       phase: batch.phase,
-      ...(batch.phase === 'importance' && this.#staleness(batch)),
+      ...stalenessOf(batch, this.#parts),
       tau: gate.tau,
       gate: gate.isOpen ? 'open' : 'shut',
       ess: observed.effectiveSampleSize,
@@ -276,13 +257,6 @@ class Run {
       waitedMs,
       rssBytes: process.memoryUsage.rss(),
     };
-  }
-
-  /** How old the scores were that a step was drawn by, and what that made of their τ. */
-  #staleness({ version, drawTau, weights }: Minibatch): Pick<StepRecord, 'age' | 'drawTau' | 'freshTau'> {
-    const { turnstile, observed, chooser, place } = this.#parts;
-    const fresh = place && !chooser.selection && observed.stepScores;
-    return { age: turnstile.version - version, drawTau, ...(fresh && { freshTau: freshTau(weights, fresh) }) };
   }
 
   async #endEpoch(): Promise<void> {
