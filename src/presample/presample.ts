@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { parseOptions } from '../options.ts';
 import type { Schema } from '../stream/columns.ts';
 import type { Gate, Turnstile } from '../stream/gate.ts';
+import type { Draw } from '../stream/minibatch.ts';
 import type { InFlight } from '../stream/in-flight.ts';
 import { Presample } from '../stream/presample.ts';
 import type { Sample } from '../stream/sample.ts';
@@ -46,7 +47,16 @@ export type PresampleOptions = z.input<typeof PresampleOptions> & {
   /** Told of each sample that is left out because it is too long (`truncate: 'drop'`). */
   readonly onDrop?: ((id: string, steps: number) => void) | undefined;
   readonly signal?: AbortSignal;
+  /** The buffer in whose middle an earlier run stopped: filled again, it comes with the draws that are left. */
+  readonly unfinished?: Unfinished | undefined;
 };
+
+/** A presample that was drawn from, and not trained on to its end. */
+export interface Unfinished {
+  /** Samples that were asked for when it was filled. */
+  readonly rows: number;
+  readonly draws: readonly Draw[];
+}
 
 /**
  * Fills buffers of samples: B of them when the gate is open as a fill begins, b when it is shut. Nothing is dropped
@@ -65,7 +75,7 @@ export type PresampleOptions = z.input<typeof PresampleOptions> & {
  * for await (const buffer of presample({ schema, gate, presampleSize: 640, batchSize: 128 })(samples)) buffer.release();
  */
 export function presample(options: PresampleOptions): Stage<Sample, Presample> {
-  const { schema, gate, turnstile, inFlight, signal, fillSize, rejoined = 0, onDrop, ...plain } = options;
+  const { schema, gate, turnstile, inFlight, signal, fillSize, rejoined = 0, onDrop, unfinished, ...plain } = options;
   const { ringSize, lengths, ...sizes } = parseOptions('presample()', PresampleOptions, plain);
   const { presampleSize, batchSize } = sizes;
   const whole = bufferSchema(schema);
@@ -75,24 +85,29 @@ export function presample(options: PresampleOptions): Stage<Sample, Presample> {
       ? new LengthFiller({ schema, ring, sizes, lengths: lengths ?? LengthOptions.parse({}), rejoined, onDrop })
       : new RowFiller(schema, ring, presampleSize);
   filler(); // what is wrong with the options is said at once
+  const mostRows = () => Math.min(fillSize?.() ?? presampleSize, presampleSize);
 
   return async function* (source) {
     const samples = source[Symbol.asyncIterator]();
     const own = filler();
+    let begun = unfinished;
     try {
       for (;;) {
         await turnstile?.enter(signal);
-        const phase = gate.isOpen ? 'importance' : 'uniform';
-        const rows = phase === 'importance' ? Math.min(fillSize?.() ?? presampleSize, presampleSize) : batchSize;
+        const phase = begun || gate.isOpen ? 'importance' : 'uniform';
+        const rows = phase === 'importance' ? (begun?.rows ?? mostRows()) : batchSize;
         const fill = await own.fill(samples, phase, rows);
         if (!fill) return;
         const buffer = new Presample(fill.ids, columnsOf(whole, fill), phase, {
           ...fill,
+          rows,
+          drawn: begun?.draws,
           recycle: () => {
             ring.giveBack(fill.storage);
             inFlight?.remove(buffer);
           },
         });
+        begun = undefined;
         inFlight?.add(buffer);
         yield buffer;
         if (fill.isLast) return;

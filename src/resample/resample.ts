@@ -52,11 +52,12 @@ export type ResampleOptions = z.input<typeof ResampleOptions> & {
  */
 export function resample(options: ResampleOptions): Stage<Scored, Minibatch> {
   const { gate, rng: given, selection, share = () => 0, drawCount, weightOf, ...rest } = options;
-  const { batchSize, seed, draws, ...smooth } = parseOptions('resample()', ResampleOptions, rest);
+  const { batchSize, seed, draws: times, ...smooth } = parseOptions('resample()', ResampleOptions, rest);
   const rng = given ?? createRng(seed, 'resample');
   const smoothing = new Smoothing(smooth);
 
   const draw = ({ presample, scores, version }: Scored): Draw[] => {
+    if (presample.drawn) return [...presample.drawn];
     if (scores) gate.observe(scores);
     const at = { tau: gate.tau, version };
     if (presample.phase === 'uniform' || (!scores && !selection))
@@ -68,7 +69,7 @@ export function resample(options: ResampleOptions): Stage<Scored, Minibatch> {
       smoothing,
       batchSize,
       ...(presample.batchSize !== undefined && { bucketShare: presample.batchSize / batchSize }),
-      draws: drawCount?.() ?? draws,
+      draws: drawCount?.() ?? times,
       rng,
     });
     return picked.map((pick, turn) =>
@@ -78,7 +79,8 @@ export function resample(options: ResampleOptions): Stage<Scored, Minibatch> {
 
   return async function* (source) {
     for await (const scored of source) {
-      const minibatches = draw(scored).map((one) => new Minibatch(scored.presample, one));
+      const draws = draw(scored);
+      const minibatches = draws.map((one, i) => new Minibatch(scored.presample, { ...one, rest: draws.slice(i + 1) }));
       scored.presample.release();
       try {
         while (minibatches.length > 0) yield minibatches.shift()!;

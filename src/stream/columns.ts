@@ -36,6 +36,9 @@ const constructors = { float32: Float32Array, int32: Int32Array, uint8: Uint8Arr
 /** Numbers in one row of a column. */
 export const rowSize = (spec: FixedSpec): number => spec.shape.reduce((product, axis) => product * axis, 1);
 
+/** Bytes in one row of a column. */
+export const rowBytes = (spec: FixedSpec): number => rowSize(spec) * numberBytes(spec);
+
 /** Bytes in one number of a column. */
 export const numberBytes = (spec: ColumnSpec): number => constructors[spec.type].BYTES_PER_ELEMENT;
 

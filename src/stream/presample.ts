@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs';
 import { ShapeError } from '../errors.ts';
 import type { Column } from './columns.ts';
 import type { Phase } from './gate.ts';
+import type { Draw } from './minibatch.ts';
 
 /**
  * Which samples of its source a presample stage is done with: so many were taken, and of these some wait in buckets, by
@@ -20,6 +21,10 @@ export interface PresampleFacts {
   readonly weight?: number;
   /** Samples in a minibatch that is drawn from it, where its bucket has a size of its own. */
   readonly batchSize?: number;
+  /** Samples that were asked for. @default those that it has */
+  readonly rows?: number;
+  /** What is still to be taken from it, where an earlier run stopped in its middle. */
+  readonly drawn?: readonly Draw[] | undefined;
   /** Called once, when nobody uses the storage any more. */
   readonly recycle?: () => void;
 }
@@ -29,11 +34,18 @@ export interface PresampleFacts {
  *
  * Several minibatches may be drawn from one presample, so it counts its users: it is born with one, `retain` adds one,
  * `release` takes one away. With the last, its tensors are disposed and its storage goes back to the ring.
+ * @example
+ * const column = { type: 'float32', shape: [2, 3], data: new Float32Array(6) } as const;
+ * const buffer = new Presample(['a:0', 'a:1'], { x: column }, 'importance');
+ * buffer.tensor('x').shape; // [2, 3]
+ * buffer.release();
  */
-export class Presample {
+export class Presample implements Disposable {
   readonly ids: readonly string[];
   readonly columns: Readonly<Record<string, Column>>;
   readonly phase: Phase;
+  /** Samples that were asked for when it was filled. */
+  readonly rows: number;
   /** Which samples of the source the stage had done with when it had filled this buffer. */
   readonly passed: Passed;
   /**
@@ -43,6 +55,8 @@ export class Presample {
   readonly weight: number;
   /** Samples in a minibatch that is drawn from it, where its bucket has a size of its own. */
   readonly batchSize: number | undefined;
+  /** What an earlier run had drawn from it and not trained on yet: then it is neither scored nor drawn from again. */
+  readonly drawn: readonly Draw[] | undefined;
   readonly #tensors = new Map<string, tf.Tensor>();
   readonly #recycle: () => void;
   #users = 1;
@@ -57,9 +71,11 @@ export class Presample {
     this.ids = ids;
     this.columns = columns;
     this.phase = phase;
+    this.rows = facts.rows ?? ids.length;
     this.passed = facts.passed ?? { taken: ids.length, waiting: [] };
     this.weight = facts.weight ?? 1;
     this.batchSize = facts.batchSize;
+    this.drawn = facts.drawn;
     this.#recycle = facts.recycle ?? (() => {});
   }
 
@@ -103,6 +119,11 @@ export class Presample {
   release(): void {
     this.#users -= 1;
     if (this.#users === 0) this.dispose();
+  }
+
+  /** `using` a presample releases it. */
+  [Symbol.dispose](): void {
+    this.release();
   }
 
   /** Ends its life whoever uses it still: for a pipeline that was stopped with buffers on their way. */

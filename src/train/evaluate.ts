@@ -26,6 +26,8 @@ export interface EvaluateOptions {
  * inference mode and in the corpus' own order.
  *
  * @returns `loss` and each metric by its tfjs name, means over the samples
+ * @example
+ * const { loss } = await evaluate(openHead(model), corpus, { limit: 500 });
  */
 export async function evaluate(head: Head, corpus: Corpus, options: EvaluateOptions = {}): Promise<Measures> {
   const { batchSize = 128, limit = Infinity, lengths, signal } = options;

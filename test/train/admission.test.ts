@@ -30,6 +30,25 @@ describe('Admission', () => {
     assert.deepEqual(admission.passed({ taken: 3, waiting: [1] }), { taken: 5, waiting: [1] });
   });
 
+  it('decides no sample twice, though an earlier run had looked further than it trained', async () => {
+    const isWanted = (id: string) => Number(id.slice(2)) % 3 === 2;
+    const before = new Admission(isWanted);
+    const ahead = before.admitted(numbered(30));
+    for (let i = 0; i < 6; i++) await ahead.next(); // up to s:17
+    const { taken } = before.passed({ taken: 2, waiting: [] });
+    assert.equal(taken, 6);
+    const asked: string[] = [];
+    const after = new Admission((id) => (asked.push(id), isWanted(id)), before.state());
+    const ids: string[] = [];
+    async function* rest() {
+      for (let i = taken; i < 30; i++) yield { id: `s:${i}` };
+    }
+    for await (const { id } of after.admitted(rest())) ids.push(id);
+    assert.deepEqual(ids, ['s:8', 's:11', 's:14', 's:17', 's:20', 's:23', 's:26', 's:29']);
+    assert.equal(asked[0], 's:18');
+    assert.equal(after.passed({ taken: 8, waiting: [] }).taken, 24);
+  });
+
   it('passes everything on where everything is wanted', async () => {
     const admission = new Admission(() => true);
     let seen = 0;
