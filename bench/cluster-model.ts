@@ -87,11 +87,10 @@ export function simulate(model: FleetModel): SimulatedFleet {
     });
   };
   next();
-  while (version < steps) {
-    const event = events.take();
-    if (!event) break;
+  for (let event = events.take(); event; event = events.take()) {
     now = event.at;
     event.run();
+    if (version >= steps) break;
   }
   return {
     busyShare: (steps * stepMs) / now,

@@ -7,6 +7,7 @@ import { addClusterCommand } from './cluster-command.ts';
 import { addCompareCommand } from './compare-command.ts';
 import { addCorpusCommand } from './corpus-command.ts';
 import type { Host } from './host.ts';
+import { addPredictCommand } from './predict-command.ts';
 import { addReportCommand } from './report-command.ts';
 import { addScoreWorkerCommand } from './score-worker-command.ts';
 import { addStreamCommand } from './stream-command.ts';
@@ -50,6 +51,7 @@ function createProgram(host: Host, exit: (code: number) => void): Command {
     .showHelpAfterError('(--help shows what there is)')
     .configureOutput({ writeOut: (text) => host.stdout.write(text), writeErr: (text) => host.stderr.write(text) });
   addTrainCommand(program, host, exit);
+  addPredictCommand(program, host, exit);
   addCorpusCommand(program, host, exit);
   addStreamCommand(program, host, exit);
   addScoreWorkerCommand(program, host, exit);

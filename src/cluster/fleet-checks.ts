@@ -1,5 +1,6 @@
 import { ClusterError, OptionsError } from '../errors.ts';
 import type { SourceContext } from '../train/batch-source.ts';
+import type { FleetSettings } from './cluster-options.ts';
 import type { Connection } from './connect.ts';
 import { pack } from './protocol.ts';
 
@@ -36,3 +37,15 @@ export async function expectAlone({ nats, where }: Connection, subject: string, 
       { run },
     );
 }
+
+/** What a trainer ends with that nobody gives minibatches. */
+export const starvedError = (
+  { run, patienceSeconds }: Pick<FleetSettings, 'run' | 'patienceSeconds'>,
+  waitedMs: number,
+  workers: number,
+): ClusterError =>
+  new ClusterError(
+    `fleet(): expected a minibatch within ${patienceSeconds} s, got none for ${Math.round(waitedMs / 1000)} s from ${workers} workers. ` +
+      `Start some with \`npx taustream score-worker FILE --cluster …\` for run \`${run}\`, or look at what they say.`,
+    { run, workers },
+  );

@@ -11,7 +11,7 @@ import { Bell } from './bell.ts';
 import { FleetOptions, type FleetSettings } from './cluster-options.ts';
 import { connectTo, explain, type Connection } from './connect.ts';
 import { Desk, type Delivered } from './desk.ts';
-import { expectAlone, expectPlain, placesIn } from './fleet-checks.ts';
+import { expectAlone, expectPlain, placesIn, starvedError } from './fleet-checks.ts';
 import { fingerprintOf, orderOf } from './fingerprint.ts';
 import { JobQueue, lostJobs } from './job-queue.ts';
 import { Ledger, parseLedgerState, type OpenJob } from './ledger.ts';
@@ -269,21 +269,12 @@ class Fleet implements BatchSource {
     this.#ledger.sweep(nowMs);
     this.#desk?.tend(nowMs);
     const waitedMs = this.#waitingSinceMs === undefined ? 0 : nowMs - this.#waitingSinceMs;
-    if (waitedMs > 1000 * this.#settings.patienceSeconds) this.#fail(this.#starved(waitedMs));
+    if (waitedMs > 1000 * this.#settings.patienceSeconds)
+      this.#fail(starvedError(this.#settings, waitedMs, this.#workers));
     const everyMs = 500 * this.#settings.ackWaitSeconds;
     if (nowMs - this.#checkedMs < everyMs) return;
     this.#checkedMs = nowMs;
     void this.#reissueLost(nowMs).catch(() => {}); // the server is away: looked at again when it is back
-  }
-
-  #starved(waitedMs: number): ClusterError {
-    const { run, patienceSeconds } = this.#settings;
-    const workers = this.#workers;
-    return new ClusterError(
-      `fleet(): expected a minibatch within ${patienceSeconds} s, got none for ${Math.round(waitedMs / 1000)} s from ${workers} workers. ` +
-        `Start some with \`npx taustream score-worker FILE --cluster …\` for run \`${run}\`, or look at what they say.`,
-      { run, workers },
-    );
   }
 
   /** Jobs that the server has lost, or gave to somebody who vanished with them, are given out again. */
