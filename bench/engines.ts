@@ -8,7 +8,7 @@ import { upperBound } from '../src/importance/upper-bound.ts';
 import { openHead } from '../src/model/head.ts';
 import type { Column } from '../src/stream/columns.ts';
 import { Presample } from '../src/stream/presample.ts';
-import { cases, engine, smallCnn, wideResnet, type Case } from './engine-cases.ts';
+import { cases, cnn, engine, wrn, type Case } from './engine-cases.ts';
 import { python, startPeer, type Times } from './peers/peer.ts';
 
 /*
@@ -175,7 +175,7 @@ const wants = (part: string) => asked.length === 0 || asked.includes(part);
 if (wants('memory')) for (const each of cases) memory(each);
 if (wants('scoring')) {
   const pixels = (shape: number[]): Column => ({ type: 'float32', shape, data: noise(shape) });
-  await scoring('small CNN', withSoftmax(smallCnn()), pixels([640, 28, 28, 1]));
-  await scoring('WRN-28-2', withSoftmax(wideResnet()), pixels([640, 32, 32, 3]));
+  await scoring('small CNN', withSoftmax(cnn()), pixels([640, 28, 28, 1]));
+  await scoring('WRN-28-2', withSoftmax(wrn()), pixels([640, 32, 32, 3]));
 }
 if (wants('operation')) await smallOperation();

@@ -16,7 +16,12 @@ export interface Tokenizer {
 
 const encoder = new TextEncoder();
 
-/** Each UTF-8 byte is its number and 1 more. */
+/**
+ * Each UTF-8 byte is its number and 1 more.
+ *
+ * @example
+ * byteTokenizer.encode('Ahab'); // [66, 105, 98, 99]
+ */
 export const byteTokenizer: Tokenizer = {
   name: 'byte',
   size: 257,
@@ -56,15 +61,33 @@ export class VocabularyBuilder {
 
   /** @param limit ids at most, with those of padding and the unknown: the rarest pieces are unknown */
   build(limit: number): Tokenizer {
+    return pieceTokenizer(this.#unit, this.pieces(limit - 2));
+  }
+
+  /** The most frequent pieces, from the most frequent on. */
+  pieces(limit: number): string[] {
     const byCount = [...this.#counts].toSorted(([a, n], [b, m]) => m - n || (a < b ? -1 : 1));
-    return pieceTokenizer(
-      this.#unit,
-      byCount.slice(0, Math.max(0, limit - 2)).map(([piece]) => piece),
-    );
+    return byCount.slice(0, Math.max(0, limit)).map(([piece]) => piece);
   }
 }
 
-/** A tokenizer of these pieces: the first has id 2. */
+/**
+ * Counts what texts are made of: the pieces for a `pieceTokenizer`, from the most frequent on.
+ * @param limit pieces at most
+ * @example const tokenizer = pieceTokenizer('word', frequentPieces('word', ['a whale', 'a white whale'], 8000));
+ */
+export function frequentPieces(unit: keyof typeof units, texts: Iterable<string>, limit: number): string[] {
+  const builder = new VocabularyBuilder(unit);
+  for (const text of texts) builder.add(text);
+  return builder.pieces(limit);
+}
+
+/**
+ * A tokenizer of these pieces: the first has id 2.
+ *
+ * @example
+ * pieceTokenizer('word', ['call', 'me']).encode('call me Ishmael'); // [2, 3, 1]: 1 stands for what is not known
+ */
 export function pieceTokenizer(unit: keyof typeof units, pieces: readonly string[]): Tokenizer {
   const { cut, joint } = units[unit];
   const ids = new Map(pieces.map((piece, i) => [piece, i + 2]));

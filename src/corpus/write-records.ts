@@ -10,13 +10,13 @@ import { packSample } from './record-frame.ts';
 import {
   classesFit,
   classesFitReason,
-  isMissing,
   MANIFEST_FILE,
   readManifest,
   schemaFields,
   type RecordManifest,
   type ShardEntry,
 } from './record-manifest.ts';
+import { isMissing } from './is-missing.ts';
 import { HEADER_BYTES, LENGTH_BYTES, MAX_SHARD_BYTES, OFFSET_BYTES, TRAILER_BYTES } from './shard-layout.ts';
 import { createStaging } from './staging.ts';
 import { ShardWriter } from './shard-writer.ts';
@@ -54,7 +54,8 @@ type Parsed = z.output<typeof WriteRecordsOptions>;
  * @throws {LabelError} when a label lies outside its classes
  * @throws {CorpusError} when there is no sample, or the folder already holds a corpus
  * @example
- * await writeRecords('digits', samples, { schema: { x: { type: 'uint8', shape: [8, 8] }, y: { type: 'int32', shape: [] } }, classes: { y: 10 } });
+ * const digits = [{ id: 'digits:0', x: new Uint8Array(64), y: 3 }];
+ * await writeRecords('digits', digits, { schema: { x: { type: 'uint8', shape: [8, 8] }, y: { type: 'int32', shape: [] } }, classes: { y: 10 } });
  */
 export async function writeRecords(
   folder: string,

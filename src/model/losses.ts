@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
 import { ownCrossEntropy } from '../engine/cross-entropy.ts';
+import { ShapeError } from '../errors.ts';
 import type { LossFunction } from './compiled.ts';
 
 /**
@@ -11,6 +12,8 @@ import type { LossFunction } from './compiled.ts';
  * A sample's loss is the mean over its positions, weighted by the mask:
  *
  *     loss_i = Σ_s m_is l_is / Σ_s m_is
+ *
+ * An output with one position a sample (the class of a whole sequence) has no steps to weigh: its mask says nothing.
  */
 export interface HeadLoss {
   /** What it is called in messages. */
@@ -152,18 +155,27 @@ function flatten<Target extends tf.Tensor>(
 /** Values a position, [N] or [B, ...] -> [B, S]. */
 const split = (values: tf.Tensor, samples: number): tf.Tensor2D => tf.reshape(values, [samples, -1]);
 
+/** Whether a mask is about these positions: one of several steps says nothing of a sample's only value. */
+const weighs = (values: tf.Tensor2D /* [B, S] */, mask?: tf.Tensor): mask is tf.Tensor =>
+  mask !== undefined && (values.shape[1] > 1 || mask.size === values.size);
+
 /** Σ_s m_s l_s / Σ_s m_s. @returns [B] */
-const weightedMean = (values: tf.Tensor2D /* [B, S] */, mask?: tf.Tensor): tf.Tensor1D =>
-  mask ? tf.sum(tf.mul(values, shares(values, mask)), 1) : tf.mean(values, 1);
+export const weightedMean = (values: tf.Tensor2D /* [B, S] */, mask?: tf.Tensor): tf.Tensor1D =>
+  weighs(values, mask) ? tf.sum(tf.mul(values, shares(values, mask)), 1) : tf.mean(values, 1);
 
 /** Σ_s (m_s / Σ m)² q_s. @returns [B] */
 const weightedSquares = (squares: tf.Tensor2D /* [B, S] */, mask?: tf.Tensor): tf.Tensor1D =>
-  mask
+  weighs(squares, mask)
     ? tf.sum(tf.mul(squares, tf.square(shares(squares, mask))), 1)
     : tf.div(tf.sum(squares, 1), squares.shape[1] ** 2);
 
 /** Each position's share of its sample's mask; a sample that is masked wholly has none. @returns [B, S] */
 function shares(values: tf.Tensor2D, mask: tf.Tensor): tf.Tensor2D {
+  if (mask.size !== values.size)
+    throw new ShapeError(
+      `Loss: expected a mask of ${values.shape[1]} positions a sample, one for each loss, got [${mask.shape.slice(1).join(', ')}]. Give \`mask\` the shape of the sequence that the model answers.`,
+      { expected: values.shape, got: mask.shape },
+    );
   const weights = tf.cast(tf.reshape(mask, values.shape), 'float32');
   return tf.divNoNan(weights, tf.sum(weights, 1, true));
 }

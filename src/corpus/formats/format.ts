@@ -29,6 +29,8 @@ export interface FormatInput {
   readonly where: string;
   readonly sources: readonly ByteSource[];
   readonly options: FormatOptions;
+  /** Whether a sample that cannot be made is left out: then it must not stop the opening either. */
+  readonly skipsBad: boolean;
   readonly signal: AbortSignal | undefined;
 }
 

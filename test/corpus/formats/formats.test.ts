@@ -113,12 +113,38 @@ describe('corpus', () => {
       assert.deepEqual(samples[1]!['x'], Float32Array.of(0, 0.1, 0));
     });
 
-    it('reads .ts files of several channels and lengths', async () => {
+    it('reads .ts files of several channels and lengths, as they are or filled up', async () => {
       folder.write('Toy.ts', '#remark\n@problemName Toy\n@data\n1,2,3:4,5,6:b\n# between\n7:8:a\n');
-      const { opened, samples } = await read();
+      const own = await read();
+      assert.deepEqual(own.opened.schema, {
+        x: { type: 'float32', shape: [null, 2] },
+        y: { type: 'int32', shape: [] },
+      });
+      assert.deepEqual(own.samples, [
+        { id: 'Toy.ts:0', x: Float32Array.of(1, 4, 2, 5, 3, 6), y: 1 },
+        { id: 'Toy.ts:1', x: Float32Array.of(7, 8), y: 0 },
+      ]);
+      const { opened, samples } = await read({ lengths: 'padded' });
       assert.deepEqual(opened.schema['x']!.shape, [3, 2]);
       assert.deepEqual(samples[0], { id: 'Toy.ts:0', x: Float32Array.of(1, 4, 2, 5, 3, 6), y: 1, length: 3 });
       assert.deepEqual(samples[1], { id: 'Toy.ts:1', x: Float32Array.of(7, 8, 0, 0, 0, 0), y: 0, length: 1 });
+    });
+
+    it('leaves out lines that are none, and counts them, if told to', async () => {
+      folder.write('Toy.ts', '@data\n1,2:a\n1,x:b\n5:b\n3:4:b\n');
+      const opened = await corpus({ path: folder.path, onBadSample: 'skip' });
+      const samples = await collect(opened.samples({ seed: 1, epochs: 1, shuffle: false }));
+      assert.deepEqual(
+        samples.map(({ id, y }) => [id, y]),
+        [
+          ['Toy.ts:0', 0],
+          ['Toy.ts:2', 1],
+        ],
+      );
+      assert.deepEqual(
+        (opened as ShardedCorpus).badSamples?.samples.map(({ id }) => id),
+        ['Toy.ts at byte 12', 'Toy.ts at byte 22'],
+      );
     });
 
     it('names the byte of a line that is none', async () => {
@@ -152,6 +178,22 @@ describe('corpus', () => {
         message: /mails\.jsonl:0/,
       });
       assert.deepEqual(opened.classNames, { y: ['ham', 'spam'] });
+    });
+
+    it('leaves texts as long as they are, up to a limit, if told to', async () => {
+      folder.write('mails.jsonl', '{"text":"abc","label":"ham"}\n{"text":"b","label":"spam"}\n');
+      const labelled = await read({ textLength: 2, lengths: 'own' });
+      assert.deepEqual(labelled.opened.schema, {
+        x: { type: 'int32', shape: [null] },
+        y: { type: 'int32', shape: [] },
+      });
+      assert.deepEqual(labelled.samples[0], { id: 'mails.jsonl:0', x: Int32Array.of(98, 99), y: 0 });
+      assert.deepEqual(labelled.samples[1]!['x'], Int32Array.of(99));
+      folder.write('mails.jsonl', '{"text":"abcb"}\n{"text":"ab"}\n');
+      const alone = await read({ textLength: 9, lengths: 'own' });
+      assert.deepEqual(alone.samples[1], { id: 'mails.jsonl:1', x: Int32Array.of(98), y: Int32Array.of(99) });
+      folder.write('mails.jsonl', '{"text":"","label":"ham"}\n{"text":"b","label":"spam"}\n');
+      await assert.rejects(read({ lengths: 'own' }), { code: 'ERR_SHAPE', message: /at least one token/ });
     });
 
     it('gives text alone with its own next tokens, and a mask of those that are there', async () => {
