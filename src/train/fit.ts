@@ -21,9 +21,10 @@ import { evaluate } from './evaluate.ts';
 import { fitRounds } from './fine-tuning/fit-rounds.ts';
 import { FitValues, type Checkpoint, type FitOptions, type FitSettings, type Snapshot } from './fit-options.ts';
 import { assemble, type Parts } from './parts.ts';
-import { copyModel } from './copy-model.ts';
 import { holdOut } from './held-out.ts';
 import { withMode } from './modes.ts';
+import { copyModel } from './copy-model.ts';
+import { trainCopy } from './train-copy.ts';
 import { rateFactor } from './rate-scaling.ts';
 import { parseResumeState, restoreVariables, variablesOf, type ResumeState } from './resume.ts';
 import { plainValues } from './plain-values.ts';
@@ -68,31 +69,6 @@ async function fitOnce(
 /** Every step of every run in this process, as a `StepMessage`: for monitoring that the training code knows nothing of. */
 const stepChannel = channel('taustream:step');
 
-/** Trains a copy of a model uniformly, in a share of a run's budget. */
-async function trainCopy(
-  model: tf.LayersModel,
-  corpus: Corpus,
-  values: FitSettings,
-  share: number,
-): Promise<tf.LayersModel> {
-  const copy = await copyModel(model);
-  const { batchSize, seed, clipNorm, weightDecay, steps, seconds, lengths, clock } = values;
-  await fit(copy, corpus, {
-    batchSize,
-    presampleSize: batchSize,
-    seed,
-    weightDecay,
-    clock,
-    scheme: 'uniform',
-    ...(lengths && { lengths }),
-    ...(clipNorm && { clipNorm }),
-    ...(steps !== undefined && { steps: Math.ceil(share * steps) }),
-    ...(seconds !== undefined && { seconds: share * seconds }),
-    ...(steps === undefined && seconds === undefined && { epochs: 1 }),
-  });
-  return copy;
-}
-
 /** One run: the loop at the end of the pipeline, and its account. */
 class Run {
   readonly #head: Head;
@@ -136,7 +112,7 @@ class Run {
       heldOut: (share: number, samples: number) =>
         holdOut(head, corpus, { seed: values.seed, share, samples, lengths: values.lengths }),
       copyModel: () => copyModel(head.model),
-      trainCopy: (samples: Corpus, share: number) => trainCopy(head.model, samples, values, share),
+      trainCopy: (samples: Corpus, share: number) => trainCopy(fit, head.model, samples, values, share),
     };
     this.#parts = assemble(head, corpus, values, options, context, saved);
     if (saved) this.#restore(resume, saved);
