@@ -2,7 +2,7 @@ import { definePipeline, fetchCorpus, imageReport, labelledImages, pretrained, w
 import { tuxpaintSix } from '../corpora/tuxpaint-six/recipe.ts';
 
 /** What the network takes. Stamps are of all forms: cut to a square, many would lose their ends. */
-const image = { height: 224, width: 224, fit: 'fill' } as const;
+const image = { height: 224, width: 224, fit: 'contain' } as const;
 
 /**
  * A CNN that was pretrained on ImageNet learns to tell six kinds of stamps of a painting program: first a new head, then
@@ -27,11 +27,11 @@ export default definePipeline({
   presampleSize: 64,
   batchSize: 16,
   averaging: 0.98,
-  steps: 360,
+  steps: 400,
   fineTuning: {
     labelSmoothing: 0.1,
     rounds: [
-      { train: 'head', learningRate: { kind: 'cosine', rate: 1e-3 } },
+      { train: 'head', steps: 200, learningRate: { kind: 'cosine', rate: 1e-3 } },
       { train: 8, trunkRate: 0.5, learningRate: { kind: 'cosine', rate: 8e-4 } },
     ],
   },

@@ -17,6 +17,8 @@ export const Round = z.strictObject({
   ]),
   /** Its part of the run's budget, relative to the other rounds'. @default 1 */
   share: z.number().positive().default(1),
+  /** Steps after which it ends in any case; what it leaves of the budget is the later rounds'. */
+  steps: z.int().positive().optional(),
   /** A rate, or a schedule over the round. @default the run's */
   learningRate: z.union([z.number().positive(), ScheduleOptions]).optional(),
   /** What the learning rate is multiplied with below the head. @default 1 */
