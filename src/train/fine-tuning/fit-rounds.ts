@@ -89,7 +89,9 @@ async function fitRound(corpus: Corpus, job: RoundJob): Promise<FitSummary> {
     if (!opened.trunk) return samples;
     const { scoreBatchSize: batchSize, seed } = values;
     const { cacheBytes: memoryBytes, cacheFolder: folder } = fineTuning;
-    const cache = { memoryBytes, folder, batchSize: Math.min(16, batchSize), views, seed, signal: options.signal };
+    const { signal } = options;
+    const augment = views > 1 ? fineTuning.augment : undefined;
+    const cache = { memoryBytes, folder, batchSize: Math.min(16, batchSize), views, augment, seed, signal };
     const features = await frozenFeatures(samples, opened.trunk, cache);
     caches.push(features);
     return features;
