@@ -77,6 +77,7 @@ export { sequenceClassifier } from './model/sequence-classifier.ts';
 export { smallCnn } from './model/small-cnn.ts';
 export { textClassifier } from './model/text-classifier.ts';
 export { wideResnet } from './model/wide-resnet.ts';
+export { marginLoss, recallAt1, tripletLoss } from './model/embedding-loss.ts';
 export { writeText } from './model/write-text.ts';
 export { withBitsPerCharacter } from './model/bits-per-character.ts';
 export { loadModel, saveModel } from './model/files.ts';

@@ -135,4 +135,6 @@ export type FitOptions = z.input<typeof FitValues> & {
   readonly onEnd?: (snapshot: Snapshot) => void | Promise<void>;
   /** Called with the ids that `onBadScore: 'skip'` left out. */
   readonly onSkip?: (ids: readonly string[]) => void;
+  /** Called with each sample that `lengths.truncate: 'drop'` left out. */
+  readonly onDrop?: (id: string, steps: number) => void;
 };

@@ -8,16 +8,13 @@ import { restoreScoring, scoringTensors } from '../importance/placement/saved-sc
 import { parseOptions } from '../options.ts';
 import { clocks } from '../stream/clock.ts';
 import type { Minibatch } from '../stream/minibatch.ts';
-import type { Passed, Presample } from '../stream/presample.ts';
 import { freshTau } from '../resample/fresh-tau.ts';
-import type { Unfinished } from '../presample/presample.ts';
 import { runPipeline } from '../stream/run-pipeline.ts';
 import type { Corpus } from '../stream/sample.ts';
 import { until } from '../stream/until.ts';
 import { Account } from './account.ts';
 import { Budget } from './budget.ts';
 import { EarlyStopping, withoutBest } from './early-stopping.ts';
-import { evaluate } from './evaluate.ts';
 import { fitRounds } from './fine-tuning/fit-rounds.ts';
 import { FitValues, type Checkpoint, type FitOptions, type FitSettings, type Snapshot } from './fit-options.ts';
 import { assemble, type Parts } from './parts.ts';
@@ -27,9 +24,11 @@ import { copyModel } from './copy-model.ts';
 import { trainCopy } from './train-copy.ts';
 import { rateFactor } from './rate-scaling.ts';
 import { parseResumeState, restoreVariables, variablesOf, type ResumeState } from './resume.ts';
+import { Passage } from './passage.ts';
 import { plainValues } from './plain-values.ts';
 import { schedule, type LearningRate, type Progress } from './schedule.ts';
-import type { FitSummary, Measures, StepRecord, StopReason } from './step-record.ts';
+import type { FitSummary, StepRecord, StopReason } from './step-record.ts';
+import { Validations } from './validations.ts';
 
 /**
  * Trains a compiled model on a corpus by Algorithm 1 of Katharopoulos & Fleuret 2018: presample, score, draw under the
@@ -81,28 +80,21 @@ class Run {
   readonly #stopping: EarlyStopping | undefined;
   #samplesTrained = 0;
   #waitedMs = 0;
-  /** Which of this run's samples are trained on or passed by. */
-  #passed: Passed = { taken: 0, waiting: [] };
-  /** The same before the presample that is being trained on. */
-  #passedBefore: Passed = { taken: 0, waiting: [] };
-  #presample: Presample | undefined;
-  /** Samples that an earlier run was done with. */
-  #seenBefore = 0;
-  /** Steps that an earlier run took, and presamples that this one has begun with. */
+  readonly #partOf: Corpus['partOf'];
+  readonly #passage: Passage;
+  readonly #validations: Validations;
+  /** Steps that an earlier run took. */
   #stepsBefore = 0;
-  #presamples = 0;
   /** Puts back what an earlier run was scoring, once there is a place for it. */
   #toScore = () => {};
   #epochLosses: number[] = [];
   #epoch = 0;
-  #validated = 0;
-  /** The presample that the last minibatch was drawn from, if more are to come. */
-  #unfinished: (Unfinished & { readonly seenBefore: number }) | undefined;
 
   constructor(head: Head, corpus: Corpus, values: FitSettings, options: FitOptions) {
     this.#head = head;
     this.#values = values;
     this.#options = options;
+    this.#partOf = corpus.partOf;
     const { resume } = options;
     this.#stopping = values.earlyStopping && new EarlyStopping(values.earlyStopping);
     const saved = resume && parseResumeState(resume.state);
@@ -114,7 +106,15 @@ class Run {
       copyModel: () => copyModel(head.model),
       trainCopy: (samples: Corpus, share: number) => trainCopy(fit, head.model, samples, values, share),
     };
-    this.#parts = assemble(head, corpus, values, options, context, saved);
+    const onDrop: FitOptions['onDrop'] = (id, steps) => {
+      this.#account.samplesDropped += 1;
+      options.onDrop?.(id, steps);
+    };
+    this.#parts = assemble(head, corpus, values, { ...options, onDrop }, context, saved);
+    this.#passage = new Passage(saved);
+    const { trainer } = this.#parts;
+    const [budget, account, stopping] = [this.#budget, this.#account, this.#stopping];
+    this.#validations = new Validations({ head, values, options, trainer, budget, account, stopping });
     if (saved) this.#restore(resume, saved);
     this.#rate = schedule(options.learningRate ?? this.#parts.trainer.optimizer.learningRate);
   }
@@ -136,8 +136,6 @@ class Run {
     this.#budget.restore(saved);
     this.#account.restore(saved.account);
     this.#samplesTrained = saved.samplesTrained;
-    this.#unfinished = saved.unfinished;
-    this.#seenBefore = saved.unfinished?.seenBefore ?? saved.samplesSeen;
     this.#epoch = saved.epoch;
     this.#epochLosses = [...saved.epochLosses];
   }
@@ -148,7 +146,7 @@ class Run {
     const { resume } = this.#options;
     const { chooser } = this.#parts;
     if (!resume) {
-      await this.#validate();
+      await this.#validations.now();
       this.#budget.begin();
     }
     await chooser.prepare?.({ isResumed: resume !== undefined });
@@ -158,7 +156,7 @@ class Run {
     if (this.#budget.steps === 0 && stoppedBy !== 'signal')
       throw new CorpusError('fit(): expected samples to train on, got none. Give a corpus that is not empty.');
     if (this.#epochLosses.length > 0) await this.#endEpoch();
-    if (this.#values.validateEvery !== 'epoch') await this.#validate();
+    if (this.#values.validateEvery !== 'epoch') await this.#validations.now();
     await this.#options.onEnd?.(this.#snapshot());
     this.#parts.trainer.swapAverages();
     this.#stopping?.restoreBest(this.#head.model);
@@ -203,25 +201,17 @@ class Run {
 
   async #step(batch: Minibatch): Promise<void> {
     const learningRate = this.#rate(this.#budget.progress()) * this.#rateFactor(batch);
-    const { size, presample, rest } = batch;
     this.#options.onMinibatch?.(batch);
     const loss = await this.#parts.trainer.step(batch, learningRate);
     this.#budget.steps += 1;
-    if (presample !== this.#presample) {
-      [this.#passedBefore, this.#passed] = [this.#passed, presample.passed];
-      this.#presample = presample;
-      this.#presamples += 1;
-    }
-    const seenBefore = this.#seenBefore + seenOf(this.#passedBefore);
-    this.#budget.samplesSeen = this.#seenBefore + seenOf(this.#passed);
-    this.#samplesTrained += size;
-    // Versions are told from this step on, because a run that goes on counts its steps anew.
-    const draws = rest.map((draw) => ({ ...draw, version: draw.version - this.#budget.steps + this.#stepsBefore }));
-    this.#unfinished = rest.length === 0 ? undefined : { rows: presample.rows, draws, seenBefore };
+    const begun = this.#passage.take(batch, this.#budget.steps - this.#stepsBefore);
+    if (begun && this.#partOf && !begun.drawn) this.#account.addSamples(begun.ids, this.#partOf); // else counted before
+    this.#budget.samplesSeen = this.#passage.seen;
+    this.#samplesTrained += batch.size;
     await this.#parts.chooser.stepped?.(loss);
     this.#epochLosses.push(loss);
     const record = this.#record(loss, learningRate, batch);
-    const measured = await this.#validateIfDue();
+    const measured = await this.#validations.ifDue();
     if (measured) record.validation = measured;
     this.#account.add(record);
     if (stepChannel.hasSubscribers) stepChannel.publish({ model: this.#head.model, record });
@@ -243,6 +233,7 @@ class Run {
     const waitedMs = waited - this.#waitedMs;
     this.#waitedMs = waited;
     const { step, seconds, share } = this.#budget.progress();
+    const { samplesByCorpus } = this.#account;
     return {
       step,
       seconds,
@@ -257,6 +248,7 @@ class Run {
       ...(noise.observations > 0 && { noiseScale: noise.value }),
       samplesSeen: this.#budget.samplesSeen,
       samplesTrained: this.#samplesTrained,
+      ...(samplesByCorpus && { samplesByCorpus }),
       waitedMs,
       rssBytes: process.memoryUsage.rss(),
     };
@@ -270,43 +262,18 @@ class Run {
   }
 
   async #endEpoch(): Promise<void> {
-    const measured = this.#values.validateEvery === 'epoch' ? await this.#validate() : undefined;
+    const measured = this.#values.validateEvery === 'epoch' ? await this.#validations.now() : undefined;
     const loss = this.#epochLosses.reduce((sum, value) => sum + value, 0) / this.#epochLosses.length;
     await this.#options.onEpoch?.(this.#epoch, { loss, ...(measured ? { validation: measured } : {}) });
     this.#epoch = Math.max(this.#epoch + 1, Math.floor(this.#budget.epochs));
     this.#epochLosses = [];
   }
 
-  async #validateIfDue(): Promise<Measures | undefined> {
-    const { validateEvery: every, validations } = this.#values;
-    const { share } = this.#budget.progress();
-    const isSpread = this.#validated < validations && share < 1 && share >= (this.#validated + 1) / (validations + 1);
-    if (isSpread) this.#validated = Math.floor(share * (validations + 1));
-    const isRegular = typeof every === 'number' && every > 0 && this.#budget.steps % every === 0;
-    return isSpread || isRegular ? this.#validate() : undefined;
-  }
-
-  async #validate(): Promise<Measures | undefined> {
-    const { validation, deriveMeasures = (measures) => measures } = this.#options;
-    if (!validation) return undefined;
-    const { validationSamples: limit, scoreBatchSize: batchSize, lengths } = this.#values;
-    const { trainer } = this.#parts;
-    trainer.swapAverages();
-    try {
-      const measured = this.#budget.uncounted(() => evaluate(this.#head, validation, { batchSize, limit, lengths }));
-      const measures = deriveMeasures(await measured);
-      this.#stopping?.observe(measures, this.#head.model);
-      this.#account.addValidation(measures);
-      return measures;
-    } finally {
-      trainer.swapAverages();
-    }
-  }
-
   #snapshot(): Snapshot {
     const { trainer, place, tickets } = this.#parts;
     const steps = this.#budget.steps - this.#stepsBefore;
-    const scoring = tickets?.state(this.#presamples, steps);
+    const { unfinished } = this.#passage;
+    const scoring = tickets?.state(this.#passage.presamples, steps);
     return {
       tensors: {
         ...trainer.tensors(),
@@ -315,8 +282,8 @@ class Run {
         ...(place && scoring && scoringTensors(place, scoring, steps)),
       },
       state: {
-        ...this.#parts.state(this.#unfinished ? this.#passedBefore : this.#passed, scoring),
-        ...(this.#unfinished && { unfinished: this.#unfinished }),
+        ...this.#parts.state(this.#passage.place, scoring),
+        ...(unfinished && { unfinished }),
         ...this.#budget.progress(),
         samplesSeen: this.#budget.samplesSeen,
         samplesTrained: this.#samplesTrained,
@@ -336,6 +303,3 @@ class Run {
     this.#stopping?.dispose();
   }
 }
-
-/** Samples that are trained on or passed by for good. */
-const seenOf = ({ taken, waiting }: Passed): number => taken - waiting.length;

@@ -22,8 +22,9 @@ import { InFlight } from '../stream/in-flight.ts';
 import { Meter } from '../stream/meter.ts';
 import type { Presample, Scored } from '../stream/presample.ts';
 import { createRng, rngFrom, type Rng } from '../stream/random.ts';
-import type { Corpus, Sample } from '../stream/sample.ts';
+
 import type { Stage } from '../stream/stage.ts';
+import type { Corpus } from '../stream/sample.ts';
 import { createTurnstile } from '../stream/turnstile.ts';
 import { asReadable, asTransform } from '../stream/transform.ts';
 import { Admission } from './admission.ts';
@@ -69,8 +70,8 @@ export function assemble(
     observed.effectiveSampleSize = effectiveSampleSize(scores);
     options.onScores?.(batch, scores);
   };
-  const { onSkip, rateOf } = options;
-  const wiring = { ...shared, gate, head, corpus, values, share: context.share, onScores, onSkip, rateOf };
+  const { onSkip, onDrop, rateOf } = options;
+  const wiring = { ...shared, gate, head, corpus, values, share: context.share, onScores, onSkip, onDrop, rateOf };
   const trainer = trainerOf(wiring, noise, observed);
   let stream: OpenStream | undefined;
   const admission = chooser.admit && new Admission((id) => chooser.admit!(id), saved?.admission);
@@ -80,7 +81,7 @@ export function assemble(
     stream = openStream(corpus, { seed, epochs, signal }, { from: saved?.position, mayWait });
     const { samples, rejoined } = stream;
     const admitted = admission ? admission.admitted(samples, rejoined) : samples;
-    return stagesOf(wiring, admitted, { signal, unfinished: saved?.unfinished });
+    return stagesOf(wiring, { samples: admitted, rejoined }, { signal, unfinished: saved?.unfinished });
   };
 
   /** What the stages must remember beside tensors, when so many samples were trained on, passed by, or wait. */
@@ -114,6 +115,7 @@ interface Wiring {
   readonly onScores: NonNullable<FitOptions['onScores']>;
   readonly onSkip: FitOptions['onSkip'] | undefined;
   readonly rateOf: FitOptions['rateOf'] | undefined;
+  readonly onDrop: FitOptions['onDrop'] | undefined;
   readonly scheme: Scheme;
   readonly chooser: SchemeRun;
   readonly gate: TauGate;
@@ -157,7 +159,7 @@ function trainerOf(wiring: Wiring, noise: NoiseScale, observed: Observed) {
 /** The source and the three stages, as Node streams. */
 function stagesOf(
   wiring: Wiring,
-  samples: AsyncIterable<Sample>,
+  { samples, rejoined }: Pick<OpenStream, 'samples' | 'rejoined'>,
   { signal, unfinished }: { readonly signal: AbortSignal; readonly unfinished: Unfinished | undefined },
 ) {
   const { chooser, turnstile, meter, inFlight, corpus, values } = wiring;
@@ -172,6 +174,8 @@ function stagesOf(
     unfinished,
     batchSize,
     lengths: values.lengths,
+    rejoined,
+    onDrop: wiring.onDrop,
     presampleSize: chooser.presampleSize ?? values.presampleSize,
     fillSize: chooser.fillSize && (() => chooser.fillSize!(gate.tau)),
   });

@@ -3,7 +3,7 @@ import type { FitOptions } from './fit-options.ts';
 /** What zod checks: the options without functions and objects of ours. */
 export function plainValues(options: FitOptions): Record<string, unknown> {
   const { scheme, learningRate, rateOf, validation, deriveMeasures, signal, resume, ...rest } = options;
-  const { onStep, onScores, onMinibatch, onSkip, onEpoch, onEnd, ...values } = rest;
+  const { onStep, onScores, onMinibatch, onSkip, onDrop, onEpoch, onEnd, ...values } = rest;
   void [
     scheme,
     learningRate,
@@ -16,6 +16,7 @@ export function plainValues(options: FitOptions): Record<string, unknown> {
     onScores,
     onMinibatch,
     onSkip,
+    onDrop,
     onEpoch,
     onEnd,
   ];

@@ -1,4 +1,4 @@
-import { bytes, duration, percent, significant, whole, words } from '../format.ts';
+import { bytes, duration, percent, sharesByName, significant, whole, words } from '../format.ts';
 import type { Run } from '../run-file.ts';
 import { chartsOf } from './charts.ts';
 import { escape } from './escape.ts';
@@ -71,6 +71,7 @@ export function summarySentence({ last, steps, validation, open }: RunData): str
     `τ ${significant(last.tau)}`,
     `${whole(last.samplesTrained / last.seconds)} samples a second`,
     bytes(last.rssBytes),
+    ...(last.samplesByCorpus ? [`samples of ${sharesByName(last.samplesByCorpus)}`] : []),
   ];
   return `${parts.join(', ')}.`;
 }
