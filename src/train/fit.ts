@@ -24,9 +24,9 @@ import {
   type Snapshot,
 } from './fit-options.ts';
 import { assemble, type Parts } from './parts.ts';
-import { copyModel } from './copy-model.ts';
 import { holdOut } from './held-out.ts';
 import { withMode } from './modes.ts';
+import { copyModel } from './copy-model.ts';
 import { rateFactor } from './rate-scaling.ts';
 import { parseResumeState, restoreVariables, variablesOf, type ResumeState } from './resume.ts';
 import { Passage } from './passage.ts';
