@@ -20,7 +20,7 @@ import { FitValues, type Checkpoint, type FitOptions, type FitSettings, type Sna
 import { assemble, type Parts } from './parts.ts';
 import { copyModel } from './copy-model.ts';
 import { holdOut } from './held-out.ts';
-import { withMode } from './modes.ts';
+import { modeOf, withMode } from './modes.ts';
 import { rateFactor } from './rate-scaling.ts';
 import { parseResumeState, restoreVariables, variablesOf, type ResumeState } from './resume.ts';
 import { schedule, type LearningRate, type Progress } from './schedule.ts';
@@ -41,7 +41,7 @@ import type { FitSummary, Measures, StepRecord, StopReason } from './step-record
  * const summary = await fit(model, corpus, { steps: 1000, batchSize: 32, presampleSize: 96, tauThreshold: 1.2, seed: 7 });
  */
 export async function fit(model: tf.LayersModel, corpus: Corpus, options: FitOptions): Promise<FitSummary> {
-  const values = parseOptions('fit()', FitValues, withMode(plainValues(options)));
+  const values = parseOptions('fit()', FitValues, withMode(plainValues(options), modeOf(options)));
   fuse(model);
   const run = new Run(openHead(model), corpus, values, options);
   try {
