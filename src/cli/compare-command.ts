@@ -14,6 +14,7 @@ import { loadPipeline } from './load-pipeline.ts';
 
 interface Flags {
   readonly schemes: string;
+  readonly corpus?: string;
   readonly seconds?: number;
   readonly clock?: (typeof clockNames)[number];
   readonly steps?: number;
@@ -36,6 +37,7 @@ export function addCompareCommand(program: Command, host: Host, exit: (code: num
       'schemes, `NAME:fast`, or `fast`; the first is the baseline',
       'uniform,upper-bound,fast',
     )
+    .option('--corpus <path>', 'a file or folder in place of the data that FILE names')
     .option('--seconds <s>', 'seconds of training of each run (default: 30, unless --steps is given)', positive)
     .addOption(
       new Option(
@@ -68,7 +70,8 @@ Examples
 
 /** @returns the exit code */
 async function run(file: string, flags: Flags, host: Host): Promise<number> {
-  const { schemes, seconds, clock, steps, seeds, seed, engine: engineName, out, json = false, quiet = false } = flags;
+  const { schemes, corpus, seconds, clock, steps, seeds, seed } = flags;
+  const { engine: engineName, out, json = false, quiet = false } = flags;
   using interrupt = listenForInterrupt(() => {
     if (!quiet) host.stderr.write('Stopping. Once more to leave at once.\n');
   });
@@ -83,6 +86,7 @@ async function run(file: string, flags: Flags, host: Host): Promise<number> {
       ...(seeds !== undefined && { seeds }),
       ...(seed !== undefined && { firstSeed: seed }),
       signal: interrupt.signal,
+      ...(corpus !== undefined && { corpusPath: corpus }),
       onRun: (entry, done) => {
         if (!quiet && done) host.stderr.write(`${line(entry, done)}\n`);
       },

@@ -33,6 +33,8 @@ export interface TrainingRequest {
   readonly steps?: number;
   readonly seconds?: number;
   readonly epochs?: number;
+  /** Data in place of the pipeline's own. */
+  readonly corpus?: string;
   readonly scheme?: string;
   readonly mode?: 'paper' | 'fast';
   readonly engine?: EngineName | 'auto';
@@ -76,7 +78,8 @@ export async function runTraining(
 ): Promise<TrainingOutcome> {
   const engine = await host.useEngine(request.engine ?? pipeline.options.engine);
   progress?.note(`engine   ${engine.description}`);
-  const context = { seed: request.seed ?? pipeline.options.seed, engine, signal };
+  const { seed = pipeline.options.seed, corpus: corpusPath } = request;
+  const context = { seed, engine, signal, ...(corpusPath !== undefined && { corpusPath }) };
   const corpus = await pipeline.openCorpus(context);
   signal.throwIfAborted(); // nothing to save yet
   const model = await pipeline.buildModel({ ...context, corpus });
@@ -140,7 +143,7 @@ class Training {
       status: 'running',
       seed: context.seed,
       engine: describeEngine(context.engine),
-      options: plainly(this.#fitOptions),
+      options: { ...plainly(this.#fitOptions), ...(request.corpus !== undefined && { corpus: request.corpus }) },
       versions: describeVersions(),
       machine: describeMachine(),
       model: describeModel(model),
@@ -218,7 +221,7 @@ class Training {
     await saveModel(this.#model, join(this.#folder, 'model'), this.#context.corpus.files);
     const status = summary.stoppedBy === 'signal' ? 'interrupted' : 'finished';
     await this.#note({ status, summary, endedAt: new Date().toISOString() });
-    return this.#pipeline.writes?.({ ...this.#context, model: this.#model });
+    return this.#pipeline.writes?.({ ...this.#context, model: this.#model, folder: this.#folder });
   }
 
   async #note(news: Partial<Run>): Promise<void> {

@@ -21,6 +21,7 @@ export function addTrainCommand(program: Command, host: Host, exit: (code: numbe
     .option('--steps <n>', 'stop after n steps', wholeAbove(0))
     .option('--seconds <s>', 'stop after s seconds of training', positive)
     .option('--epochs <n>', 'stop after n passes over the corpus', wholeAbove(0))
+    .option('--corpus <path>', 'a file or folder in place of the data that FILE names')
     .option('--scheme <name>', `how samples are chosen: ${Object.keys(schemes).join(', ')}`)
     .addOption(
       new Option('--mode <name>', 'Algorithm 1 exactly, or what pays by the clock').choices(Object.keys(modes)),
@@ -33,7 +34,7 @@ export function addTrainCommand(program: Command, host: Host, exit: (code: numbe
       ]),
     )
     .addOption(new Option('--score-engine <name>', 'where that process computes').choices([...engineNames, 'auto']))
-    .option('--score-ahead <n>', 'presamples scored ahead of the trainer (default: 1 in a process)', wholeAbove(-1))
+    .option('--score-ahead <n>', 'presamples scored ahead of the trainer (default: 2 in a process)', wholeAbove(-1))
     .option('--seed <n>', 'base of every random number', wholeAbove(-1))
     .option('--out <folder>', 'the run folder (default: runs/<name>); -2, -3, … is added if it is there already')
     .option('--checkpoint-every <s>', 'seconds between checkpoints (default: 60)', positive)

@@ -20,14 +20,15 @@ export class RowFiller implements Filler {
 
   async fill(samples: AsyncIterator<Sample>, _phase: Phase, rows: number): Promise<Fill | undefined> {
     const storage = this.#ring.borrow(this.#mostRows);
+    const columns = this.#columns.map(([name, spec]) => ({ name, spec, data: storage[name]! }));
     const ids: string[] = [];
     while (ids.length < rows) {
       const next = await samples.next();
       if (next.done) break;
       const sample = next.value;
       expectId(sample);
-      for (const [name, spec] of this.#columns)
-        writeRow(storage[name]!, spec, ids.length, sample[name], whereIn(name, sample));
+      for (const { name, spec, data } of columns)
+        writeRow(data, spec, ids.length, sample[name], () => whereIn(name, sample));
       ids.push(sample.id);
     }
     if (ids.length === 0) {

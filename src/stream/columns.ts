@@ -36,6 +36,9 @@ const constructors = { float32: Float32Array, int32: Int32Array, uint8: Uint8Arr
 /** Numbers in one row of a column. */
 export const rowSize = (spec: FixedSpec): number => spec.shape.reduce((product, axis) => product * axis, 1);
 
+/** Bytes in one row of a column. */
+export const rowBytes = (spec: FixedSpec): number => rowSize(spec) * numberBytes(spec);
+
 /** Bytes in one number of a column. */
 export const numberBytes = (spec: ColumnSpec): number => constructors[spec.type].BYTES_PER_ELEMENT;
 
@@ -60,15 +63,23 @@ export function gatherRows(column: Column, picks: ArrayLike<number>): Column {
 
 /**
  * Writes one sample's value into row `row` of `data`.
+ *
+ * @param where for the message; a function is asked only when there is one
  * @throws {ShapeError} when the value does not have the numbers that the spec asks for
  */
-export function writeRow(data: ColumnData, spec: FixedSpec, row: number, value: unknown, where: string): void {
+export function writeRow(
+  data: ColumnData,
+  spec: FixedSpec,
+  row: number,
+  value: unknown,
+  where: string | (() => string),
+): void {
   const size = rowSize(spec);
   if (typeof value === 'number' && size === 1) data[row] = value;
   else if (isNumbers(value) && value.length === size) data.set(value, row * size);
   else
     throw new ShapeError(
-      `${where}: expected ${size === 1 ? 'a number' : `${size} numbers`} (${spec.type} [${spec.shape.join(', ')}]), got ${describeValue(value)}. ` +
+      `${typeof where === 'string' ? where : where()}: expected ${size === 1 ? 'a number' : `${size} numbers`} (${spec.type} [${spec.shape.join(', ')}]), got ${describeValue(value)}. ` +
         'Make the sample match the schema of its corpus.',
       { expected: spec.shape, got: describeValue(value) },
     );

@@ -52,3 +52,17 @@ export function countSteps(spec: ColumnSpec, value: unknown, where: string): num
 
 /** A shape for people: a time axis is `T`. */
 export const shapeText = ({ shape }: ColumnSpec): string => shape.map((axis) => axis ?? 'T').join(', ');
+
+/**
+ * The columns of a schema in which every sample has the same shape.
+ * @throws {ShapeError} when samples have lengths of their own
+ */
+export function fixedSchema(where: string, schema: Schema): Readonly<Record<string, FixedSpec>> {
+  if (!variesInLength(schema))
+    return Object.fromEntries(Object.entries(schema).map(([name, spec]) => [name, atSteps(spec, 0)]));
+  const shapes = Object.entries(schema).map(([name, spec]) => `\`${name}\` [${shapeText(spec)}]`);
+  throw new ShapeError(
+    `${where}: expected samples of one shape, got ${shapes.join(', ')}. Pad them to one length in the corpus.`,
+    { shapes },
+  );
+}

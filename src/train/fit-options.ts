@@ -10,6 +10,8 @@ import { clockNames } from '../stream/clock.ts';
 import type { Minibatch } from '../stream/minibatch.ts';
 import type { Presample } from '../stream/presample.ts';
 import type { Corpus } from '../stream/sample.ts';
+import { EarlyStoppingOptions } from './early-stopping.ts';
+import { FineTuningOptions } from './fine-tuning/fine-tuning-options.ts';
 import { RateScalingOptions } from './rate-scaling.ts';
 import type { TensorData } from './safetensors.ts';
 import type { ScheduleOptions } from './schedule.ts';
@@ -58,6 +60,12 @@ export const FitValues = z
     clipNorm: z.number().positive().optional(),
     /** Decoupled weight decay of kernels and embeddings, per unit of learning rate. @default 0 */
     weightDecay: z.number().nonnegative().default(0),
+    /** Decay of a moving average of the weights, in (0, 1), which is validated and kept in their place; none without it. */
+    averaging: z.number().gt(0).lt(1).optional(),
+    /** Stops when the validation gets no better, and keeps the best weights; never without it. */
+    earlyStopping: EarlyStoppingOptions.optional(),
+    /** Trains a pretrained network in rounds, from its new head down into its blocks; all at once without it. */
+    fineTuning: FineTuningOptions.optional(),
     /** Steps between validations, or `'epoch'`; 0 for the start and the end only. @default 0 */
     validateEvery: z.union([z.int().nonnegative(), z.literal('epoch')]).default(0),
     /** Further validations, spread evenly over the budget between start and end. @default 0 */
@@ -105,6 +113,8 @@ export type FitOptions = z.input<typeof FitValues> & {
   readonly scheme?: string | Scheme;
   /** A number, a schedule over the budget, or a function. @default the optimizer's own rate */
   readonly learningRate?: ScheduleOptions;
+  /** What a weight's learning rate is multiplied with, by the weight's name (`layer/kernel`). @default 1 for each */
+  readonly rateOf?: (weight: string) => number;
   /** Measured at the start, every `validateEvery` steps and at the end. */
   readonly validation?: Corpus;
   /** Adds measures that follow from others, such as bits from nats. */
@@ -128,4 +138,24 @@ export type FitOptions = z.input<typeof FitValues> & {
   readonly onEnd?: (snapshot: Snapshot) => void | Promise<void>;
   /** Called with the ids that `onBadScore: 'skip'` left out. */
   readonly onSkip?: (ids: readonly string[]) => void;
+  /** Called with each sample that `lengths.truncate: 'drop'` left out. */
+  readonly onDrop?: (id: string, steps: number) => void;
+};
+
+/** How a copy of a run's model is trained: uniformly, in a share of the run's budget. */
+export const optionsOfCopy = (values: FitSettings, share: number): FitOptions => {
+  const { batchSize, seed, clipNorm, weightDecay, steps, seconds, lengths, clock } = values;
+  return {
+    batchSize,
+    presampleSize: batchSize,
+    seed,
+    weightDecay,
+    clock,
+    scheme: 'uniform',
+    ...(lengths && { lengths }),
+    ...(clipNorm && { clipNorm }),
+    ...(steps !== undefined && { steps: Math.ceil(share * steps) }),
+    ...(seconds !== undefined && { seconds: share * seconds }),
+    ...(steps === undefined && seconds === undefined && { epochs: 1 }),
+  };
 };

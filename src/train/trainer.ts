@@ -7,13 +7,14 @@ import { clocks, type Clock } from '../stream/clock.ts';
 import type { Schema } from '../stream/columns.ts';
 import type { Gate } from '../stream/gate.ts';
 import type { Minibatch } from '../stream/minibatch.ts';
+import { withAverages, withRates, type AveragingOptimizer } from './optimizers/decorate.ts';
 import { fromTfjs } from './optimizers/from-tfjs.ts';
 import { Slots, type Optimizer } from './optimizers/optimizer.ts';
 import type { NoiseScale } from '../resample/noise-scale.ts';
 import { AnchoredSteps } from './variance-reduced.ts';
 import { countersOf, restoreTensors } from './resume.ts';
 import type { TensorData } from './safetensors.ts';
-import { weightedStep, type WeightedStep } from './step.ts';
+import { trainableVariables, weightedStep, type WeightedStep } from './step.ts';
 
 export interface TrainerOptions {
   readonly schema: Schema;
@@ -28,6 +29,10 @@ export interface TrainerOptions {
   readonly update?: VarianceReduction | undefined;
   readonly clipNorm?: number | undefined;
   readonly weightDecay?: number;
+  /** What a weight's learning rate is multiplied with, by the weight's name. */
+  readonly rateOf?: ((weight: string) => number) | undefined;
+  /** Decay of a moving average of the weights. */
+  readonly averaging?: number | undefined;
   /** Told what successive gradients say about their noise; without it nothing is measured. */
   readonly noise?: NoiseScale | undefined;
   /** Told how long a step took. */
@@ -57,6 +62,8 @@ export class Trainer {
   readonly #lastGradient: Slots | undefined;
   /** What the samples of the last step's buffer weighed; 0 before the first. */
   #lastWeight = 0;
+  readonly #averaging: AveragingOptimizer | undefined;
+  #steps = 0;
 
   constructor(head: Head, options: TrainerOptions) {
     const { model } = head;
@@ -68,7 +75,10 @@ export class Trainer {
     this.#head = head;
     this.#options = options;
     this.#binding = bindColumns(model, options.schema);
-    const { optimizer, compilable } = fromTfjs(model.optimizer);
+    const { optimizer: adapted, compilable } = fromTfjs(model.optimizer);
+    const rated = options.rateOf ? withRates(adapted, options.rateOf) : adapted;
+    this.#averaging = options.averaging === undefined ? undefined : withAverages(rated, options.averaging);
+    const optimizer = this.#averaging ?? rated;
     this.optimizer = optimizer;
     const { score, stepScore, update, schema, clipNorm, weightDecay = 0 } = options;
     this.#lastGradient = options.noise && new Slots();
@@ -93,7 +103,8 @@ export class Trainer {
       if (batch.phase === 'uniform' || this.#anchored) checkLabels(this.#head, this.#binding, batch);
       const { loss, scores, noise } = await this.#take(batch, learningRate);
       onCost?.(batch.size, clock() - begun);
-      if (!Number.isFinite(loss)) throw lossError(batch, loss);
+      if (!Number.isFinite(loss)) throw lossError(batch, loss, this.#steps + 1);
+      this.#steps += 1;
       const { weight } = batch.presample;
       if (noise && this.#lastWeight > 0)
         noiseScale?.observe(
@@ -136,6 +147,11 @@ export class Trainer {
     return this.#anchored.step;
   }
 
+  /** Puts the weights' averages in their place, or them back; nothing where none are kept. */
+  swapAverages(): void {
+    this.#averaging?.swap(trainableVariables(this.#head.model));
+  }
+
   /** The parameters and what the optimizer remembers, by name: all that a checkpoint needs. @returns borrowed */
   tensors(): Record<string, tf.Tensor> {
     const weights = this.#head.model.weights.map((weight) => [`model/${weight.originalName}`, weight.read()] as const);
@@ -165,9 +181,9 @@ interface Taken {
   readonly noise: Float32Array | undefined;
 }
 
-const lossError = (batch: Minibatch, loss: number): LossError =>
+const lossError = (batch: Minibatch, loss: number, step: number): LossError =>
   new LossError(
-    `Step ${batch.version + 1}: expected a finite loss, got ${loss} on samples ${batch.ids.slice(0, 5).join(', ')}${batch.size > 5 ? ', ...' : ''}. ` +
+    `Step ${step}: expected a finite loss, got ${loss} on samples ${batch.ids.slice(0, 5).join(', ')}${batch.size > 5 ? ', ...' : ''}. ` +
       'Lower the learning rate, clip gradients with `clipNorm`, or look for NaN in these samples.',
-    { step: batch.version + 1, loss, ids: batch.ids },
+    { step, loss, ids: batch.ids },
   );

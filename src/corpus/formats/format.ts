@@ -9,8 +9,6 @@ export const formatFields = {
   ...TableOptions.shape,
   /** How images become pixels. */
   image: ImageOptions.prefault({}),
-  /** Series of different lengths: each with its `own`, or all `padded` with 0 to the longest. @default 'own' */
-  lengths: z.enum(['own', 'padded']).default('own'),
   /** A CSV file with the columns `file` and `label`, beside or inside the images. @default an image's folder is its class */
   labels: z.string().min(1).optional(),
 };

@@ -51,6 +51,8 @@ export type CompareInput = z.input<typeof CompareOptions> & {
   readonly signal?: AbortSignal;
   /** Whether each scheme takes a few steps beforehand that do not count, where the budget is one of time. @default true */
   readonly warmUp?: boolean;
+  /** Data in place of the pipeline's own. */
+  readonly corpusPath?: string;
   /** Called before each run, and after it with what it gave. */
   readonly onRun?: (entry: { scheme: string; seed: number }, run?: ComparedRun) => void;
 };
@@ -68,14 +70,19 @@ export type CompareInput = z.input<typeof CompareOptions> & {
  * console.log(comparison.verdict.sentence);
  */
 export async function compare(pipeline: Pipeline, input: CompareInput, engine: Engine): Promise<Comparison> {
-  const { schemes, signal, onRun, warmUp = true, ...plain } = input;
+  const { schemes, signal, onRun, corpusPath, warmUp = true, ...plain } = input;
   const options = parseOptions('compare()', CompareOptions, plain);
   const entries = entriesOf(schemes, pipeline.options.scheme);
   const seeds = Array.from({ length: options.seeds }, (_, i) => options.firstSeed + i);
   const schedule = decaying(pipeline.options.learningRate);
   const runs: ComparedRun[] = [];
   for (const [turn, seed] of seeds.entries()) {
-    const corpus = await pipeline.openCorpus({ seed, engine, ...(signal && { signal }) });
+    const corpus = await pipeline.openCorpus({
+      seed,
+      engine,
+      ...(signal && { signal }),
+      ...(corpusPath !== undefined && { corpusPath }),
+    });
     const build = await sameWeights(pipeline, { seed, engine, corpus });
     if (warmUp && turn === 0 && options.seconds !== undefined)
       await warmUpOnce(pipeline, entries, { seed, corpus, build, options, schedule, signal });
