@@ -2,12 +2,13 @@ import { z } from 'zod';
 import { parseOptions } from '../options.ts';
 import { ShardError } from '../errors.ts';
 import type { Schema } from '../stream/columns.ts';
-import type { Corpus, Sample, SampleOptions } from '../stream/sample.ts';
+import { writeSample, type Corpus, type Sample, type SampleOptions, type SampleRows } from '../stream/sample.ts';
 import type { Block, BlockRef, BlockSource } from './blocks.ts';
 import { badSampleFields, BadSamples } from './bad-samples.ts';
-import { checkLabels, type Classes } from './labels.ts';
+import { checkLabels, checkRow, type Classes } from './labels.ts';
 import { groupBy, mapConcurrently } from './map-concurrently.ts';
 import { unpackSample } from './record-frame.ts';
+import { copyFrame } from './record-row.ts';
 import { readManifest, type RecordManifest } from './record-manifest.ts';
 import { streamSamples } from './sample-stream.ts';
 import { expectSamples, splitSegments, type Segment, type Split, type SplitOptions } from './segments.ts';
@@ -191,8 +192,25 @@ class RecordBlock implements Block {
     const start = starts[index]!;
     const place = { shard: this.#shard, offset: offset + start };
     const sample = unpackSample(place, bytes, start, ends[index]!, schema);
-    checkLabels(`Shard \`${this.#shard}\``, sample, classes);
+    checkLabels(this.#where, sample, classes);
     return sample;
+  }
+
+  write(index: number, columns: SampleRows['columns'], row: number): string {
+    const { bytes, starts, ends } = this.#frames;
+    const { schema } = this.#manifest;
+    const id = copyFrame(bytes, starts[index]!, ends[index]!, schema, columns, row);
+    if (id === undefined) {
+      const sample = this.sample(index); // says what is wrong, if anything
+      writeSample({ schema, columns, where: this.#where }, row, sample);
+      return sample.id;
+    }
+    checkRow(this.#where, id, this.#manifest, columns, row);
+    return id;
+  }
+
+  get #where(): string {
+    return `Shard \`${this.#shard}\``;
   }
 }
 

@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import { isTaustreamError } from '../errors.ts';
 import type { Schema } from '../stream/columns.ts';
-import type { Corpus, SampleOptions } from '../stream/sample.ts';
+import type { Corpus, Sample, SampleOptions } from '../stream/sample.ts';
 import { badSampleFields, BadSamples } from './bad-samples.ts';
 import type { Block, BlockRef, BlockSource } from './blocks.ts';
-import { checkLabels, type Classes } from './labels.ts';
+import { checkLabels, checkRow, type Classes } from './labels.ts';
 import { mapConcurrently } from './map-concurrently.ts';
 import { streamSamples } from './sample-stream.ts';
 import { expectSamples, splitSegments, type Segment, type Split, type SplitOptions } from './segments.ts';
@@ -161,16 +161,23 @@ class Shards implements ShardedCorpus, BlockSource {
     const { where } = this.#layout;
     const { classes } = this;
     if (Object.keys(classes).length === 0) return block;
-    const check = <Checked extends Parameters<typeof checkLabels>[1]>(sample: Checked): Checked => {
+    const check = (sample: Sample): Sample => {
       checkLabels(where, sample, classes);
       return sample;
     };
     return {
       count: block.count,
-      sample: (index) => {
-        const made = block.sample(index);
+      sample: (index, pass) => {
+        const made = block.sample(index, pass);
         return made instanceof Promise ? made.then(check) : check(made);
       },
+      ...(block.write && {
+        write: (index, columns, row) => {
+          const id = block.write!(index, columns, row);
+          checkRow(where, id, this, columns, row);
+          return id;
+        },
+      }),
     };
   }
 }

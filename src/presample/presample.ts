@@ -1,11 +1,11 @@
 import { z } from 'zod';
 import { ShapeError } from '../errors.ts';
 import { parseOptions } from '../options.ts';
-import { rowSize, writeRow, type Column, type Schema } from '../stream/columns.ts';
+import { rowSize, type Column, type Schema } from '../stream/columns.ts';
 import type { Gate, Turnstile } from '../stream/gate.ts';
 import type { InFlight } from '../stream/in-flight.ts';
 import { Presample } from '../stream/presample.ts';
-import type { Sample } from '../stream/sample.ts';
+import { writeSample, type Sample, type SampleRows, type SampleStream } from '../stream/sample.ts';
 import type { Stage } from '../stream/stage.ts';
 import { Ring, type Storage } from './ring.ts';
 
@@ -60,12 +60,11 @@ export function presample(options: PresampleOptions): Stage<Sample, Presample> {
       for (;;) {
         await turnstile?.enter(signal);
         const phase = gate.isOpen ? 'importance' : 'uniform';
-        const fill = await fillBuffer(
-          samples,
-          schema,
-          ring.borrow(),
-          phase === 'importance' ? Math.min(fillSize?.() ?? presampleSize, presampleSize) : batchSize,
-        );
+        const rows = phase === 'importance' ? Math.min(fillSize?.() ?? presampleSize, presampleSize) : batchSize;
+        const storage = ring.borrow();
+        const into = { schema, columns: storage, where: 'presample()' };
+        const ids = await (fillsRows(source) ? source.fill(into, rows) : takeRows(samples, into, rows));
+        const fill = { storage, ids, ended: ids.length < rows };
         if (fill.ids.length === 0) return;
         const columns = viewRows(schema, fill.storage, fill.ids.length);
         const buffer = new Presample(fill.ids, columns, phase, () => {
@@ -82,41 +81,26 @@ export function presample(options: PresampleOptions): Stage<Sample, Presample> {
   };
 }
 
-interface Fill {
-  readonly storage: Storage;
-  readonly ids: string[];
-  readonly ended: boolean;
-}
+/** Whether a source can write its samples into rows itself, which saves a promise a sample. */
+const fillsRows = (source: AsyncIterable<Sample>): source is AsyncIterable<Sample> & Required<Pick<SampleStream, 'fill'>> =>
+  'fill' in source && typeof source.fill === 'function';
 
-/** Takes up to `rows` samples and writes their columns, row after row. */
-async function fillBuffer(
-  samples: AsyncIterator<Sample>,
-  schema: Schema,
-  storage: Storage,
-  rows: number,
-): Promise<Fill> {
-  const columns = Object.entries(schema);
+/** Takes up to `rows` samples, fewer only at the end, and writes them row after row. @returns their ids */
+async function takeRows(samples: AsyncIterator<Sample>, into: SampleRows, rows: number): Promise<string[]> {
   const ids: string[] = [];
   while (ids.length < rows) {
     const next = await samples.next();
-    if (next.done) return { storage, ids, ended: true };
+    if (next.done) break;
     const sample = next.value;
     if (typeof sample?.id !== 'string')
       throw new ShapeError(
         `presample(): expected a sample \`{ id, ...columns }\` with a string \`id\`, got ${typeof sample?.id}. ` +
           'Give each sample a stable id, such as its shard and index.',
       );
-    for (const [name, spec] of columns)
-      writeRow(
-        storage[name]!,
-        spec,
-        ids.length,
-        sample[name],
-        `presample(): column \`${name}\` of sample ${sample.id}`,
-      );
+    writeSample(into, ids.length, sample);
     ids.push(sample.id);
   }
-  return { storage, ids, ended: false };
+  return ids;
 }
 
 /** The first `rows` rows of the storage, as columns. */
