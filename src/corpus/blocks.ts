@@ -17,10 +17,10 @@ export interface BlockRef {
 export interface Block {
   readonly count: number;
   /**
-   * @param pass what an augmentation of this sample depends on
+   * @param pass given where the sample is to be augmented by its block
    * @returns owned by the caller
    */
-  sample(index: number, pass: Pass): Sample | Promise<Sample>;
+  sample(index: number, pass?: Pass): Sample | Promise<Sample>;
   /**
    * Writes a sample into a row of columns whose schema is the source's, where that is quicker than making it.
    * @returns its id
@@ -34,8 +34,10 @@ export interface BlockSource {
   readonly parts: readonly number[];
   /** Of the rows that blocks can write into. @default blocks write none */
   readonly schema?: Schema;
-  /** What is done to the pictures in `x`, where the blocks do not do it themselves. @default nothing */
+  /** What is done to the pictures in `x`. @default nothing */
   readonly augmentation?: Augmentation | undefined;
+  /** Whether the blocks do that themselves, as they decode. @default false */
+  readonly augmentsItself?: boolean;
   /** Samples in a block; the last one of a part may hold fewer. */
   readonly blockSize: number;
   /** Samples mixed at a time: the shuffle buffer. */
@@ -101,7 +103,7 @@ export class Pool {
   }
 
   /** The sample at a place of the order. @returns owned by the caller */
-  sample(place: number, pass: Pass): Sample | Promise<Sample> {
+  sample(place: number, pass?: Pass): Sample | Promise<Sample> {
     const number = this.#order(place);
     const block = locate(this.#starts, number);
     return this.#blocks[block]!.sample(number - this.#starts[block]!, pass);

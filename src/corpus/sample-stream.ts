@@ -46,8 +46,8 @@ export function streamSamples(where: string, source: BlockSource, options: Sampl
   const samples = walk.samples();
   return Object.assign(samples, {
     position: (taken: number) => positionAt(order, start + taken + skips.before(taken)),
-    fill: (into: SampleRows, rows: number) => walk.fill(into, rows),
-    // a generator that was never asked for a sample would end without closing what `fill` opened
+    fillRows: (into: SampleRows, rows: number) => walk.fillRows(into, rows),
+    // a generator that was never asked for a sample would end without closing what `fillRows` opened
     return: async () => {
       await walk.close();
       return { done: true as const, value: undefined };

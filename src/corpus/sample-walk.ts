@@ -76,7 +76,7 @@ export class Walk {
   }
 
   /** Writes up to `rows` samples, fewer only at the end. @returns their ids */
-  async fill(into: SampleRows, rows: number): Promise<string[]> {
+  async fillRows(into: SampleRows, rows: number): Promise<string[]> {
     const isDirect = into.schema === this.#source.schema && this.#ahead === 0;
     const ids: string[] = [];
     while (ids.length < rows) {
@@ -193,8 +193,9 @@ export class Walk {
   }
 
   #make({ pool, pass }: PartOfPool, place: number): Sample | Promise<Sample> {
-    const made = pool.sample(place, pass);
-    const { augmentation, schema } = this.#source;
+    const { augmentation, augmentsItself, schema } = this.#source;
+    if (augmentation && augmentsItself) return pool.sample(place, pass);
+    const made = pool.sample(place);
     if (!augmentation) return made;
     const augment = (sample: Sample) => augmentSample(sample, schema!, augmentation, augmentRng(pass, sample.id));
     return made instanceof Promise ? made.then(augment) : augment(made);

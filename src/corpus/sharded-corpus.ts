@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { isTaustreamError } from '../errors.ts';
 import type { Schema } from '../stream/columns.ts';
 import type { Corpus, Sample, SampleOptions } from '../stream/sample.ts';
+import { expectPictures, type Augmentation } from './augment/augment.ts';
 import { badSampleFields, BadSamples } from './bad-samples.ts';
 import type { Block, BlockRef, BlockSource } from './blocks.ts';
 import { checkLabels, checkRow, type Classes } from './labels.ts';
@@ -30,6 +31,8 @@ export interface ShardSet {
   readonly blockSize?: number;
   /** Samples decoded ahead of the one asked for, where that happens in other threads. */
   readonly decodeAhead?: number;
+  /** Whether blocks augment a sample that they are given a pass for. @default false: it is done to their pixels */
+  readonly augments?: boolean;
 }
 
 export const orderFields = {
@@ -55,19 +58,28 @@ export interface ShardedCorpus extends Corpus {
   /** Samples that were left out so far, with `onBadSample: 'skip'`. */
   readonly badSamples: BadSamples | undefined;
   /**
-   * Cuts the samples, as they lie in the files, into a training and a validation part.
+   * Cuts the samples, as they lie in the files, into a training and a validation part. Only the former is augmented.
    * @throws {OptionsError} when an option is unknown or out of range
    * @throws {CorpusError} when a part has no sample
    */
   split(options?: SplitOptions): Split<ShardedCorpus>;
 }
 
-/** Makes a corpus of what a format found. */
-export function shardedCorpus(name: string, found: ShardSet, options: OrderOptions): ShardedCorpus {
+/**
+ * Makes a corpus of what a format found.
+ * @throws {CorpusError} when there is an augmentation, but no pictures
+ */
+export function shardedCorpus(
+  name: string,
+  found: ShardSet,
+  options: OrderOptions,
+  augmentation?: Augmentation,
+): ShardedCorpus {
   const where = `corpus(\`${name}\`)`;
+  if (augmentation) expectPictures(where, found.schema['x']);
   const badSamples = options.onBadSample === 'skip' ? new BadSamples(where, options.maxBadSamples) : undefined;
   const whole = found.shards.map(({ samples }, shard): Segment => ({ shard, from: 0, to: samples }));
-  return new Shards({ where, found, options, badSamples }, name, whole);
+  return new Shards({ where, found, options, badSamples }, name, whole, augmentation);
 }
 
 interface Layout {
@@ -89,11 +101,15 @@ class Shards implements ShardedCorpus, BlockSource {
   readonly poolSize: number;
   readonly partsAtOnce: number;
   readonly decodeAhead: number;
+  readonly augmentation: Augmentation | undefined;
+  readonly augmentsItself: boolean;
   readonly #layout: Layout;
   readonly #segments: readonly Segment[];
 
-  constructor(layout: Layout, name: string, segments: readonly Segment[]) {
+  constructor(layout: Layout, name: string, segments: readonly Segment[], augmentation?: Augmentation) {
     const { found, options } = layout;
+    this.augmentation = augmentation;
+    this.augmentsItself = found.augments ?? false;
     this.name = name;
     this.format = found.format;
     this.schema = found.schema;
@@ -128,7 +144,7 @@ class Shards implements ShardedCorpus, BlockSource {
   split(options: SplitOptions = {}): Split<ShardedCorpus> {
     const { where } = this.#layout;
     const parts = splitSegments(where, this.#segments, options);
-    const train = new Shards(this.#layout, `${this.name}/train`, parts.train);
+    const train = new Shards(this.#layout, `${this.name}/train`, parts.train, this.augmentation);
     const validation = new Shards(this.#layout, `${this.name}/validation`, parts.validation);
     expectSamples(where, 'train', train.length);
     expectSamples(where, 'validation', validation.length);

@@ -63,7 +63,7 @@ export function presample(options: PresampleOptions): Stage<Sample, Presample> {
         const rows = phase === 'importance' ? Math.min(fillSize?.() ?? presampleSize, presampleSize) : batchSize;
         const storage = ring.borrow();
         const into = { schema, columns: storage, where: 'presample()' };
-        const ids = await (fillsRows(source) ? source.fill(into, rows) : takeRows(samples, into, rows));
+        const ids = await (fillsRows(source) ? source.fillRows(into, rows) : takeRows(samples, into, rows));
         const fill = { storage, ids, ended: ids.length < rows };
         if (fill.ids.length === 0) return;
         const columns = viewRows(schema, fill.storage, fill.ids.length);
@@ -82,8 +82,10 @@ export function presample(options: PresampleOptions): Stage<Sample, Presample> {
 }
 
 /** Whether a source can write its samples into rows itself, which saves a promise a sample. */
-const fillsRows = (source: AsyncIterable<Sample>): source is AsyncIterable<Sample> & Required<Pick<SampleStream, 'fill'>> =>
-  'fill' in source && typeof source.fill === 'function';
+const fillsRows = (
+  source: AsyncIterable<Sample>,
+): source is AsyncIterable<Sample> & Required<Pick<SampleStream, 'fillRows'>> =>
+  'fillRows' in source && typeof source.fillRows === 'function';
 
 /** Takes up to `rows` samples, fewer only at the end, and writes them row after row. @returns their ids */
 async function takeRows(samples: AsyncIterator<Sample>, into: SampleRows, rows: number): Promise<string[]> {

@@ -43,7 +43,7 @@ export interface SampleStream extends AsyncIterable<Sample> {
    *
    * @returns their ids: fewer than `rows` only when the stream has ended
    */
-  fill?(this: void, into: SampleRows, rows: number): Promise<string[]>;
+  fillRows?(this: void, into: SampleRows, rows: number): Promise<string[]>;
 }
 
 /** Room for samples: row `i` of each column is sample `i`'s. */
