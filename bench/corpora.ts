@@ -45,8 +45,8 @@ const { values: flags } = parseArgs({
 const seed = Number(flags.seed);
 const rounds = Number(flags.rounds ?? (flags.quick ? 1 : 5));
 const sizes = flags.quick
-  ? { textBytes: 4e6, digits: 20_000, images: 600 }
-  : { textBytes: 20e6, digits: 60_000, images: 2000 };
+  ? { textBytes: 32e6, digits: 60_000, images: 400 }
+  : { textBytes: 128e6, digits: 200_000, images: 2000 };
 const GIGABYTE = 1e9;
 
 const run = promisify(execFile);
@@ -99,8 +99,7 @@ async function compare(name: Case, workers: number, folder: string): Promise<voi
   const [ours, ...peers] = rows;
   const of = (row: (typeof rows)[number], key: 'perSecond' | 'perProcessorSecond') =>
     row.results.map((own) => own[key]);
-  const counts = new Set(rows.flatMap(({ results }) => results.map(({ samples }) => samples)));
-  console.log(`\n${name}, ${workers} worker${workers === 1 ? '' : 's'}: ${[...counts].join(' or ')} samples an epoch`);
+  console.log(`\n${name}, ${workers} worker${workers === 1 ? '' : 's'}`);
   for (const row of rows) {
     const ratios = (key: 'perSecond' | 'perProcessorSecond') =>
       median(of(ours!, key).map((own, round) => own / of(row, key)[round]!)).toFixed(2);

@@ -11,11 +11,13 @@ import type { Corpus } from '../../src/stream/sample.ts';
 export const WINDOW = 64;
 const SIDE = 224;
 const BUFFER = 8192;
-const WARM_BATCHES = 10;
+/** Of an epoch: buffers fill, threads start, code is compiled. */
+const WARM_SAMPLES = 0.1;
+const LIMIT_MS = 5000;
 
 /** What every system prints of a case. */
 export interface Measured {
-  /** In one epoch: the same for all, or something was left out. */
+  /** Read in all, in the epoch or until the time was up. */
   readonly samples: number;
   readonly perSecond: number;
   readonly perProcessorSecond: number;
@@ -33,7 +35,7 @@ const openers: Readonly<Record<Case, (folder: string) => Promise<Corpus>>> = {
     corpus({ path: join(folder, 'images.zip'), image: { height: SIDE, width: SIDE, fit: 'fill' }, shuffleBuffer: 500 }),
 };
 
-/** Reads one shuffled epoch in batches as a trainer gets them: contiguous columns of `batchSize` rows. */
+/** Reads a shuffled epoch in batches as a trainer gets them: contiguous columns of `batchSize` rows. */
 export async function measureOurs(name: Case, folder: string, seed: number): Promise<Measured> {
   const opened = await openers[name](folder);
   const batchSize = batchSizes[name];
@@ -42,12 +44,13 @@ export async function measureOurs(name: Case, folder: string, seed: number): Pro
     stage(opened.samples({ seed, epochs: 1 })),
     (batch) => batch.ids.length,
     (batch) => batch.release(),
+    opened.length!,
   );
 }
 
 /** The same by tfjs-data, which reads neither of these files by itself: it is handed what lies in memory. */
 export async function measureTfjs(name: Case, folder: string, seed: number): Promise<Measured> {
-  const rows: () => Iterator<tf.TensorContainer> = await (name === 'text' ? textRows(folder) : digitRows(folder));
+  const { rows, length } = await (name === 'text' ? textRows(folder) : digitRows(folder));
   const dataset = tf.data.generator(rows).shuffle(BUFFER, String(seed)).batch(batchSizes[name]);
   const iterator = await dataset.iterator();
   const batches = async function* () {
@@ -56,45 +59,55 @@ export async function measureTfjs(name: Case, folder: string, seed: number): Pro
   };
   return measure(
     batches(),
-    ({ y }) => y.shape[0]!,
+    ({ y }) => y.size / (name === 'text' ? WINDOW : 1),
     (batch) => tf.dispose(batch),
+    length,
   );
 }
 
-async function textRows(folder: string) {
+interface Rows {
+  readonly length: number;
+  readonly rows: () => Iterator<tf.TensorContainer>;
+}
+
+async function textRows(folder: string): Promise<Rows> {
   const text = await readFile(join(folder, 'text.txt'));
-  const count = Math.floor((text.length - 1) / WINDOW);
-  return function* () {
-    for (let i = 0; i < count; i++) {
+  const length = Math.floor((text.length - 1) / WINDOW);
+  const rows = function* () {
+    for (let i = 0; i < length; i++) {
       const row = Int32Array.from(text.subarray(i * WINDOW, i * WINDOW + WINDOW + 1));
       yield { x: row.subarray(0, -1), y: row.subarray(1) };
     }
   };
+  return { length, rows };
 }
 
-async function digitRows(folder: string) {
+async function digitRows(folder: string): Promise<Rows> {
   const images = (await readFile(join(folder, 'idx', 'train-images-idx3-ubyte'))).subarray(16);
   const labels = (await readFile(join(folder, 'idx', 'train-labels-idx1-ubyte'))).subarray(8);
-  return function* () {
+  const rows = function* () {
     for (let i = 0; i < labels.length; i++)
       yield { x: new Uint8Array(images.subarray(i * 784, (i + 1) * 784)), y: labels[i]! };
   };
+  return { length: labels.length, rows };
 }
 
-/** Times a whole epoch but for its first batches; the processor time is that of the whole epoch, all threads. */
+/** Times an epoch but for its first tenth, up to some seconds; the processor time is of all of it, all threads. */
 async function measure<Batch>(
   batches: AsyncIterable<Batch>,
   rows: (batch: Batch) => number,
   release: (batch: Batch) => void,
+  length: number,
 ): Promise<Measured> {
   const before = process.cpuUsage();
-  let [timed, whole, number, started] = [0, 0, 0, 0];
+  let [timed, whole, started] = [0, 0, 0];
   for await (const batch of batches) {
     whole += rows(batch);
-    if (number >= WARM_BATCHES) timed += rows(batch);
+    const now = performance.now();
+    if (started > 0) timed += rows(batch);
+    else if (whole >= WARM_SAMPLES * length) started = now;
     release(batch);
-    number += 1;
-    if (number === WARM_BATCHES) started = performance.now();
+    if (started > 0 && now - started > LIMIT_MS) break;
   }
   const seconds = (performance.now() - started) / 1000;
   const { user, system } = process.cpuUsage(before);

@@ -2,12 +2,13 @@
 
     corpora_peer.py prepare-tfrecord FOLDER              writes the same samples as TFRecord
     corpora_peer.py prepare FOLDER                       writes them as tar and MDS (TensorFlow and PyTorch clash in a process)
-    corpora_peer.py SYSTEM CASE WORKERS FOLDER SEED      reads one shuffled epoch in batches, prints one line of JSON
+    corpora_peer.py SYSTEM CASE WORKERS FOLDER SEED      reads a shuffled epoch in batches, prints one line of JSON
 
 A case's files are what `prepare` in bench/corpora/files.ts has written. Each reader is written as its documentation
 shows; where several ways are shown, the quickest is taken.
 """
 
+import gc
 import io
 import json
 import os
@@ -26,7 +27,8 @@ WINDOW = 64
 BUFFER = 8192
 SIDE = 224
 BATCHES = {"text": 128, "records": 128, "idx": 128, "images": 32}
-WARM_BATCHES = 10
+WARM_SAMPLES = 0.1  # of an epoch: buffers fill, processes start, code is compiled
+LIMIT_SECONDS = 5
 
 
 def idx(folder):
@@ -211,19 +213,28 @@ def processor_seconds():
     return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
-def measure(batches):
-    """Times a whole epoch but for its first batches; the processor time is that of the whole epoch, workers and all."""
+def measure(batches, length):
+    """Times an epoch but for its first tenth, up to some seconds; the processor time is of all of it, workers and all."""
     timed, whole = 0, 0
     before, started = processor_seconds(), None
-    for number, (x, y) in enumerate(batches):
+    for x, y in batches:
         whole += len(y)
         if started is not None:
             timed += len(y)
-        elif number + 1 == WARM_BATCHES:
+            if time.perf_counter() - started > LIMIT_SECONDS:
+                break
+        elif whole >= WARM_SAMPLES * length:
             started = time.perf_counter()
     seconds = time.perf_counter() - started
-    del batches
+    del batches, x, y
+    gc.collect()  # ends the workers, whose processor time counts when they have ended
     return {"samples": whole, "perSecond": timed / seconds, "perProcessorSecond": whole / (processor_seconds() - before)}
+
+
+def length_of(case, folder):
+    if case == "text":
+        return windows(folder)[1]
+    return len(image_files(folder)[1] if case == "images" else idx(folder)[1])
 
 
 if sys.argv[1] == "prepare-tfrecord":
@@ -237,4 +248,4 @@ elif sys.argv[1] == "versions":
     print(", ".join(f"{name} {version(name)}" for name in names))
 else:
     system, case, workers, folder, seed = sys.argv[1:]
-    print(json.dumps(measure(SYSTEMS[system](case, int(workers), folder, int(seed)))))
+    print(json.dumps(measure(SYSTEMS[system](case, int(workers), folder, int(seed)), length_of(case, folder))))
