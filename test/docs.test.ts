@@ -10,7 +10,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 /** What each guide's program prints in its last lines. */
 const expected: Readonly<Record<string, RegExp>> = {
   'from-fit-dataset.md': /^\[( *[\d.]+,?){3} *\]$/m,
-  'images.md': /^true$/m,
+  'images.md': /^true\n\[ 32, 32, 3 \] true$/m,
   'own-trainer.md': /^true\ntrue$/m,
   'text.md': /bitsPerCharacter[\s\S]*^20\n3$/m,
 };
