@@ -31,6 +31,8 @@ export { recordCorpus, type RecordCorpus, type RecordCorpusOptions } from './cor
 export { writeRecords, type WriteRecordsOptions } from './corpus/write-records.ts';
 export type { RecordManifest } from './corpus/record-manifest.ts';
 export type { Split, SplitOptions } from './corpus/segments.ts';
+export { labelledImages, type LabelledImages } from './corpus/labelled-images.ts';
+export { softTargets } from './corpus/soft-targets.ts';
 export { mixture, type Mixture, type MixtureOptions, type MixturePart } from './corpus/mixture.ts';
 export { packCorpus, type PackOptions } from './corpus/pack-corpus.ts';
 export { verifyCorpus, type Verification } from './corpus/verify-corpus.ts';
@@ -70,6 +72,17 @@ export { charLstm } from './model/char-lstm.ts';
 export { writeText } from './model/write-text.ts';
 export { withBitsPerCharacter } from './model/bits-per-character.ts';
 export { loadModel, saveModel } from './model/files.ts';
+export { pretrained, type PretrainedName, type PretrainedOptions } from './model/pretrained/pretrained.ts';
+export { openModel, type OpenModelOptions } from './model/pretrained/open-model.ts';
+export {
+  imageDetails,
+  setImageDetails,
+  type ImageDetails,
+  type ImageDetailsInput,
+} from './model/pretrained/image-details.ts';
+export { withNormalization } from './model/pretrained/normalization.ts';
+export { withHead } from './model/pretrained/with-head.ts';
+export { cutModel, type CutModel } from './model/pretrained/cut-model.ts';
 
 // Training
 export { fitImportance, type Callbacks, type FitImportanceOptions } from './train/fit-importance.ts';
@@ -77,6 +90,8 @@ export { fit } from './train/fit.ts';
 export type { FitOptions, Snapshot } from './train/fit-options.ts';
 export type { FitSummary, Measures, StepRecord, StopReason } from './train/step-record.ts';
 export type { LearningRate, Progress, ScheduleOptions } from './train/schedule.ts';
+export { frozenFeatures, type FrozenFeatureOptions } from './train/fine-tuning/frozen-features.ts';
+export { freezeStatistics } from './train/fine-tuning/frozen-statistics.ts';
 export { evaluate } from './train/evaluate.ts';
 export { datasetCorpus } from './train/dataset-corpus.ts';
 export { readCheckpoint, takeCheckpoint, writeCheckpoint, type Checkpoint } from './train/checkpoint.ts';
@@ -98,6 +113,7 @@ export { runConformance, type CaseResult } from './engine/conformance/run-confor
 export { conformanceReport } from './engine/conformance/report.ts';
 
 // Reports
+export { imageReport, type ImageReportOptions } from './report/images/image-report.ts';
 export { advise, type Advice } from './report/advise.ts';
 export { compare, type CompareInput, type Comparison } from './report/compare/compare.ts';
 

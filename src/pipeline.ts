@@ -31,6 +31,8 @@ export type Metric = string | ((yTrue: tf.Tensor, yPred: tf.Tensor) => tf.Tensor
 export interface PipelineContext {
   readonly seed: number;
   readonly engine: Engine;
+  /** What the command line gives with `--corpus`, for a pipeline that can be trained on other data than its own. */
+  readonly corpusPath?: string;
   /** Aborts when the run is stopped. */
   readonly signal?: AbortSignal;
 }
@@ -48,6 +50,8 @@ export interface ModelContext<Data extends PipelineCorpus> extends PipelineConte
 }
 
 export interface TrainedContext<Data extends PipelineCorpus> extends ModelContext<Data> {
+  /** The run's folder, for files of its own. */
+  readonly folder: string;
   readonly model: tf.LayersModel;
 }
 

@@ -55,7 +55,7 @@ describe('definePipeline', () => {
     });
     const opened = await pipeline.openCorpus(context);
     const model = await pipeline.buildModel({ ...context, corpus: opened });
-    assert.equal(await pipeline.writes!({ ...context, corpus: opened, model }), 'ab3 ,3');
+    assert.equal(await pipeline.writes!({ ...context, corpus: opened, model, folder: 'runs' }), 'ab3 ,3');
     model.dispose();
   });
 

@@ -8,6 +8,7 @@ import { loadPipeline } from './load-pipeline.ts';
 
 interface Flags {
   readonly seconds?: number;
+  readonly corpus?: string;
   readonly engine?: EngineName | 'auto';
   readonly json?: boolean;
 }
@@ -19,6 +20,7 @@ export function addAdviseCommand(program: Command, host: Host, exit: (code: numb
     .description('Measures whether importance sampling would pay for the pipeline that FILE exports.')
     .argument('<FILE>', 'a TypeScript or JavaScript file with `export default definePipeline({ … })`')
     .option('--seconds <s>', 'seconds of training to measure after (default: 30)', positive)
+    .option('--corpus <path>', 'a file or folder in place of the data that FILE names')
     .addOption(new Option('--engine <name>', 'where to compute').choices([...engineNames, 'auto']))
     .option('--json', 'print everything measured as one JSON object')
     .action(async (file: string, flags: Flags) => exit(await run(file, flags, host)));
@@ -27,13 +29,13 @@ export function addAdviseCommand(program: Command, host: Host, exit: (code: numb
 /** @returns the exit code */
 async function run(
   file: string,
-  { seconds = 30, engine: engineName, json = false }: Flags,
+  { seconds = 30, engine: engineName, json = false, corpus: corpusPath }: Flags,
   host: Host,
 ): Promise<number> {
   const pipeline = await loadPipeline(file);
   const engine = await host.useEngine(engineName ?? pipeline.options.engine);
   const { name: _name, engine: _engine, steps: _steps, seconds: _seconds, epochs: _epochs, ...own } = pipeline.options;
-  const context = { seed: own.seed, engine };
+  const context = { seed: own.seed, engine, ...(corpusPath !== undefined && { corpusPath }) };
   const corpus = await pipeline.openCorpus(context);
   const model = await pipeline.buildModel({ ...context, corpus });
   try {

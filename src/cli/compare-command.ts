@@ -13,6 +13,7 @@ import { loadPipeline } from './load-pipeline.ts';
 
 interface Flags {
   readonly schemes: string;
+  readonly corpus?: string;
   readonly seconds?: number;
   readonly steps?: number;
   readonly seeds?: number;
@@ -34,6 +35,7 @@ export function addCompareCommand(program: Command, host: Host, exit: (code: num
       'schemes, `NAME:fast`, or `fast`; the first is the baseline',
       'uniform,upper-bound,fast',
     )
+    .option('--corpus <path>', 'a file or folder in place of the data that FILE names')
     .option('--seconds <s>', 'seconds of training of each run (default: 30, unless --steps is given)', positive)
     .option('--steps <n>', 'steps of each run, in place of seconds', wholeAbove(0))
     .option('--seeds <k>', 'runs of each scheme (default: 3)', wholeAbove(0))
@@ -60,7 +62,7 @@ Examples
 
 /** @returns the exit code */
 async function run(file: string, flags: Flags, host: Host): Promise<number> {
-  const { schemes, seconds, steps, seeds, seed, engine: engineName, out, json = false, quiet = false } = flags;
+  const { schemes, corpus, seconds, steps, seeds, seed, engine: engineName, out, json = false, quiet = false } = flags;
   using interrupt = listenForInterrupt(() => {
     if (!quiet) host.stderr.write('Stopping. Once more to leave at once.\n');
   });
@@ -74,6 +76,7 @@ async function run(file: string, flags: Flags, host: Host): Promise<number> {
       ...(seeds !== undefined && { seeds }),
       ...(seed !== undefined && { firstSeed: seed }),
       signal: interrupt.signal,
+      ...(corpus !== undefined && { corpusPath: corpus }),
       onRun: (entry, done) => {
         if (!quiet && done) host.stderr.write(`${line(entry, done)}\n`);
       },

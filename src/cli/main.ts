@@ -6,6 +6,7 @@ import { addAdviseCommand } from './advise-command.ts';
 import { addCompareCommand } from './compare-command.ts';
 import { addCorpusCommand } from './corpus-command.ts';
 import type { Host } from './host.ts';
+import { addPredictCommand } from './predict-command.ts';
 import { addReportCommand } from './report-command.ts';
 import { addStreamCommand } from './stream-command.ts';
 import { addDoctorCommand } from './doctor-command.ts';
@@ -48,6 +49,7 @@ function createProgram(host: Host, exit: (code: number) => void): Command {
     .showHelpAfterError('(--help shows what there is)')
     .configureOutput({ writeOut: (text) => host.stdout.write(text), writeErr: (text) => host.stderr.write(text) });
   addTrainCommand(program, host, exit);
+  addPredictCommand(program, host, exit);
   addCorpusCommand(program, host, exit);
   addStreamCommand(program, host, exit);
   addReportCommand(program, host);

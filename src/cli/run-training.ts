@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import type * as tf from '@tensorflow/tfjs';
 import type { Engine, EngineName } from '../engine/engine.ts';
+import type { Placement } from '../importance/placement/placement-options.ts';
 import { saveModel } from '../model/files.ts';
 import type { ModelContext, Pipeline, PipelineCorpus } from '../pipeline.ts';
 import { cutAfter, MetricsFile } from '../report/metrics-file.ts';
@@ -31,10 +32,16 @@ export interface TrainingRequest {
   readonly steps?: number;
   readonly seconds?: number;
   readonly epochs?: number;
+  /** Data in place of the pipeline's own. */
+  readonly corpus?: string;
   readonly scheme?: string;
   readonly mode?: 'paper' | 'fast';
   readonly engine?: EngineName | 'auto';
   readonly seed?: number;
+  /** Where presamples are scored, with which engine, and how far ahead. */
+  readonly scoreWhere?: Placement['where'];
+  readonly scoreEngine?: EngineName | 'auto';
+  readonly scoreAhead?: number;
   /** The run's folder. @default runs/<name> */
   readonly out?: string;
   /** Seconds between checkpoints. @default 60, unless `checkpointSteps` is given */
@@ -70,7 +77,8 @@ export async function runTraining(
 ): Promise<TrainingOutcome> {
   const engine = await host.useEngine(request.engine ?? pipeline.options.engine);
   progress?.note(`engine   ${engine.description}`);
-  const context = { seed: request.seed ?? pipeline.options.seed, engine, signal };
+  const { seed = pipeline.options.seed, corpus: corpusPath } = request;
+  const context = { seed, engine, signal, ...(corpusPath !== undefined && { corpusPath }) };
   const corpus = await pipeline.openCorpus(context);
   signal.throwIfAborted(); // nothing to save yet
   const model = await pipeline.buildModel({ ...context, corpus });
@@ -134,7 +142,7 @@ class Training {
       status: 'running',
       seed: context.seed,
       engine: describeEngine(context.engine),
-      options: plainly(this.#fitOptions),
+      options: { ...plainly(this.#fitOptions), ...(request.corpus !== undefined && { corpus: request.corpus }) },
       versions: describeVersions(),
       machine: describeMachine(),
       model: describeModel(model),
@@ -212,7 +220,7 @@ class Training {
     await saveModel(this.#model, join(this.#folder, 'model'), this.#context.corpus.files);
     const status = summary.stoppedBy === 'signal' ? 'interrupted' : 'finished';
     await this.#note({ status, summary, endedAt: new Date().toISOString() });
-    return this.#pipeline.writes?.({ ...this.#context, model: this.#model });
+    return this.#pipeline.writes?.({ ...this.#context, model: this.#model, folder: this.#folder });
   }
 
   async #note(news: Partial<Run>): Promise<void> {
@@ -254,14 +262,26 @@ function fitOptionsOf({ options }: Pipeline, request: TrainingRequest, before: R
   const limited = (request.steps ?? request.seconds ?? request.epochs) !== undefined;
   const limits: Limits = limited ? request : ((before?.options as Limits | undefined) ?? { steps, seconds, epochs });
   const scheme = request.scheme ?? options.scheme;
+  const score = placementOf(request);
   return {
     ...rest,
+    ...(score && { score: { ...rest.score, ...score } }),
     ...(limits.steps !== undefined && { steps: limits.steps }),
     ...(limits.seconds !== undefined && { seconds: limits.seconds }),
     ...(limits.epochs !== undefined && { epochs: limits.epochs }),
     ...(scheme !== undefined && { scheme }),
     ...(request.mode !== undefined && { mode: request.mode }),
   };
+}
+
+/** What the command line says of where presamples are scored; it takes the place of its namesakes alone. */
+function placementOf({
+  scoreWhere: where,
+  scoreEngine: engine,
+  scoreAhead: ahead,
+}: TrainingRequest): FitOptions['score'] {
+  const said = Object.entries({ where, engine, ahead }).filter(([, value]) => value !== undefined);
+  return said.length === 0 ? undefined : Object.fromEntries(said);
 }
 
 /** Options as JSON can hold them: a scheme by its name, a function by the word. */

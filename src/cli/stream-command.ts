@@ -16,6 +16,7 @@ interface Flags {
   readonly seconds?: number;
   readonly epochs?: number;
   readonly seed?: number;
+  readonly corpus?: string;
   readonly socket?: string;
   readonly port?: number;
   readonly host?: string;
@@ -33,6 +34,7 @@ export function addStreamCommand(program: Command, host: Host, exit: (code: numb
     .option('--steps <n>', 'stop after n batches', wholeAbove(0))
     .option('--seconds <s>', 'stop after s seconds', positive)
     .option('--epochs <n>', 'stop after n passes over the corpus', wholeAbove(0))
+    .option('--corpus <path>', 'a file or folder in place of the data that FILE names')
     .option('--seed <n>', 'base of every random number', wholeAbove(-1))
     .option('--socket <path>', 'listen on a Unix socket instead of writing to stdout')
     .option('--port <n>', 'listen on a TCP port of this machine; 0 takes a free one', port)
@@ -63,7 +65,12 @@ async function stream(file: string, flags: Flags, host: Host): Promise<number> {
   const seed = flags.seed ?? pipeline.options.seed;
   try {
     const engine = await host.useEngine('cpu'); // nothing is computed here
-    const { train } = await pipeline.openCorpus({ seed, engine, signal });
+    const { train } = await pipeline.openCorpus({
+      seed,
+      engine,
+      signal,
+      ...(flags.corpus !== undefined && { corpusPath: flags.corpus }),
+    });
     const options = { ...batchOptions(pipeline, flags), seed, signal };
     const limits = limitsOf(pipeline, flags);
     const begun = performance.now();

@@ -1,6 +1,7 @@
 import { LabelError } from '../errors.ts';
-import { rowSize, type Schema } from '../stream/columns.ts';
+import type { Schema } from '../stream/columns.ts';
 import type { Sample, SampleRows } from '../stream/sample.ts';
+import { stepSize } from '../stream/steps.ts';
 
 /** Classes of integer columns, by column. */
 export type Classes = Readonly<Record<string, number>>;
@@ -31,7 +32,7 @@ export function checkRow(
 ): void {
   for (const column in classes) {
     const count = classes[column]!;
-    const size = rowSize(schema[column]!);
+    const size = stepSize(schema[column]!);
     const data = columns[column]!;
     for (let at = row * size; at < (row + 1) * size; at++) checkLabel(where, id, column, data[at]!, count);
   }

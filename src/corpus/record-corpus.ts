@@ -9,7 +9,7 @@ import { badSampleFields, BadSamples } from './bad-samples.ts';
 import { checkLabels, checkRow, type Classes } from './labels.ts';
 import { groupBy, mapConcurrently } from './map-concurrently.ts';
 import { unpackSample } from './record-frame.ts';
-import { copyFrame } from './record-row.ts';
+import { copyFrame, frameLayout, type FrameLayout } from './record-row.ts';
 import { readManifest, type RecordManifest } from './record-manifest.ts';
 import { streamSamples } from './sample-stream.ts';
 import { expectSamples, splitSegments, type Segment, type Split, type SplitOptions } from './segments.ts';
@@ -182,11 +182,13 @@ class RecordBlock implements Block {
   readonly #shard: string;
   readonly #frames: Frames;
   readonly #manifest: RecordManifest;
+  readonly #layout: FrameLayout | undefined;
 
   constructor(shard: string, frames: Frames, manifest: RecordManifest) {
     this.#shard = shard;
     this.#frames = frames;
     this.#manifest = manifest;
+    this.#layout = frameLayout(manifest.schema);
   }
 
   get count(): number {
@@ -206,7 +208,8 @@ class RecordBlock implements Block {
   write(index: number, columns: SampleRows['columns'], row: number): string {
     const { bytes, starts, ends } = this.#frames;
     const { schema } = this.#manifest;
-    const id = copyFrame(bytes, starts[index]!, ends[index]!, schema, columns, row);
+    const layout = this.#layout;
+    const id = layout && copyFrame(bytes, starts[index]!, ends[index]!, layout, columns, row);
     if (id === undefined) {
       const sample = this.sample(index); // says what is wrong, if anything
       writeSample({ schema, columns, where: this.#where }, row, sample);

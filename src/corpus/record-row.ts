@@ -1,5 +1,6 @@
 import { endianness } from 'node:os';
 import { rowBytes, type ColumnData, type Schema } from '../stream/columns.ts';
+import { atSteps, variesInLength } from '../stream/steps.ts';
 import type { SampleRows } from '../stream/sample.ts';
 
 /** First bytes of the msgpack that `packSample` writes. */
@@ -15,6 +16,20 @@ const BIN32 = 0xc6;
 
 const isLittleEndian = endianness() === 'LE';
 
+/** Where a sample's columns lie in a frame: looked up once for many frames. */
+export interface FrameLayout {
+  readonly names: readonly string[];
+  /** Bytes of each column. */
+  readonly sizes: readonly number[];
+}
+
+/** @returns undefined where frames of this schema cannot be copied: samples have lengths of their own, or many columns */
+export function frameLayout(schema: Schema): FrameLayout | undefined {
+  const names = Object.keys(schema);
+  if (!isLittleEndian || names.length >= MOST_FIELDS || variesInLength(schema)) return undefined;
+  return { names, sizes: names.map((name) => rowBytes(atSteps(schema[name]!, 0))) };
+}
+
 /**
  * Copies the sample in bytes `[start, end)` into a row, column by column, without making it.
  * @returns its id; undefined where the frame is laid out in another way than `packSample` does, right or wrong: what the
@@ -24,21 +39,20 @@ export function copyFrame(
   bytes: Buffer,
   start: number,
   end: number,
-  schema: Schema,
+  { names, sizes }: FrameLayout,
   columns: SampleRows['columns'],
   row: number,
 ): string | undefined {
-  const names = Object.keys(schema);
-  if (!isLittleEndian || names.length >= MOST_FIELDS || bytes[start] !== FIXARRAY + names.length + 1) return undefined;
+  if (bytes[start] !== FIXARRAY + names.length + 1) return undefined;
   const idStart = start + 1 + headBytes(bytes, start + 1);
   const idEnd = idStart + stringLength(bytes, start + 1);
   if (!(idEnd <= end)) return undefined;
   let at = idEnd;
-  for (const name of names) {
-    const size = rowBytes(schema[name]!);
+  for (let i = 0; i < names.length; i++) {
+    const size = sizes[i]!;
     const from = at + headBytes(bytes, at);
     if (binaryLength(bytes, at) !== size || !(from + size <= end)) return undefined;
-    bytes.copy(bytesOf(columns[name]!), row * size, from, from + size);
+    bytes.copy(bytesOf(columns[names[i]!]!), row * size, from, from + size);
     at = from + size;
   }
   return at === end ? bytes.toString('utf8', idStart, idEnd) : undefined;

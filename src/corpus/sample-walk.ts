@@ -1,5 +1,6 @@
 import { rowSize, type Schema } from '../stream/columns.ts';
 import type { Rng } from '../stream/random.ts';
+import { atSteps, variesInLength } from '../stream/steps.ts';
 import { writeSample, type Sample, type SampleRows } from '../stream/sample.ts';
 import { augmentPixels, augmentRng, type Augmentation, type Pass } from './augment/augment.ts';
 import type { BlockSource, Pool } from './blocks.ts';
@@ -77,7 +78,8 @@ export class Walk {
 
   /** Writes up to `rows` samples, fewer only at the end. @returns their ids */
   async fillRows(into: SampleRows, rows: number): Promise<string[]> {
-    const isDirect = into.schema === this.#source.schema && this.#ahead === 0;
+    const { schema } = this.#source;
+    const isDirect = into.schema === schema && !variesInLength(into.schema) && this.#ahead === 0;
     const ids: string[] = [];
     while (ids.length < rows) {
       if (isDirect && (this.#isReady || (await this.#getReady()))) this.#writeHere(into, rows, ids);
@@ -211,11 +213,13 @@ export class Walk {
 
 const augmentSample = (sample: Sample, schema: Schema, augmentation: Augmentation, rng: Rng): Sample => {
   const { x } = sample;
-  return x instanceof Uint8Array ? { ...sample, x: augmentPixels(x, schema['x']!.shape, augmentation, rng) } : sample;
+  return x instanceof Uint8Array
+    ? { ...sample, x: augmentPixels(x, atSteps(schema['x']!, 0).shape, augmentation, rng) }
+    : sample;
 };
 
 function augmentRow({ schema, columns }: SampleRows, row: number, augmentation: Augmentation, rng: Rng): void {
-  const spec = schema['x']!;
+  const spec = atSteps(schema['x']!, 0);
   const size = rowSize(spec);
   const pixels = columns['x']!.subarray(row * size, (row + 1) * size);
   if (pixels instanceof Uint8Array) pixels.set(augmentPixels(pixels, spec.shape, augmentation, rng));

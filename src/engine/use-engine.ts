@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { EngineError } from '../errors.ts';
 import { parseOptions } from '../options.ts';
 import { cpuEngine } from './cpu-engine.ts';
+import { setDebugging } from './debug.ts';
 import { type Engine, type EngineName, engineNames } from './engine.ts';
 import { registerAvgPoolGradient } from './avg-pool-gradient.ts';
 import { registerBatchNormGradient } from './batch-norm-gradient.ts';
@@ -10,6 +11,17 @@ import { wasmEngine } from './wasm/wasm-engine.ts';
 
 /** Options of an engine; each engine says which it knows. */
 export type EngineOptions = Readonly<Record<string, unknown>>;
+
+/** Options that every engine knows, besides its own. */
+export interface CommonOptions {
+  /**
+   * Makes the first operation that gives NaN an error, which names the operation, its inputs and the place in the code.
+   * Steps are not compiled and every result is read: slow, and not for `webgpu`. @default false
+   */
+  readonly debug?: boolean;
+}
+
+const CheckedOptions = z.looseObject({ debug: z.boolean().default(false) });
 
 /** How an engine is found and started. */
 export interface EngineLoader {
@@ -54,7 +66,12 @@ export function registerEngine(name: EngineName, loader: EngineLoader): void {
 
 let active: Engine | undefined;
 
-/** The engine that `useEngine` activated last. */
+/**
+ * The engine that `useEngine` activated last.
+ *
+ * @example
+ * activeEngine()?.name; // 'cpu', if nobody has chosen another
+ */
 export const activeEngine = (): Engine | undefined => active;
 
 /**
@@ -70,11 +87,21 @@ export const activeEngine = (): Engine | undefined => active;
  * console.log(engine.description);
  * const step = engine.compile((x: tf.Tensor) => tf.square(x));
  */
-export async function useEngine(name: EngineName | 'auto' = 'auto', options: EngineOptions = {}): Promise<Engine> {
+export async function useEngine(
+  name: EngineName | 'auto' = 'auto',
+  options: EngineOptions & CommonOptions = {},
+): Promise<Engine> {
   registerEinsumGradient();
   registerBatchNormGradient();
   registerAvgPoolGradient();
-  active = name === 'auto' ? await startFastest(options) : await (await loaderOf(name)).start(options);
+  const { debug, ...own } = parseOptions(`useEngine('${name}')`, CheckedOptions, options);
+  if (debug && name === 'webgpu')
+    throw new EngineError(
+      "useEngine('webgpu'): expected `debug` to be off, for what lies on the GPU cannot be read at once. Use the engine `wasm` to look for NaN.",
+    );
+  setDebugging(false);
+  active = name === 'auto' ? await startFastest(own) : await (await loaderOf(name)).start(own);
+  setDebugging(debug);
   return active;
 }
 

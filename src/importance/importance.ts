@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { ScoreError } from '../errors.ts';
 import { parseOptions } from '../options.ts';
+import { clocks, type Clock } from '../stream/clock.ts';
 import type { Turnstile } from '../stream/gate.ts';
 import type { Presample, Scored } from '../stream/presample.ts';
 import type { Stage } from '../stream/stage.ts';
@@ -24,6 +25,8 @@ export type ImportanceOptions = z.input<typeof ImportanceOptions> & {
   readonly onSkip?: ((ids: readonly string[]) => void) | undefined;
   /** Told how long scoring took. */
   readonly onCost?: (samples: number, milliseconds: number) => void;
+  /** What that is measured by. @default the wall's clock */
+  readonly clock?: Clock;
 };
 
 /**
@@ -34,13 +37,13 @@ export type ImportanceOptions = z.input<typeof ImportanceOptions> & {
  * for await (const { presample, scores } of importance(scorer)(presamples)) presample.release();
  */
 export function importance(scorer: Scorer | undefined, options: ImportanceOptions = {}): Stage<Presample, Scored> {
-  const { turnstile, onScores, onSkip, onCost, ...rest } = options;
+  const { turnstile, onScores, onSkip, onCost, clock = clocks.wall, ...rest } = options;
   const { onBadScore } = parseOptions('importance()', ImportanceOptions, rest);
 
   const scoreOne = async (presample: Presample, by: Scorer): Promise<Float32Array> => {
-    const begun = performance.now();
+    const begun = clock();
     const scores = await by.score(presample);
-    onCost?.(presample.size, performance.now() - begun);
+    onCost?.(presample.size, clock() - begun);
     const bad = badScores(presample, scores);
     if (bad.length > 0 && onBadScore === 'error') throw badScoreError(presample, scores, bad);
     for (const row of bad) scores[row] = 0;
@@ -52,12 +55,13 @@ export function importance(scorer: Scorer | undefined, options: ImportanceOption
   return async function* (source) {
     for await (const presample of source) {
       const version = turnstile?.version ?? 0;
-      if (presample.phase === 'uniform' || !scorer) {
+      if (presample.phase === 'uniform' || !scorer || presample.drawn) {
         yield { presample, version };
         continue;
       }
       try {
-        yield { presample, version, scores: await scoreOne(presample, scorer) };
+        const scoredBy = scorer.versionOf?.(presample) ?? version;
+        yield { presample, version: scoredBy, scores: await scoreOne(presample, scorer) };
       } catch (error) {
         presample.dispose();
         throw error;

@@ -21,6 +21,13 @@ export const InfobatchOptions = z.strictObject({
   whenFull: ScoreTableOptions.shape.whenFull,
 });
 
+interface InfobatchState {
+  readonly table: ScoreTableState;
+  readonly rng: readonly number[];
+  readonly first?: number;
+  readonly admitted: readonly (readonly [string, number])[];
+}
+
 /**
  * Leaves out a share of the samples whose last loss is below the mean, and lets those that stay stand for them.
  *
@@ -29,6 +36,8 @@ export const InfobatchOptions = z.strictObject({
  * Unbiased. Samples are left out before they are buffered, so it saves their reading into buffers, too. Samples not seen
  * yet are always trained on.
  * @throws {OptionsError} when an option is out of range
+ * @example
+ * await fit(model, corpus, { scheme: infobatch({ pruneShare: 0.5 }), steps: 5, batchSize: 32, seed: 7 });
  */
 export function infobatch(options: z.input<typeof InfobatchOptions> = {}): Scheme {
   const { pruneShare, fullAfter, pruneBelow, historyLimit, whenFull } = parseOptions(
@@ -65,12 +74,13 @@ export function infobatch(options: z.input<typeof InfobatchOptions> = {}): Schem
           first ??= losses.reduce((sum, value) => sum + value, 0) / losses.length;
           memory.trained(ids, losses);
         },
-        state: () => ({ table: table.state(), rng: rng.state(), first }),
+        state: () => ({ table: table.state(), rng: rng.state(), first, admitted: [...admitted] }),
         restore: (state) => {
-          const saved = state as { table: ScoreTableState; rng: readonly number[]; first?: number }; // what `state` gave
+          const saved = state as InfobatchState; // what `state` gave
           table.restore(saved.table);
           rng = rngFrom(saved.rng);
           first = saved.first;
+          for (const [id, weight] of saved.admitted) admitted.set(id, weight);
         },
       };
     },

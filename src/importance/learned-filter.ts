@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { parseOptions } from '../options.ts';
-import { createRng, type Rng } from '../stream/random.ts';
+import { createRng, rngFrom, type Rng } from '../stream/random.ts';
 import { loss } from './loss.ts';
 import type { Scheme, SchemeRun } from './scheme.ts';
 import { shareUpTo } from './selective-backprop.ts';
@@ -58,10 +58,26 @@ export function learnedFilter(options: z.input<typeof LearnedFilterOptions> = {}
           overheadMs += performance.now() - begun;
         },
         dispose: () => validation.dispose(),
-        state: () => ({ policy: policy.parameters(), overheadMs, steps }),
+        state: () => ({ policy: policy.state(), overheadMs, steps, before }),
+        restore(state) {
+          const saved = state as { policy: PolicyState; overheadMs: number; steps: number; before: number }; // what `state` gave
+          policy.restore(saved.policy);
+          ({ overheadMs, steps, before } = saved);
+        },
       };
     },
   };
+}
+
+interface PolicyState {
+  readonly weights: readonly number[];
+  readonly trace: readonly number[];
+  readonly rng: readonly number[];
+  readonly decisions: number;
+  /** Null before the first reward. */
+  readonly baseline: number | null;
+  readonly spread: number;
+  readonly recent: readonly number[];
 }
 
 /** A logistic policy over a sample's features, with its trace of decisions since the last reward. */
@@ -69,7 +85,7 @@ export class Policy {
   readonly #weights = new Float64Array(features);
   readonly #trace = new Float64Array(features);
   readonly #rate: number;
-  readonly #rng: Rng;
+  #rng: Rng;
   #decisions = 0;
   #baseline: number | undefined;
   #spread = 0;
@@ -117,5 +133,28 @@ export class Policy {
 
   parameters(): Float64Array {
     return this.#weights.slice();
+  }
+
+  /** All that it must remember to go on. */
+  state(): PolicyState {
+    return {
+      weights: [...this.#weights],
+      trace: [...this.#trace],
+      rng: this.#rng.state(),
+      decisions: this.#decisions,
+      baseline: this.#baseline ?? null,
+      spread: this.#spread,
+      recent: [...this.#recent],
+    };
+  }
+
+  restore(state: PolicyState): void {
+    this.#weights.set(state.weights);
+    this.#trace.set(state.trace);
+    this.#rng = rngFrom(state.rng);
+    this.#decisions = state.decisions;
+    this.#baseline = state.baseline ?? undefined;
+    this.#spread = state.spread;
+    this.#recent = [...state.recent];
   }
 }

@@ -26,6 +26,9 @@ export const OnlineBatchSelectionOptions = z.strictObject({
  * DEVIATION: ranked within presamples of the stream (B for their N), and every `recomputeEvery`-th presample is scored
  * anew, where they recompute the losses of a share of the whole data set.
  * @throws {OptionsError} when an option is out of range
+ * @example
+ * const scheme = onlineBatchSelection({ pressure: [100, 1] });
+ * await fit(model, corpus, { scheme, steps: 5, batchSize: 32, presampleSize: 128, seed: 7 });
  */
 export function onlineBatchSelection(options: z.input<typeof OnlineBatchSelectionOptions> = {}): Scheme {
   const values = parseOptions('onlineBatchSelection()', OnlineBatchSelectionOptions, options);
@@ -35,16 +38,28 @@ export function onlineBatchSelection(options: z.input<typeof OnlineBatchSelectio
     score: loss.score!,
     start: ({ head, schema, scoreBatchSize, corpus }) => {
       const table = new ScoreTable({ historyLimit: values.historyLimit, expected: corpus.length });
+      const presamples = { count: 0 };
+      const memory = remembering(table, loss.score!);
       const fresh = modelScorer(head, { scheme, schema, scoreBatchSize });
       return {
-        scorer: recomputing(rememberingScorer(table, largestKnown), fresh, table, values.recomputeEvery),
+        scorer: recomputing(rememberingScorer(table, largestKnown), fresh, {
+          table,
+          presamples,
+          every: values.recomputeEvery,
+        }),
         fetch: 'always',
         selection: {
           draw: 'distinct',
           chances: (losses, share) => rankChances(losses, first ** (1 - share) * last ** share),
           weightPower: 0,
         },
-        ...remembering(table, loss.score!),
+        ...memory,
+        state: () => ({ table: memory.state(), presamples: presamples.count }),
+        restore(state) {
+          const saved = state as { table: unknown; presamples: number }; // what `state` gave
+          memory.restore(saved.table);
+          presamples.count = saved.presamples;
+        },
       };
     },
   };
@@ -52,12 +67,15 @@ export function onlineBatchSelection(options: z.input<typeof OnlineBatchSelectio
 }
 
 /** Every `every`-th presample is scored by `fresh`, and the table told; the others by memory. */
-function recomputing(remembered: Scorer, fresh: Scorer, table: ScoreTable, every: number): Scorer {
-  let presamples = 0;
+function recomputing(
+  remembered: Scorer,
+  fresh: Scorer,
+  { table, presamples, every }: { table: ScoreTable; presamples: { count: number }; every: number },
+): Scorer {
   return {
     async score(presample) {
-      presamples += 1;
-      if (every === 0 || presamples % every !== 0) return remembered.score(presample);
+      presamples.count += 1;
+      if (every === 0 || presamples.count % every !== 0) return remembered.score(presample);
       const scores = await fresh.score(presample);
       table.update(presample.ids, scores);
       return scores;

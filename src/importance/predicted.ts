@@ -1,11 +1,10 @@
-import * as tf from '@tensorflow/tfjs';
 import { z } from 'zod';
-import { compile } from '../engine/compile.ts';
 import { parseOptions } from '../options.ts';
 import type { Presample } from '../stream/presample.ts';
 import { loss } from './loss.ts';
+import { Predictor } from './loss-predictor.ts';
 import type { Scheme, SchemeRun } from './scheme.ts';
-import { ScoreTable, ScoreTableOptions } from './score-table.ts';
+import { ScoreTable, ScoreTableOptions, type ScoreTableState } from './score-table.ts';
 
 export const PredictedOptions = z.strictObject({
   /** Power of the weights, k: see `biased`. @default 0.5 – the authors' code */
@@ -37,12 +36,13 @@ export function predicted(options: z.input<typeof PredictedOptions> = {}): Schem
       const table = new ScoreTable({ historyLimit: values.historyLimit, depth: values.depth, expected: corpus.length });
       const classes = schema['y']?.shape.length === 0 ? Number(head.model.outputs[0]!.shape.at(-1)) : 1;
       const predictor = new Predictor(values, head.losses[0]!.sparse ? classes : 1, seed);
-      const classOf = new Map<string, number>();
+      /** Classes of the samples of the last presample: those that minibatches are being drawn from. */
+      let classOf = new Map<string, number>();
       return {
         scorer: {
           async score(presample) {
             const labels = labelsOf(presample, predictor.classes);
-            presample.ids.forEach((id, row) => classOf.set(id, labels[row]!));
+            classOf = new Map(presample.ids.map((id, row) => [id, labels[row]!]));
             return predictor.predict(historiesOf(table, presample.ids), labels);
           },
         },
@@ -57,10 +57,14 @@ export function predicted(options: z.input<typeof PredictedOptions> = {}): Schem
           const labels = Int32Array.from(ids, (id) => classOf.get(id) ?? 0);
           predictor.learn(historiesOf(table, ids), labels, losses);
           table.update(ids, losses);
-          classOf.clear();
         },
-        state: () => table.state(),
-        restore: (state) => table.restore(state as ReturnType<ScoreTable['state']>), // what `state` gave
+        variables: () => predictor.variables(),
+        state: () => ({ table: table.state(), classOf: [...classOf] }),
+        restore(state) {
+          const saved = state as { table: ScoreTableState; classOf: readonly [string, number][] }; // what `state` gave
+          table.restore(saved.table);
+          classOf = new Map(saved.classOf);
+        },
         dispose: () => predictor.dispose(),
       };
     },
@@ -78,76 +82,4 @@ function historiesOf(table: ScoreTable, ids: readonly string[]): Float32Array {
   const all = new Float32Array(ids.length * table.depth);
   ids.forEach((id, row) => all.set(table.history(id).toReversed(), row * table.depth));
   return all;
-}
-
-/** An LSTM over T last losses, [B, T], started from a vector of the sample's class. It predicts log(1 + loss). */
-class Predictor {
-  readonly classes: number;
-  readonly #depth: number;
-  readonly #model: tf.LayersModel;
-  readonly #optimizer: tf.Optimizer;
-  readonly #run = compile((histories: tf.Tensor, labels: tf.Tensor) => {
-    const out = tf.reshape(this.#forward(histories, labels), [-1]);
-    return tf.maximum(tf.expm1(out), 0); // a loss is at least 0
-  });
-
-  constructor(options: z.output<typeof PredictedOptions>, classes: number, seed: number) {
-    this.classes = classes;
-    this.#depth = options.depth;
-    this.#optimizer = tf.train.adam(options.learningRate);
-    const seeded = (index: number) => tf.initializers.glorotUniform({ seed: seed + index });
-    const histories = tf.input({ shape: [options.depth, 1], name: 'histories' });
-    const label = tf.input({ shape: [1], dtype: 'int32', name: 'label' });
-    const vector = tf.layers
-      .flatten()
-      .apply(
-        tf.layers
-          .embedding({ inputDim: classes, outputDim: options.units, embeddingsInitializer: seeded(1) })
-          .apply(label),
-      ) as tf.SymbolicTensor;
-    const lstm = tf.layers.lstm({
-      units: options.units,
-      recurrentActivation: 'sigmoid',
-      kernelInitializer: seeded(2),
-      recurrentInitializer: seeded(3),
-    });
-    const read = lstm.apply(histories) as tf.SymbolicTensor;
-    const both = tf.layers.concatenate().apply([read, vector]) as tf.SymbolicTensor;
-    const out = tf.layers
-      .dense({ units: 1, kernelInitializer: seeded(4), biasInitializer: tf.initializers.constant({ value: 0.7 }) })
-      .apply(both) as tf.SymbolicTensor;
-    this.#model = tf.model({ inputs: [histories, label], outputs: out });
-  }
-
-  async predict(histories: Float32Array, labels: Int32Array): Promise<Float32Array> {
-    const result = tf.tidy(() => this.#run(this.#histories(histories), this.#labels(labels)));
-    try {
-      return Float32Array.from(await result.data<'float32'>());
-    } finally {
-      result.dispose();
-    }
-  }
-
-  /** One step on the squared error of log(1 + loss). */
-  learn(histories: Float32Array, labels: Int32Array, losses: Float32Array): void {
-    tf.tidy(() => {
-      const [x, y] = [this.#histories(histories), this.#labels(labels)];
-      const wanted = tf.log1p(tf.maximum(tf.tensor1d(losses), 0));
-      this.#optimizer.minimize(() =>
-        tf.mean<tf.Scalar>(tf.squaredDifference(tf.reshape(this.#forward(x, y), [-1]), wanted)),
-      );
-    });
-  }
-
-  #forward(histories: tf.Tensor, labels: tf.Tensor): tf.Tensor {
-    return this.#model.apply([histories, labels]) as tf.Tensor;
-  }
-
-  #histories = (values: Float32Array) => tf.log1p(tf.tensor3d(values, [values.length / this.#depth, this.#depth, 1]));
-  #labels = (values: Int32Array) => tf.tensor2d(values, [values.length, 1], 'int32');
-
-  dispose(): void {
-    this.#model.dispose();
-    this.#optimizer.dispose();
-  }
 }

@@ -6,7 +6,7 @@ import { isHeldOut, only } from '../stream/held-out.ts';
 import { loss } from './loss.ts';
 import { modelScorer, type Scorer } from './model-scorer.ts';
 import type { Scheme, SchemeContext, SchemeRun } from './scheme.ts';
-import { ScoreTable, ScoreTableOptions } from './score-table.ts';
+import { ScoreTable, ScoreTableOptions, type ScoreTableState } from './score-table.ts';
 
 const Values = z.strictObject({
   /** Share of the samples that the holdout model is trained on, and the run never; for a holdout trained by the run. @default 0.1 – guess */
@@ -29,6 +29,8 @@ export type RhoLossOptions = z.input<typeof Values> & {
  *
  * The holdout's losses never change, so they are remembered by id. Biased; no weights.
  * @throws {OptionsError} when an option is out of range
+ * @example
+ * await fit(model, corpus, { scheme: rhoLoss(), steps: 5, batchSize: 32, presampleSize: 128, seed: 7 });
  */
 export function rhoLoss({ holdout, ...rest }: RhoLossOptions = {}): Scheme {
   const values = parseOptions('rhoLoss()', Values, rest);
@@ -53,6 +55,7 @@ function withHoldout(
     fetch: 'always',
     selection: { draw: 'top' },
     state: () => table.state(),
+    restore: (state) => table.restore(state as ScoreTableState), // what `state` gave
   };
 }
 
@@ -73,15 +76,23 @@ function trainingItsOwn(context: SchemeContext, values: z.output<typeof Values>)
   const isMeant = (id: string) => isHeldOut(context.seed, id, values.holdoutShare);
   let own: SchemeRun | undefined;
   let holdout: tf.LayersModel | undefined;
+  let saved: unknown;
   return {
     scorer: { score: async (presample) => own!.scorer!.score(presample) },
     fetch: 'always',
     selection: { draw: 'top' },
     admit: (id) => !isMeant(id),
-    async prepare() {
-      holdout = await context.trainCopy(only(context.corpus, isMeant), values.budgetShare);
+    async prepare({ isResumed }) {
+      holdout = isResumed
+        ? await context.copyModel()
+        : await context.trainCopy(only(context.corpus, isMeant), values.budgetShare);
       own = withHoldout(holdout, context, values);
+      if (saved !== undefined) own.restore!(saved);
     },
+    variables: () =>
+      Object.fromEntries(holdout!.weights.map((weight, i) => [`holdout/${i}`, weight.read() as tf.Variable])), // read() gives it
+    state: () => own!.state!(),
+    restore: (state) => void (saved = state),
     dispose: () => holdout?.dispose(),
   };
 }

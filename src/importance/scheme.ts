@@ -20,6 +20,11 @@ export interface Scheme {
   readonly name: string;
   /** By this a presample is scored, and a uniform step's own batch, for nothing. Absent for a scheme that never scores. */
   readonly score?: HeadScore;
+  /**
+   * Makes what scores presamples, in place of a forward pass with `score`, for a scheme whose scores follow from model and
+   * samples alone: then they may be computed anywhere.
+   */
+  readonly scorer?: (head: Head, options: Pick<SchemeContext, 'schema' | 'scoreBatchSize'>) => Scorer;
   /** Starts it for one run. @throws {ModelError | OptionsError} when it does not fit the model or its loss */
   readonly start?: (context: SchemeContext) => SchemeRun;
 }
@@ -38,6 +43,8 @@ export interface SchemeContext {
   readonly share: () => number;
   /** Holds a share of the samples out, the same for a seed, and measures the model's loss on the first of them. */
   readonly heldOut: (share: number, samples: number) => HeldOut;
+  /** A copy of the model, with its present weights. @returns owned by the caller */
+  readonly copyModel: () => Promise<tf.LayersModel>;
   /** Trains a copy of the model, from its present weights, on a corpus in a share of the run's budget. @returns owned by the caller */
   readonly trainCopy: (corpus: Corpus, budgetShare: number) => Promise<tf.LayersModel>;
 }
@@ -57,7 +64,7 @@ export type VarianceReduction =
 
 /** A scheme at work. All of it is optional: what is absent is as in Algorithm 1. */
 export interface SchemeRun {
-  /** Scores presamples, in place of a forward pass with `score`. `null` if they are never scored. */
+  /** Scores presamples with what it knows of this run, in place of the scheme's own scorer. `null` if they are never scored. */
   readonly scorer?: Scorer | null;
   readonly selection?: Selection;
   /** When presamples of B are fetched and drawn from. @default 'gate' if the scheme has a `score`, else 'never' */
@@ -81,10 +88,15 @@ export interface SchemeRun {
   /** Weight of an admitted sample in a step without presample. @default 1 */
   readonly weightOf?: (id: string) => number;
   readonly update?: VarianceReduction;
-  /** Work to be done within the budget before the first step, such as training a holdout model. */
-  prepare?(signal?: AbortSignal): Promise<void>;
+  /**
+   * Work to be done within the budget before the first step, such as training a holdout model. In a resumed run only what
+   * `variables` are to be put into is made.
+   */
+  prepare?(run: { readonly isResumed: boolean }): Promise<void>;
   /** What it must remember to go on after a stop: plain values and typed arrays. */
   state?(): unknown;
+  /** What it learns in tensors, by name, for a checkpoint; borrowed. Asked for after `prepare`. */
+  variables?(): Readonly<Record<string, tf.Variable>>;
   restore?(state: unknown): void;
   dispose?(): void;
 }

@@ -1,13 +1,18 @@
 import { z } from 'zod';
-import { ShapeError } from '../errors.ts';
 import { parseOptions } from '../options.ts';
-import { rowSize, type Column, type Schema } from '../stream/columns.ts';
+import type { Schema } from '../stream/columns.ts';
 import type { Gate, Turnstile } from '../stream/gate.ts';
+import type { Draw } from '../stream/minibatch.ts';
 import type { InFlight } from '../stream/in-flight.ts';
 import { Presample } from '../stream/presample.ts';
-import { writeSample, type Sample, type SampleRows, type SampleStream } from '../stream/sample.ts';
+import type { Sample } from '../stream/sample.ts';
 import type { Stage } from '../stream/stage.ts';
-import { Ring, type Storage } from './ring.ts';
+import { bufferSchema, variesInLength } from '../stream/steps.ts';
+import { LengthFiller } from './fill-lengths.ts';
+import { RowFiller } from './fill-rows.ts';
+import { columnsOf, type Filler } from './fill.ts';
+import { LengthOptions } from './lengths.ts';
+import { Ring } from './ring.ts';
 
 const count = z.int().positive();
 
@@ -19,6 +24,8 @@ export const PresampleOptions = z
     batchSize: count.default(128),
     /** Buffers kept for reuse. @default 2 – one being filled, one in use */
     ringSize: count.default(2),
+    /** Buckets, padding and the longest sample, where samples have lengths of their own. */
+    lengths: LengthOptions.optional(),
   })
   .refine((o) => o.batchSize <= o.presampleSize, {
     path: ['batchSize'],
@@ -35,14 +42,30 @@ export type PresampleOptions = z.input<typeof PresampleOptions> & {
   readonly turnstile?: Turnstile;
   /** Counts the buffers that are not released yet. */
   readonly inFlight?: InFlight;
+  /** Told of each sample that is left out because it is too long (`truncate: 'drop'`). */
+  readonly onDrop?: ((id: string, steps: number) => void) | undefined;
   readonly signal?: AbortSignal;
+  /** The buffer in whose middle an earlier run stopped: filled again, it comes with the draws that are left. */
+  readonly unfinished?: Unfinished | undefined;
 };
+
+/** A presample that was drawn from, and not trained on to its end. */
+export interface Unfinished {
+  /** Samples that were asked for when it was filled. */
+  readonly rows: number;
+  readonly draws: readonly Draw[];
+}
 
 /**
  * Fills buffers of samples: B of them when the gate is open as a fill begins, b when it is shut. Nothing is dropped
- * between fills, and what is left when the source ends is emitted as a smaller last buffer.
+ * between fills, and what is left when the source ends is emitted as smaller last buffers.
  *
- * Memory: one buffer of `presampleSize × bytes a sample` being filled, plus those not yet released downstream.
+ * Columns with a time axis are padded with zeros to one length a buffer, and a column `mask` (float32 [rows, T]) is 1 in
+ * real steps. With `lengths.boundaries` each buffer holds samples of one bucket: the one that is full first, or whose
+ * samples have waited longest where several are.
+ *
+ * Memory: one buffer of `presampleSize × bytes a sample` being filled, plus those not yet released downstream; with
+ * buckets up to as many samples wait in each.
  *
  * @throws {OptionsError} when an option is unknown or out of range
  * @throws {ShapeError} when a sample does not match the schema
@@ -50,70 +73,45 @@ export type PresampleOptions = z.input<typeof PresampleOptions> & {
  * for await (const buffer of presample({ schema, gate, presampleSize: 640, batchSize: 128 })(samples)) buffer.release();
  */
 export function presample(options: PresampleOptions): Stage<Sample, Presample> {
-  const { schema, gate, turnstile, inFlight, signal, fillSize, ...sizes } = options;
-  const { presampleSize, batchSize, ringSize } = parseOptions('presample()', PresampleOptions, sizes);
-  const ring = new Ring(schema, presampleSize, ringSize);
+  const { schema, gate, turnstile, inFlight, signal, fillSize, onDrop, unfinished, ...plain } = options;
+  const { ringSize, lengths, ...sizes } = parseOptions('presample()', PresampleOptions, plain);
+  const { presampleSize, batchSize } = sizes;
+  const whole = bufferSchema(schema);
+  const ring = new Ring(whole, ringSize);
+  const filler = (): Filler =>
+    variesInLength(schema) || lengths
+      ? new LengthFiller({ schema, ring, sizes, lengths: lengths ?? LengthOptions.parse({}), onDrop })
+      : new RowFiller(schema, ring, presampleSize);
+  filler(); // what is wrong with the options is said at once
+  const mostRows = () => Math.min(fillSize?.() ?? presampleSize, presampleSize);
 
   return async function* (source) {
     const samples = source[Symbol.asyncIterator]();
+    const own = filler();
+    let begun = unfinished;
     try {
       for (;;) {
         await turnstile?.enter(signal);
-        const phase = gate.isOpen ? 'importance' : 'uniform';
-        const rows = phase === 'importance' ? Math.min(fillSize?.() ?? presampleSize, presampleSize) : batchSize;
-        const storage = ring.borrow();
-        const into = { schema, columns: storage, where: 'presample()' };
-        const ids = await (fillsRows(source) ? source.fillRows(into, rows) : takeRows(samples, into, rows));
-        const fill = { storage, ids, ended: ids.length < rows };
-        if (fill.ids.length === 0) return;
-        const columns = viewRows(schema, fill.storage, fill.ids.length);
-        const buffer = new Presample(fill.ids, columns, phase, () => {
-          ring.giveBack(fill.storage);
-          inFlight?.remove(buffer);
+        const phase = begun || gate.isOpen ? 'importance' : 'uniform';
+        const rows = phase === 'importance' ? (begun?.rows ?? mostRows()) : batchSize;
+        const fill = await own.fill(samples, phase, rows);
+        if (!fill) return;
+        const buffer = new Presample(fill.ids, columnsOf(whole, fill), phase, {
+          ...fill,
+          rows,
+          drawn: begun?.draws,
+          recycle: () => {
+            ring.giveBack(fill.storage);
+            inFlight?.remove(buffer);
+          },
         });
+        begun = undefined;
         inFlight?.add(buffer);
         yield buffer;
-        if (fill.ended) return;
+        if (fill.isLast) return;
       }
     } finally {
       await samples.return?.();
     }
   };
 }
-
-/** Whether a source can write its samples into rows itself, which saves a promise a sample. */
-const fillsRows = (
-  source: AsyncIterable<Sample>,
-): source is AsyncIterable<Sample> & Required<Pick<SampleStream, 'fillRows'>> =>
-  'fillRows' in source && typeof source.fillRows === 'function';
-
-/** Takes up to `rows` samples, fewer only at the end, and writes them row after row. @returns their ids */
-async function takeRows(samples: AsyncIterator<Sample>, into: SampleRows, rows: number): Promise<string[]> {
-  const ids: string[] = [];
-  while (ids.length < rows) {
-    const next = await samples.next();
-    if (next.done) break;
-    const sample = next.value;
-    if (typeof sample?.id !== 'string')
-      throw new ShapeError(
-        `presample(): expected a sample \`{ id, ...columns }\` with a string \`id\`, got ${typeof sample?.id}. ` +
-          'Give each sample a stable id, such as its shard and index.',
-      );
-    writeSample(into, ids.length, sample);
-    ids.push(sample.id);
-  }
-  return ids;
-}
-
-/** The first `rows` rows of the storage, as columns. */
-const viewRows = (schema: Schema, storage: Storage, rows: number): Record<string, Column> =>
-  Object.fromEntries(
-    Object.entries(schema).map(([name, spec]) => [
-      name,
-      {
-        type: spec.type,
-        shape: [rows, ...spec.shape],
-        data: storage[name]!.subarray(0, rows * rowSize(spec)),
-      },
-    ]),
-  );

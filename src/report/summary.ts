@@ -7,6 +7,7 @@ const stops: Readonly<Record<FitSummary['stoppedBy'], string>> = {
   seconds: 'stopped by the clock',
   epochs: 'stopped by its number of epochs',
   end: 'the corpus ended',
+  plateau: 'stopped: the validation gets no better',
   signal: 'interrupted',
 };
 

@@ -19,6 +19,8 @@ export interface Draw {
   /** Which of the minibatches drawn from its presample it is, from 0, and how many there are. @default the only one */
   readonly turn?: number;
   readonly turns?: number;
+  /** The draws that follow from its presample. @default none */
+  readonly rest?: readonly Draw[];
 }
 
 /**
@@ -26,6 +28,11 @@ export interface Draw {
  * kind, or on the engine, where the presample's tensors already lie.
  *
  * Whoever takes it calls `dispose()` when done; until then its presample's buffers cannot be used again.
+ * @example
+ * for await (const batch of resample({ gate, batchSize: 32, seed: 7 })(scored)) {
+ *   using taken = batch; // disposed at the end of the block
+ *   console.log(taken.ids, taken.weights, taken.column('x').shape);
+ * }
  */
 export class Minibatch implements Disposable {
   readonly ids: readonly string[];
@@ -41,6 +48,8 @@ export class Minibatch implements Disposable {
   readonly turns: number;
   /** Whether no further minibatch is drawn from its presample. */
   readonly isLast: boolean;
+  /** The draws from its presample that come after it: what a run stopped here has still to take. */
+  readonly rest: readonly Draw[];
   /** The buffer it was drawn from. */
   readonly presample: Presample;
   readonly #tensors = new Map<string, tf.Tensor>();
@@ -58,6 +67,7 @@ export class Minibatch implements Disposable {
     this.turn = draw.turn ?? 0;
     this.turns = draw.turns ?? 1;
     this.isLast = this.turn === this.turns - 1;
+    this.rest = draw.rest ?? [];
   }
 
   /** Samples held, b. */

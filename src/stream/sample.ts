@@ -1,4 +1,5 @@
 import { writeRow, type ColumnData, type Schema } from './columns.ts';
+import { atSteps } from './steps.ts';
 
 /**
  * One training example. `id` is stable across runs and machines (shard and index), so that history schemes, logs and
@@ -57,8 +58,10 @@ export interface SampleRows {
 
 /** Writes a sample into row `row`. @throws {ShapeError} when the sample does not match the schema */
 export function writeSample({ schema, columns, where }: SampleRows, row: number, sample: Sample): void {
-  for (const name in schema)
-    writeRow(columns[name]!, schema[name]!, row, sample[name], `${where}: column \`${name}\` of sample ${sample.id}`);
+  for (const name in schema) {
+    const message = `${where}: column \`${name}\` of sample ${sample.id}`;
+    writeRow(columns[name]!, atSteps(schema[name]!, 0), row, sample[name], message);
+  }
 }
 
 /** A source of samples, read as a stream: nothing is held in memory beyond the shuffle buffer. */

@@ -1,3 +1,4 @@
+import { clocks, type Clock } from '../stream/clock.ts';
 import type { Progress } from './schedule.ts';
 import type { StopReason } from './step-record.ts';
 
@@ -14,25 +15,28 @@ export class Budget {
   samplesSeen = 0;
   readonly #limits: Limits;
   readonly #epochLength: () => number | undefined;
-  #begun = performance.now();
+  readonly #clock: Clock;
+  #begun: number;
 
-  constructor(limits: Limits, epochLength: () => number | undefined) {
+  constructor(limits: Limits, epochLength: () => number | undefined, clock: Clock = clocks.wall) {
     this.#limits = limits;
     this.#epochLength = epochLength;
+    this.#clock = clock;
+    this.#begun = clock();
   }
 
   /** Starts the clock: what was done before, such as a first validation, does not count. */
   begin(): void {
-    this.#begun = performance.now();
+    this.#begun = this.#clock();
   }
 
   /** Does something whose time is not the training's, such as a validation. */
   async uncounted<Result>(work: () => Promise<Result>): Promise<Result> {
-    const from = performance.now();
+    const from = this.#clock();
     try {
       return await work();
     } finally {
-      this.#begun += performance.now() - from;
+      this.#begun += this.#clock() - from;
     }
   }
 
@@ -40,12 +44,12 @@ export class Budget {
   restore({ step, samplesSeen, seconds }: { step: number; samplesSeen: number; seconds: number }): void {
     this.steps = step;
     this.samplesSeen = samplesSeen;
-    this.#begun = performance.now() - 1000 * seconds;
+    this.#begun = this.#clock() - 1000 * seconds;
   }
 
   /** Seconds of training so far. */
   get seconds(): number {
-    return (performance.now() - this.#begun) / 1000;
+    return (this.#clock() - this.#begun) / 1000;
   }
 
   /** Passes over the corpus, counted by the samples fetched; 0 while its length is not known. */

@@ -2,11 +2,16 @@ import type * as tf from '@tensorflow/tfjs';
 import { z } from 'zod';
 import type { Scheme } from '../importance/scheme.ts';
 import { ImportanceOptions } from '../importance/importance.ts';
+import { LengthOptions } from '../presample/lengths.ts';
+import { PlacementOptions } from '../importance/placement/placement-options.ts';
 import { SmoothingOptions } from '../resample/smoothing.ts';
 import { TauGateOptions } from '../resample/tau-gate.ts';
+import { clockNames } from '../stream/clock.ts';
 import type { Minibatch } from '../stream/minibatch.ts';
 import type { Presample } from '../stream/presample.ts';
 import type { Corpus } from '../stream/sample.ts';
+import { EarlyStoppingOptions } from './early-stopping.ts';
+import { FineTuningOptions } from './fine-tuning/fine-tuning-options.ts';
 import { RateScalingOptions } from './rate-scaling.ts';
 import type { TensorData } from './safetensors.ts';
 import type { ScheduleOptions } from './schedule.ts';
@@ -42,12 +47,22 @@ export const FitValues = z
     steps: count.optional(),
     /** Seconds of training after which to stop, at the end of the step then running; validation does not count. */
     seconds: z.number().positive().optional(),
+    /** What `seconds`, and the costs that a gate weighs, are measured by: the wall's clock, or the time processors spent on this process. @default 'wall' */
+    clock: z.enum(clockNames).default('wall'),
     /** Passes over the corpus after which to stop. */
     epochs: count.optional(),
+    /** Buckets, padding and the longest sample, where samples have lengths of their own. */
+    lengths: LengthOptions.optional(),
     /** The largest norm of the whole gradient. */
     clipNorm: z.number().positive().optional(),
     /** Decoupled weight decay of kernels and embeddings, per unit of learning rate. @default 0 */
     weightDecay: z.number().nonnegative().default(0),
+    /** Decay of a moving average of the weights, in (0, 1), which is validated and kept in their place; none without it. */
+    averaging: z.number().gt(0).lt(1).optional(),
+    /** Stops when the validation gets no better, and keeps the best weights; never without it. */
+    earlyStopping: EarlyStoppingOptions.optional(),
+    /** Trains a pretrained network in rounds, from its new head down into its blocks; all at once without it. */
+    fineTuning: FineTuningOptions.optional(),
     /** Steps between validations, or `'epoch'`; 0 for the start and the end only. @default 0 */
     validateEvery: z.union([z.int().nonnegative(), z.literal('epoch')]).default(0),
     /** Further validations, spread evenly over the budget between start and end. @default 0 */
@@ -56,6 +71,12 @@ export const FitValues = z
     validationSamples: count.optional(),
     /** Minibatches that may be made ahead of the trainer; 0 is lockstep, exactly Algorithm 1. @default 0 */
     ahead: z.int().nonnegative().default(0),
+    /** Where presamples are scored: here, or ahead of the trainer by another process. @default here */
+    score: PlacementOptions.optional(),
+  })
+  .refine((o) => o.ahead === 0 || o.score === undefined, {
+    path: ['ahead'],
+    error: 'cannot be given beside `score`: give `score.ahead`',
   })
   .refine((o) => o.batchSize <= o.presampleSize, {
     path: ['batchSize'],
@@ -89,6 +110,8 @@ export type FitOptions = z.input<typeof FitValues> & {
   readonly scheme?: string | Scheme;
   /** A number, a schedule over the budget, or a function. @default the optimizer's own rate */
   readonly learningRate?: ScheduleOptions;
+  /** What a weight's learning rate is multiplied with, by the weight's name (`layer/kernel`). @default 1 for each */
+  readonly rateOf?: (weight: string) => number;
   /** Measured at the start, every `validateEvery` steps and at the end. */
   readonly validation?: Corpus;
   /** Adds measures that follow from others, such as bits from nats. */

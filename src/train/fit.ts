@@ -5,20 +5,26 @@ import { CorpusError } from '../errors.ts';
 import { fuse } from '../engine/layers/fuse.ts';
 import { openHead, type Head } from '../model/head.ts';
 import { parseOptions } from '../options.ts';
+import { clocks } from '../stream/clock.ts';
 import type { Minibatch } from '../stream/minibatch.ts';
+import type { Passed, Presample } from '../stream/presample.ts';
+import { freshTau } from '../resample/fresh-tau.ts';
+import type { Unfinished } from '../presample/presample.ts';
 import { runPipeline } from '../stream/run-pipeline.ts';
 import type { Corpus } from '../stream/sample.ts';
 import { until } from '../stream/until.ts';
 import { Account } from './account.ts';
 import { Budget } from './budget.ts';
+import { EarlyStopping, withoutBest } from './early-stopping.ts';
 import { evaluate } from './evaluate.ts';
+import { fitRounds } from './fine-tuning/fit-rounds.ts';
 import { FitValues, type Checkpoint, type FitOptions, type FitSettings, type Snapshot } from './fit-options.ts';
 import { assemble, type Parts } from './parts.ts';
 import { copyModel } from './copy-model.ts';
 import { holdOut } from './held-out.ts';
 import { withMode } from './modes.ts';
 import { rateFactor } from './rate-scaling.ts';
-import { parseResumeState, restoreTensors, type ResumeState } from './resume.ts';
+import { parseResumeState, restoreVariables, variablesOf, type ResumeState } from './resume.ts';
 import { schedule, type LearningRate, type Progress } from './schedule.ts';
 import type { FitSummary, Measures, StepRecord, StopReason } from './step-record.ts';
 
@@ -39,11 +45,21 @@ import type { FitSummary, Measures, StepRecord, StopReason } from './step-record
 export async function fit(model: tf.LayersModel, corpus: Corpus, options: FitOptions): Promise<FitSummary> {
   const values = parseOptions('fit()', FitValues, withMode(plainValues(options)));
   fuse(model);
+  if (values.fineTuning) return fitRounds(model, corpus, { values, options, fit: fitOnce });
+  return fitOnce(model, corpus, values, options);
+}
+
+async function fitOnce(
+  model: tf.LayersModel,
+  corpus: Corpus,
+  values: FitSettings,
+  options: FitOptions,
+): Promise<FitSummary> {
   const run = new Run(openHead(model), corpus, values, options);
   try {
     return await run.go();
   } finally {
-    run.dispose();
+    await run.dispose();
   }
 }
 
@@ -58,13 +74,15 @@ async function trainCopy(
   share: number,
 ): Promise<tf.LayersModel> {
   const copy = await copyModel(model);
-  const { batchSize, seed, clipNorm, weightDecay, steps, seconds } = values;
+  const { batchSize, seed, clipNorm, weightDecay, steps, seconds, lengths, clock } = values;
   await fit(copy, corpus, {
     batchSize,
     presampleSize: batchSize,
     seed,
     weightDecay,
+    clock,
     scheme: 'uniform',
+    ...(lengths && { lengths }),
     ...(clipNorm && { clipNorm }),
     ...(steps !== undefined && { steps: Math.ceil(share * steps) }),
     ...(seconds !== undefined && { seconds: share * seconds }),
@@ -82,24 +100,35 @@ class Run {
   readonly #budget: Budget;
   readonly #rate: LearningRate;
   readonly #account = new Account();
+  readonly #stopping: EarlyStopping | undefined;
   #samplesTrained = 0;
   #waitedMs = 0;
-  /** Samples that an earlier run took from the corpus. */
+  /** Which of this run's samples are trained on or passed by. */
+  #passed: Passed = { taken: 0, waiting: [] };
+  /** The same before the presample that is being trained on. */
+  #passedBefore: Passed = { taken: 0, waiting: [] };
+  #presample: Presample | undefined;
+  /** Samples that an earlier run was done with. */
   #seenBefore = 0;
   #epochLosses: number[] = [];
   #epoch = 0;
   #validated = 0;
+  /** The presample that the last minibatch was drawn from, if more are to come. */
+  #unfinished: (Unfinished & { readonly seenBefore: number }) | undefined;
 
   constructor(head: Head, corpus: Corpus, values: FitSettings, options: FitOptions) {
     this.#head = head;
     this.#values = values;
     this.#options = options;
     const { resume } = options;
+    this.#stopping = values.earlyStopping && new EarlyStopping(values.earlyStopping);
     const saved = resume && parseResumeState(resume.state);
-    this.#budget = new Budget(values, () => corpus.length);
+    this.#budget = new Budget(values, () => corpus.length, clocks[values.clock]);
     const context = {
       share: () => this.#budget.progress().share,
-      heldOut: (share: number, samples: number) => holdOut(head, corpus, values.seed, share, samples),
+      heldOut: (share: number, samples: number) =>
+        holdOut(head, corpus, { seed: values.seed, share, samples, lengths: values.lengths }),
+      copyModel: () => copyModel(head.model),
       trainCopy: (samples: Corpus, share: number) => trainCopy(head.model, samples, values, share),
     };
     this.#parts = assemble(head, corpus, values, options, context, saved);
@@ -109,7 +138,8 @@ class Run {
 
   #restore({ tensors }: Checkpoint, saved: ResumeState): void {
     const { gate, costs, noise, chooser, trainer } = this.#parts;
-    restoreTensors(this.#head.model, trainer.optimizer, { optimizer: saved.optimizer, tensors });
+    trainer.restore({ optimizer: saved.optimizer, tensors: withoutBest(tensors) });
+    if (saved.earlyStopping) this.#stopping?.restore(saved.earlyStopping, tensors);
     gate.restore(saved.gate);
     costs.restore(saved.costs);
     noise.restore(saved.noise);
@@ -117,27 +147,45 @@ class Run {
     this.#budget.restore(saved);
     this.#account.restore(saved.account);
     this.#samplesTrained = saved.samplesTrained;
-    this.#seenBefore = saved.samplesSeen;
+    this.#unfinished = saved.unfinished;
+    this.#seenBefore = saved.unfinished?.seenBefore ?? saved.samplesSeen;
     this.#epoch = saved.epoch;
     this.#epochLosses = [...saved.epochLosses];
   }
 
   async go(): Promise<FitSummary> {
-    if (!this.#options.resume) {
+    await this.#startPlace();
+    const { resume } = this.#options;
+    const { chooser } = this.#parts;
+    if (!resume) {
       await this.#validate();
       this.#budget.begin();
-      await this.#parts.chooser.prepare?.(this.#options.signal);
     }
+    await chooser.prepare?.({ isResumed: resume !== undefined });
+    if (resume) restoreVariables(chooser, resume.tensors);
     if (Math.floor(this.#budget.epochs) > this.#epoch) await this.#endEpoch(); // the earlier run stopped just there
-    const stoppedBy = this.#budget.reached() ?? (await this.#run());
+    const stoppedBy = this.#reached() ?? (await this.#run());
     if (this.#budget.steps === 0 && stoppedBy !== 'signal')
       throw new CorpusError('fit(): expected samples to train on, got none. Give a corpus that is not empty.');
     if (this.#epochLosses.length > 0) await this.#endEpoch();
     if (this.#values.validateEvery !== 'epoch') await this.#validate();
     await this.#options.onEnd?.(this.#snapshot());
+    this.#parts.trainer.swapAverages();
+    this.#stopping?.restoreBest(this.#head.model);
     const { seconds, epochs } = this.#budget;
     const stages = Object.fromEntries(this.#parts.meter.stages);
     return { ...this.#account.summary({ stoppedBy, seconds, epochs }), stages };
+  }
+
+  async #startPlace(): Promise<void> {
+    const { signal } = this.#options;
+    await this.#parts.place?.start(signal).catch((error: unknown) => {
+      if (!signal?.aborted) throw error; // else the run ends before its first step, as it does without a place
+    });
+  }
+
+  #reached(): StopReason | undefined {
+    return this.#budget.reached() ?? (this.#stopping?.isOver ? 'plateau' : undefined);
   }
 
   #run(): Promise<StopReason> {
@@ -156,7 +204,7 @@ class Run {
       await turn(); // an engine's reads may resolve without one, and then no timer, signal or socket is ever served
       this.#parts.turnstile.stepped();
       if (batch.isLast) this.#parts.turnstile.leave();
-      const reached = this.#budget.reached();
+      const reached = this.#reached();
       if (reached) return reached;
     }
     if (signal?.aborted) return 'signal';
@@ -165,15 +213,21 @@ class Run {
 
   async #step(batch: Minibatch): Promise<void> {
     const learningRate = this.#rate(this.#budget.progress()) * this.#rateFactor(batch);
-    const { phase, size, presample } = batch;
+    const { size, presample, rest } = batch;
     this.#options.onMinibatch?.(batch);
     const loss = await this.#parts.trainer.step(batch, learningRate);
     this.#budget.steps += 1;
-    if (batch.turn === 0) this.#budget.samplesSeen += presample.size;
+    if (presample !== this.#presample) {
+      [this.#passedBefore, this.#passed] = [this.#passed, presample.passed];
+      this.#presample = presample;
+    }
+    const seenBefore = this.#seenBefore + seenOf(this.#passedBefore);
+    this.#budget.samplesSeen = this.#seenBefore + seenOf(this.#passed);
     this.#samplesTrained += size;
+    this.#unfinished = rest.length === 0 ? undefined : { rows: presample.rows, draws: rest, seenBefore };
     await this.#parts.chooser.stepped?.(loss);
     this.#epochLosses.push(loss);
-    const record = this.#record(loss, learningRate, phase);
+    const record = this.#record(loss, learningRate, batch);
     const measured = await this.#validateIfDue();
     if (measured) record.validation = measured;
     this.#account.add(record);
@@ -190,7 +244,7 @@ class Run {
     return rateFactor(rateScaling, { tau, noise: noise.value / batchSize, slowdown });
   }
 
-  #record(loss: number, lr: number, phase: StepRecord['phase']): StepRecord {
+  #record(loss: number, lr: number, batch: Minibatch): StepRecord {
     const { gate, meter, observed, noise } = this.#parts;
     const waited = meter.stages.get('presample')?.waitedUpstreamMs ?? 0;
     const waitedMs = waited - this.#waitedMs;
@@ -202,7 +256,8 @@ class Run {
       share,
       loss,
       lr,
-      phase,
+      phase: batch.phase,
+      ...(batch.phase === 'importance' && this.#staleness(batch)),
       tau: gate.tau,
       gate: gate.isOpen ? 'open' : 'shut',
       ess: observed.effectiveSampleSize,
@@ -212,6 +267,13 @@ class Run {
       waitedMs,
       rssBytes: process.memoryUsage.rss(),
     };
+  }
+
+  /** How old the scores were that a step was drawn by, and what that made of their τ. */
+  #staleness({ version, drawTau, weights }: Minibatch): Pick<StepRecord, 'age' | 'drawTau' | 'freshTau'> {
+    const { turnstile, observed, chooser, place } = this.#parts;
+    const fresh = place && !chooser.selection && observed.stepScores;
+    return { age: turnstile.version - version, drawTau, ...(fresh && { freshTau: freshTau(weights, fresh) }) };
   }
 
   async #endEpoch(): Promise<void> {
@@ -234,42 +296,57 @@ class Run {
   async #validate(): Promise<Measures | undefined> {
     const { validation, deriveMeasures = (measures) => measures } = this.#options;
     if (!validation) return undefined;
-    const { validationSamples: limit, scoreBatchSize: batchSize } = this.#values;
-    const measured = this.#budget.uncounted(() => evaluate(this.#head, validation, { batchSize, limit }));
-    const measures = deriveMeasures(await measured);
-    this.#account.addValidation(measures);
-    return measures;
+    const { validationSamples: limit, scoreBatchSize: batchSize, lengths } = this.#values;
+    const { trainer } = this.#parts;
+    trainer.swapAverages();
+    try {
+      const measured = this.#budget.uncounted(() => evaluate(this.#head, validation, { batchSize, limit, lengths }));
+      const measures = deriveMeasures(await measured);
+      this.#stopping?.observe(measures, this.#head.model);
+      this.#account.addValidation(measures);
+      return measures;
+    } finally {
+      trainer.swapAverages();
+    }
   }
 
   #snapshot(): Snapshot {
     return {
-      tensors: this.#parts.trainer.tensors(),
+      tensors: { ...this.#parts.trainer.tensors(), ...variablesOf(this.#parts.chooser), ...this.#stopping?.tensors() },
       state: {
-        ...this.#parts.state(this.#budget.samplesSeen - this.#seenBefore),
+        ...this.#parts.state(this.#unfinished ? this.#passedBefore : this.#passed),
+        ...(this.#unfinished && { unfinished: this.#unfinished }),
         ...this.#budget.progress(),
         samplesSeen: this.#budget.samplesSeen,
         samplesTrained: this.#samplesTrained,
         epoch: Math.min(this.#epoch, Math.floor(this.#budget.epochs)), // the last epoch may have been cut short
         epochLosses: [...this.#epochLosses],
+        ...(this.#stopping && { earlyStopping: this.#stopping.state() }),
         account: this.#account.state(),
       } satisfies ResumeState & Progress,
     };
   }
 
-  dispose(): void {
+  async dispose(): Promise<void> {
+    await this.#parts.place?.close();
     this.#parts.inFlight.clear();
     this.#parts.trainer.dispose();
     this.#parts.chooser.dispose?.();
+    this.#stopping?.dispose();
   }
 }
 
 /** What zod checks: the options without functions and objects of ours. */
+/** Samples that are trained on or passed by for good. */
+const seenOf = ({ taken, waiting }: Passed): number => taken - waiting.length;
+
 function plainValues(options: FitOptions): Record<string, unknown> {
-  const { scheme, learningRate, validation, deriveMeasures, signal, resume, ...rest } = options;
+  const { scheme, learningRate, rateOf, validation, deriveMeasures, signal, resume, ...rest } = options;
   const { onStep, onScores, onMinibatch, onSkip, onEpoch, onEnd, ...values } = rest;
   void [
     scheme,
     learningRate,
+    rateOf,
     validation,
     deriveMeasures,
     signal,

@@ -1,10 +1,12 @@
 import * as tf from '@tensorflow/tfjs';
 import { z } from 'zod';
 import { RunError } from '../errors.ts';
+import type { SchemeRun } from '../importance/scheme.ts';
 import { isSeededDropout } from '../model/dropout.ts';
 import { parseOptions } from '../options.ts';
-import type { Corpus, Position, Sample, SampleOptions, SampleStream } from '../stream/sample.ts';
+import type { Draw } from '../stream/minibatch.ts';
 import type { AccountState } from './account.ts';
+import { EarlyStoppingState } from './early-stopping.ts';
 import type { Optimizer } from './optimizers/optimizer.ts';
 import type { TensorData } from './safetensors.ts';
 
@@ -25,7 +27,18 @@ const ResumeState = z.object({
   /** What the scheme remembers; it alone knows how to read it. */
   scheme: z.unknown().optional(),
   optimizer: z.string(),
+  /** What a scheme that leaves samples out had decided about those still to come. */
+  admission: z.object({ refused: z.array(count).readonly(), trailing: count }).optional(),
+  /** The presample in whose middle the run stood: the position is that of its first sample. */
+  unfinished: z
+    .object({
+      rows: count,
+      seenBefore: count,
+      draws: z.array(z.custom<Draw>((value) => typeof value === 'object' && value !== null)).readonly(),
+    })
+    .optional(),
   costs: z.object({ scoreMs: z.number(), stepMs: z.number() }),
+  earlyStopping: EarlyStoppingState.optional(),
   account: z.custom<AccountState>((value) => typeof value === 'object' && value !== null),
 });
 export type ResumeState = z.output<typeof ResumeState>;
@@ -45,7 +58,7 @@ export const countersOf = (model: tf.LayersModel): Record<string, tf.Variable> =
  */
 export function restoreTensors(
   model: tf.LayersModel,
-  optimizer: Optimizer,
+  { optimizer, anchored }: { readonly optimizer: Optimizer; readonly anchored: Restorable | undefined },
   saved: { readonly optimizer: string; readonly tensors: Readonly<Record<string, TensorData>> },
 ): void {
   if (saved.optimizer !== optimizer.name) throw mismatch(`optimizer ${optimizer.name}`, saved.optimizer);
@@ -56,16 +69,42 @@ export function restoreTensors(
     if (found?.shape.join() === shape.join()) return tf.tensor(found.data, [...found.shape]);
     throw mismatch(`\`${name}\` [${shape.join(', ')}]`, found ? `[${found.shape.join(', ')}]` : 'none');
   };
+  const under = (prefix: string): Record<string, tf.Tensor> =>
+    Object.fromEntries(
+      [...left]
+        .filter(([name]) => name.startsWith(prefix))
+        .map(([name, { shape }]) => [name.slice(prefix.length), take(name, shape)]),
+    );
   tf.tidy(() => {
     for (const weight of model.weights) weight.write(take(`model/${weight.originalName}`, weight.shape));
     for (const [name, counter] of Object.entries(countersOf(model))) counter.assign(take(name, counter.shape));
-    const slots: Record<string, tf.Tensor> = {};
-    for (const [name, { shape }] of left)
-      if (name.startsWith('optimizer/')) slots[name.slice('optimizer/'.length)] = take(name, shape);
-    optimizer.restore(slots);
+    optimizer.restore(under('optimizer/'));
+    anchored?.restore(under('anchored/'));
   });
-  const [unused] = left.keys();
+  const unused = [...left.keys()].find((name) => !name.startsWith(schemePrefix));
   if (unused !== undefined) throw mismatch(`tensors of model \`${model.name}\` and its optimizer`, `\`${unused}\` too`);
+}
+
+/** Before the names of a scheme's own variables. */
+const schemePrefix = 'scheme/';
+
+/** A scheme's own variables by the names that checkpoints have them under. @returns borrowed */
+export const variablesOf = (chooser: SchemeRun): Record<string, tf.Variable> =>
+  Object.fromEntries(Object.entries(chooser.variables?.() ?? {}).map(([name, one]) => [`${schemePrefix}${name}`, one]));
+
+/** @throws {RunError} when a variable is missing or of another shape: it was another scheme's */
+export function restoreVariables(chooser: SchemeRun, tensors: Readonly<Record<string, TensorData>>): void {
+  for (const [name, variable] of Object.entries(variablesOf(chooser))) {
+    const found = tensors[name];
+    if (found?.shape.join() !== variable.shape.join())
+      throw mismatch(`\`${name}\` [${variable.shape.join(', ')}]`, found ? `[${found.shape.join(', ')}]` : 'none');
+    tf.tidy(() => variable.assign(tf.tensor(found.data, [...found.shape])));
+  }
+}
+
+/** What holds slots of its own. */
+interface Restorable {
+  restore(slots: Readonly<Record<string, tf.Tensor>>): void;
 }
 
 /** The tensors under the names that this model's weights have. */
@@ -88,33 +127,3 @@ const mismatch = (expected: string, got: string) =>
     `fit(): \`resume\`: expected ${expected}, got ${got}. The checkpoint is another model's: resume with the model that it was taken from.`,
     { expected, got },
   );
-
-/** Streams that cannot tell a position are gone on with by reading what was read before. */
-const CountPosition = z.strictObject({ kind: z.literal('count'), taken: count });
-
-/** A stream, and where it stands. */
-export interface OpenStream {
-  readonly samples: AsyncIterable<Sample>;
-  position(this: void, taken: number): Position;
-}
-
-/**
- * Opens a corpus where an earlier stream stood. A corpus that can tell positions starts there at once; any other is read
- * again up to there, so it must give the same order each time.
- */
-export function openStream(corpus: Corpus, options: SampleOptions, from?: Position): OpenStream {
-  const counted = CountPosition.safeParse(from);
-  if (counted.success) return countedStream(corpus.samples(options), counted.data.taken);
-  const stream = corpus.samples(from ? { ...options, from } : options);
-  return stream.position ? { samples: stream, position: stream.position } : countedStream(stream, 0);
-}
-
-const countedStream = (stream: SampleStream, skip: number): OpenStream => ({
-  samples: skip === 0 ? stream : without(stream, skip),
-  position: (taken) => ({ kind: 'count', taken: skip + taken }) satisfies z.output<typeof CountPosition>,
-});
-
-async function* without(stream: AsyncIterable<Sample>, skip: number): AsyncGenerator<Sample, void, void> {
-  let passed = 0;
-  for await (const sample of stream) if (passed++ >= skip) yield sample;
-}

@@ -3,16 +3,18 @@ import { LossError, ModelError } from '../errors.ts';
 import type { HeadScore, VarianceReduction } from '../importance/scheme.ts';
 import { bindColumns, checkLabels, feedOf, type Binding } from '../model/binding.ts';
 import type { Head } from '../model/head.ts';
+import { clocks, type Clock } from '../stream/clock.ts';
 import type { Schema } from '../stream/columns.ts';
 import type { Gate } from '../stream/gate.ts';
 import type { Minibatch } from '../stream/minibatch.ts';
-import type { Presample } from '../stream/presample.ts';
+import { withAverages, withRates, type AveragingOptimizer } from './optimizers/decorate.ts';
 import { fromTfjs } from './optimizers/from-tfjs.ts';
 import { Slots, type Optimizer } from './optimizers/optimizer.ts';
 import type { NoiseScale } from '../resample/noise-scale.ts';
 import { AnchoredSteps } from './variance-reduced.ts';
-import { countersOf } from './resume.ts';
-import { weightedStep, type WeightedStep } from './step.ts';
+import { countersOf, restoreTensors } from './resume.ts';
+import type { TensorData } from './safetensors.ts';
+import { trainableVariables, weightedStep, type WeightedStep } from './step.ts';
 
 export interface TrainerOptions {
   readonly schema: Schema;
@@ -27,10 +29,16 @@ export interface TrainerOptions {
   readonly update?: VarianceReduction | undefined;
   readonly clipNorm?: number | undefined;
   readonly weightDecay?: number;
+  /** What a weight's learning rate is multiplied with, by the weight's name. */
+  readonly rateOf?: ((weight: string) => number) | undefined;
+  /** Decay of a moving average of the weights. */
+  readonly averaging?: number | undefined;
   /** Told what successive gradients say about their noise; without it nothing is measured. */
   readonly noise?: NoiseScale | undefined;
   /** Told how long a step took. */
   readonly onCost?: (samples: number, milliseconds: number) => void;
+  /** What that is measured by. @default the wall's clock */
+  readonly clock?: Clock;
   /** Told the scores of a uniform step's own batch. */
   readonly onScores?: (batch: Minibatch, scores: Float32Array) => void;
 }
@@ -52,8 +60,9 @@ export class Trainer {
   readonly #scoredStep: WeightedStep;
   readonly #anchored: AnchoredSteps | undefined;
   readonly #lastGradient: Slots | undefined;
-  #anchoredTo: Presample | undefined;
-  #hasLast = false;
+  /** What the samples of the last step's buffer weighed; 0 before the first. */
+  #lastWeight = 0;
+  readonly #averaging: AveragingOptimizer | undefined;
 
   constructor(head: Head, options: TrainerOptions) {
     const { model } = head;
@@ -65,7 +74,10 @@ export class Trainer {
     this.#head = head;
     this.#options = options;
     this.#binding = bindColumns(model, options.schema);
-    const { optimizer, compilable } = fromTfjs(model.optimizer);
+    const { optimizer: adapted, compilable } = fromTfjs(model.optimizer);
+    const rated = options.rateOf ? withRates(adapted, options.rateOf) : adapted;
+    this.#averaging = options.averaging === undefined ? undefined : withAverages(rated, options.averaging);
+    const optimizer = this.#averaging ?? rated;
     this.optimizer = optimizer;
     const { score, stepScore, update, schema, clipNorm, weightDecay = 0 } = options;
     this.#lastGradient = options.noise && new Slots();
@@ -79,26 +91,32 @@ export class Trainer {
    * Takes one step and disposes the minibatch.
    *
    * @param learningRate η of this step
-   * @returns the weighted loss before the step
+   * @returns the weighted loss before the step, without the weight that its samples have for their bucket
    * @throws {LossError} when the loss is not finite; the parameters are spoilt then
    * @throws {LabelError} when a label lies outside the model's classes
    */
   async step(batch: Minibatch, learningRate: number): Promise<number> {
-    const { gate, onCost, onScores, trained, noise: noiseScale } = this.#options;
+    const { gate, onCost, onScores, trained, noise: noiseScale, clock = clocks.wall } = this.#options;
     try {
-      const begun = performance.now();
+      const begun = clock();
       if (batch.phase === 'uniform' || this.#anchored) checkLabels(this.#head, this.#binding, batch);
       const { loss, scores, noise } = await this.#take(batch, learningRate);
-      onCost?.(batch.size, performance.now() - begun);
+      onCost?.(batch.size, clock() - begun);
       if (!Number.isFinite(loss)) throw lossError(batch, loss);
-      if (noise && this.#hasLast) noiseScale?.observe(noise[0]!, noise[1]!, batch.size * batch.drawTau ** 2);
-      this.#hasLast = true;
+      const { weight } = batch.presample;
+      if (noise && this.#lastWeight > 0)
+        noiseScale?.observe(
+          noise[0]! / weight ** 2,
+          noise[1]! / (weight * this.#lastWeight),
+          batch.size * batch.drawTau ** 2,
+        );
+      this.#lastWeight = weight;
       if (scores) trained?.(batch.ids, scores);
       if (scores && batch.phase === 'uniform') {
         onScores?.(batch, scores);
         gate.observe(scores);
       }
-      return loss;
+      return loss / weight;
     } finally {
       batch.dispose();
     }
@@ -106,6 +124,7 @@ export class Trainer {
 
   async #take(batch: Minibatch, learningRate: number): Promise<Taken> {
     const take = this.#stepFor(batch);
+    this.optimizer.setLearningRate?.(learningRate);
     const { loss, scores, noise } = tf.tidy(() => {
       const feed = feedOf(this.#head.model, this.#binding, batch);
       return take(feed, tf.tensor1d(batch.weights), tf.scalar(learningRate)) as unknown as tf.TensorContainer;
@@ -122,17 +141,25 @@ export class Trainer {
   #stepFor(batch: Minibatch): WeightedStep {
     const { stepScore } = this.#options;
     if (!this.#anchored) return batch.phase === 'uniform' || stepScore ? this.#scoredStep : this.#plainStep;
-    if (this.#anchoredTo !== batch.presample) this.#anchored.anchor(batch.presample);
-    this.#anchoredTo = batch.presample;
+    if (batch.turn === 0) this.#anchored.anchor(batch.presample);
     return this.#anchored.step;
+  }
+
+  /** Puts the weights' averages in their place, or them back; nothing where none are kept. */
+  swapAverages(): void {
+    this.#averaging?.swap(trainableVariables(this.#head.model));
   }
 
   /** The parameters and what the optimizer remembers, by name: all that a checkpoint needs. @returns borrowed */
   tensors(): Record<string, tf.Tensor> {
     const weights = this.#head.model.weights.map((weight) => [`model/${weight.originalName}`, weight.read()] as const);
-    const memory = { ...this.optimizer.slots(), ...this.#anchored?.slots() };
-    const slots = Object.entries(memory).map(([name, slot]) => [`optimizer/${name}`, slot] as const);
-    return { ...Object.fromEntries<tf.Tensor>([...weights, ...slots]), ...countersOf(this.#head.model) };
+    const memory = [...named('optimizer', this.optimizer.slots()), ...named('anchored', this.#anchored?.slots())];
+    return { ...Object.fromEntries<tf.Tensor>([...weights, ...memory]), ...countersOf(this.#head.model) };
+  }
+
+  /** Takes `tensors()` of an earlier run, before the first step. @throws {RunError} when they are another model's */
+  restore(saved: { readonly optimizer: string; readonly tensors: Readonly<Record<string, TensorData>> }): void {
+    restoreTensors(this.#head.model, { optimizer: this.optimizer, anchored: this.#anchored }, saved);
   }
 
   dispose(): void {
@@ -141,6 +168,9 @@ export class Trainer {
     this.#lastGradient?.dispose();
   }
 }
+
+const named = (prefix: string, slots: Readonly<Record<string, tf.Tensor>> = {}) =>
+  Object.entries(slots).map(([name, slot]) => [`${prefix}/${name}`, slot] as const);
 
 /** What a step left behind, read. */
 interface Taken {

@@ -70,6 +70,11 @@ export class AnchoredSteps {
     return this.#memory.all();
   }
 
+  /** Takes the values of `slots()` of an earlier run, before the first step. */
+  restore(slots: Readonly<Record<string, tf.Tensor>>): void {
+    this.#memory.restore(slots);
+  }
+
   dispose(): void {
     this.#memory.dispose();
   }

@@ -9,7 +9,8 @@ import { streamSamples } from '../../src/corpus/sample-stream.ts';
 import { textCorpus } from '../../src/corpus/text-corpus.ts';
 import { writeRecords } from '../../src/corpus/write-records.ts';
 import { ShardError } from '../../src/errors.ts';
-import { allocate, rowSize, type Schema } from '../../src/stream/columns.ts';
+import { allocate, type Schema } from '../../src/stream/columns.ts';
+import { atSteps, stepSize } from '../../src/stream/steps.ts';
 import type { Corpus, Sample, SampleOptions } from '../../src/stream/sample.ts';
 import { collect, openFiles, temporaryFolder } from './folders.ts';
 import { idxBytes } from './formats/write-files.ts';
@@ -21,11 +22,13 @@ async function filled(opened: Corpus, options: SampleOptions, sizes: readonly nu
   const samples: Sample[] = [];
   for (let turn = 0; ; turn++) {
     const rows = sizes[turn % sizes.length]!;
-    const columns = Object.fromEntries(Object.entries(schema).map(([name, spec]) => [name, allocate(spec, rows)]));
+    const columns = Object.fromEntries(
+      Object.entries(schema).map(([name, spec]) => [name, allocate(atSteps(spec, 0), rows)]),
+    );
     const ids = await stream.fillRows!({ schema, columns, where: 'test' }, rows);
     ids.forEach((id, row) => {
       const values = Object.entries(schema).map(([name, spec]) => {
-        const size = rowSize(spec);
+        const size = stepSize(spec);
         const value = columns[name]!.slice(row * size, (row + 1) * size);
         return [name, spec.shape.length === 0 ? value[0]! : value];
       });
@@ -122,7 +125,7 @@ describe('fillRows', () => {
           ...Object.fromEntries(
             Object.entries(schema).map(([key, spec], c) => [
               key,
-              allocate(spec, 1).map((_, i) => (n * 77 + c * 31 + i * 7) % 256),
+              allocate(atSteps(spec, 0), 1).map((_, i) => (n * 77 + c * 31 + i * 7) % 256),
             ]),
           ),
         }));

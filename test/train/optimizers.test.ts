@@ -64,6 +64,24 @@ describe('fromTfjs', () => {
     variable.dispose();
   });
 
+  it('follows it for an optimizer that has no counterpart, without a read of the tensor', () => {
+    const own = tf.train.adagrad(123, 0);
+    const { optimizer } = fromTfjs(own);
+    const variable = tf.variable(tf.scalar(1));
+    const unreadable = tf.scalar(0);
+    unreadable.dispose();
+    tf.tidy(() => {
+      for (const rate of [0.5, 0.25]) {
+        optimizer.setLearningRate!(rate);
+        optimizer.apply([{ name: 'w', variable, gradient: tf.scalar(1) }], unreadable);
+      }
+    });
+    const expected = 1 - 0.5 - 0.25 / Math.SQRT2; // each step is divided by the root of the squares so far
+    assert.ok(Math.abs(variable.dataSync()[0]! - expected) < 1e-6);
+    variable.dispose();
+    own.dispose();
+  });
+
   it('frees its slots', () => {
     const own = tf.train.momentum(0.1, 0.9);
     const before = tf.memory().numTensors;

@@ -1,11 +1,15 @@
 import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import { SeededDropout } from '../../src/model/dropout.ts';
 import { RunError } from '../../src/errors.ts';
 import { streamSamples } from '../../src/corpus/sample-stream.ts';
+import { schemes } from '../../src/importance/schemes.ts';
 import { createRng } from '../../src/stream/random.ts';
 import type { Corpus } from '../../src/stream/sample.ts';
-import { takeCheckpoint, type Checkpoint } from '../../src/train/checkpoint.ts';
+import { readCheckpoint, takeCheckpoint, writeCheckpoint, type Checkpoint } from '../../src/train/checkpoint.ts';
 import type { FitOptions } from '../../src/train/fit-options.ts';
 import { fit } from '../../src/train/fit.ts';
 import { useTestEngine } from '../test-engine.ts';
@@ -93,6 +97,34 @@ describe('fit, resumed', () => {
       assert.equal(rest.summary.samplesSeen, whole.summary.samplesSeen);
       assert.equal(rest.summary.meanTau, whole.summary.meanTau);
     }
+  });
+
+  for (const name of Object.keys(schemes).filter((scheme) => scheme !== 'distance-weighted'))
+    it(`takes the steps of a run that was never stopped with ${name}, three minibatches a presample`, async () => {
+      const options = { scheme: name, draws: 3, steps: 30, tauThreshold: 1.0001 };
+      const at = [4, 5, 6, 17, 18, 19];
+      const whole = await run(seekable(60), classifier(), options, at);
+      for (const [i, checkpoint] of whole.checkpoints.entries()) {
+        const rest = await run(seekable(60), classifier(), { ...options, resume: checkpoint });
+        assert.deepEqual(rest.batches, whole.batches.slice(at[i]), `from step ${at[i]}`);
+        assert.deepEqual(rest.weights, whole.weights);
+        assert.equal(rest.summary.samplesSeen, whole.summary.samplesSeen);
+      }
+    });
+
+  it('goes on twice from the middle of a presample, through a file', async () => {
+    const options = { draws: 5, tauThreshold: 1.0001 };
+    const whole = await run(seekable(), classifier(), options, [33]);
+    const { unfinished } = whole.checkpoints[0]!.state as { unfinished?: { draws: unknown[] } };
+    assert.ok(unfinished && unfinished.draws.length > 1, 'step 33 is in the middle of a presample');
+    const folder = await mkdtemp(join(tmpdir(), 'taustream-resume-'));
+    await writeCheckpoint(folder, whole.checkpoints[0]!);
+    const resume = await readCheckpoint(folder);
+    await rm(folder, { recursive: true });
+    const first = await run(seekable(), classifier(), { ...options, resume, steps: 34 }, [34]);
+    const second = await run(seekable(), classifier(), { ...options, resume: first.checkpoints[0]! });
+    assert.deepEqual([...first.batches, ...second.batches], whole.batches.slice(33));
+    assert.deepEqual(second.weights, whole.weights);
   });
 
   it('goes on twice in a row', async () => {

@@ -124,12 +124,12 @@ export function drawRectangle(
 
 /** @throws {CorpusError} when a column holds no pictures that can be augmented */
 export function expectPictures(where: string, spec: ColumnSpec | undefined): void {
-  const [height = 0, width = 0, channels = 0] = spec?.shape ?? [];
+  const [height, width, channels] = (spec?.shape ?? []).map((axis) => axis ?? 0);
   if (
     spec?.type === 'uint8' &&
     spec.shape.length === 3 &&
-    height > 0 &&
-    width > 0 &&
+    height! > 0 &&
+    width! > 0 &&
     (channels === 1 || channels === 3)
   )
     return;

@@ -43,7 +43,8 @@ export const IMAGE_NAME = /\.(jpe?g|png|webp|gif|tiff?|avif)$/i;
 export interface ImageDecoding {
   readonly image: ImageOptions;
   readonly augment?: Augmentation | undefined;
-  readonly augmentWorkers: number;
+  /** @default 0 – in this thread */
+  readonly augmentWorkers?: number | undefined;
 }
 
 /**
@@ -56,7 +57,7 @@ export interface ImageDecoding {
  */
 export async function decodeImage(
   bytes: Uint8Array,
-  { image, augment, augmentWorkers }: ImageDecoding,
+  { image, augment, augmentWorkers = 0 }: ImageDecoding,
   place: { readonly shard: string; readonly offset: number; readonly id: string },
   pass?: Pass,
 ): Promise<Uint8Array> {

@@ -7,7 +7,7 @@ export type Readings = Readonly<Record<string, ArrayLike<number>>>;
 
 /** One thing that every engine must compute alike. */
 export interface ConformanceCase {
-  readonly group: 'op' | 'layer' | 'training' | 'compiled';
+  readonly group: 'op' | 'layer' | 'score' | 'training' | 'compiled';
   readonly name: string;
   /** Largest error allowed for a value v: tolerance * (1 + |v|). */
   readonly tolerance: number;
@@ -18,6 +18,8 @@ export interface ConformanceCase {
   readonly against: 'cpu' | 'eager';
   /** Computes on the active engine and leaves no tensor behind. */
   compute(engine: Engine): Promise<Readings>;
+  /** What is right, where that is computed another way than `compute`: by stock layers for those made fast. */
+  reference?(engine: Engine): Promise<Readings>;
 }
 
 export type Tensors = Record<string, tf.Tensor>;

@@ -1,83 +1,15 @@
 import * as tf from '@tensorflow/tfjs';
-import { fuse } from '../layers/fuse.ts';
-import { type ConformanceCase, inputTensor, type InputSpec, read, type Tensors, weightedSum } from './case.ts';
+import type { ConformanceCase, InputSpec } from './case.ts';
+import { layer } from './layer-case.ts';
+import { recurrentCases } from './recurrent-cases.ts';
 
-type Layer = tf.LayersModel['layers'][number];
 const [batch, steps, features, units] = [2, 5, 3, 6];
-
-/** Gives a layer's weights the same numbers on every engine; the initialisers would draw them on the engine. */
-function setWeights(model: tf.LayersModel, name: string): void {
-  tf.tidy(() => {
-    const weights = model
-      .getWeights()
-      .map(({ shape }, i) => inputTensor({ shape, low: -0.5, high: 0.5 }, `${name} ${i}`));
-    model.setWeights(weights);
-  });
-}
-
-/** A layer's outputs in training mode, and the gradients of a weighted sum of them by its input and weights. */
-function layer(
-  name: string,
-  make: () => Layer,
-  input: InputSpec,
-  { fused = false, tolerance = 5e-5 }: { readonly fused?: boolean; readonly tolerance?: number } = {},
-): ConformanceCase {
-  return {
-    group: 'layer',
-    name: fused ? `${name}, fused` : name,
-    tolerance,
-    against: 'cpu',
-    compute: () => {
-      const x = tf.input({ shape: input.shape.slice(1) });
-      // a layer of one input gives one output here
-      const model = tf.model({ inputs: x, outputs: make().apply(x) as tf.SymbolicTensor });
-      if (fused) fuse(model);
-      setWeights(model, name);
-      const results = tf.tidy(() => outputsAndGradients(model, input, name));
-      model.dispose();
-      return read(results);
-    },
-  };
-}
-
-function outputsAndGradients(model: tf.LayersModel, spec: InputSpec, name: string): Tensors {
-  const input = inputTensor(spec, `${name} input`);
-  const apply = (x: tf.Tensor) => [model.apply(x, { training: true })].flat().filter((y) => y instanceof tf.Tensor);
-  const results: Tensors = Object.fromEntries(apply(input).map((output, i) => [`output ${i}`, output]));
-  const variables = model.trainableWeights
-    .map((weight) => weight.read())
-    .filter((weight) => weight instanceof tf.Variable);
-  if (variables.length > 0) {
-    const { grads } = tf.variableGrads(() => weightedSum(apply(input)), variables);
-    variables.forEach((variable, i) => (results[`gradient of weight ${i}`] = grads[variable.name]!));
-  }
-  if (input.dtype === 'float32') {
-    results['gradient of the input'] = tf.grad((x: tf.Tensor) => weightedSum(apply(x)))(input);
-  }
-  return results;
-}
-
 const sequence: InputSpec = { shape: [batch, steps, features] };
 const image: InputSpec = { shape: [batch, 6, 6, 3] };
-const sigmoid = { units, recurrentActivation: 'sigmoid' } as const;
-
-const recurrent: readonly (readonly [string, () => Layer])[] = [
-  ['lstm', () => tf.layers.lstm(sigmoid)],
-  ['lstm, all steps', () => tf.layers.lstm({ ...sigmoid, returnSequences: true })],
-  ['lstm, hard sigmoid', () => tf.layers.lstm({ units })],
-  ['lstm, backwards', () => tf.layers.lstm({ ...sigmoid, goBackwards: true, returnSequences: true })],
-  ['gru', () => tf.layers.gru(sigmoid)],
-  ['gru, all steps', () => tf.layers.gru({ ...sigmoid, returnSequences: true })],
-  [
-    'bidirectional lstm',
-    () =>
-      tf.layers.bidirectional({ layer: tf.layers.lstm({ ...sigmoid, returnSequences: true }), mergeMode: 'concat' }),
-  ],
-];
 
 /** Every kind of layer that the models use, in training mode, forward and gradient. */
 export const layerCases: readonly ConformanceCase[] = [
-  ...recurrent.flatMap(([name, make]) => [false, true].map((fused) => layer(name, make, sequence, { fused }))),
+  ...recurrentCases,
   layer('simpleRNN', () => tf.layers.simpleRNN({ units }), sequence),
   layer('dense', () => tf.layers.dense({ units, activation: 'relu' }), { shape: [batch, features] }),
   layer('dense over steps', () => tf.layers.dense({ units, activation: 'softmax' }), sequence),

@@ -69,12 +69,15 @@ export interface TensorflowEngine extends Engine {
 }
 
 let active: Promise<TensorflowEngine> | undefined;
+/** With what it was started. */
+let activeOptions = '';
 
 /**
  * Loads the installed TensorFlow and makes it TensorFlow.js' backend. A process has one TensorFlow: a second call gives
- * the same engine, and its options do not count.
+ * the same engine.
  *
- * @throws {EngineError} when TensorFlow is not installed, damaged, or cannot be loaded here
+ * @throws {EngineError} when TensorFlow is not installed, damaged, or cannot be loaded here, or runs already with other
+ *   options than those asked for
  *
  * @example
  * const engine = await loadTensorflow({ intraOpThreads: 2 });
@@ -82,6 +85,9 @@ let active: Promise<TensorflowEngine> | undefined;
  */
 export async function loadTensorflow(input: TensorflowOptions = {}): Promise<TensorflowEngine> {
   const options = parseOptions("useEngine('tensorflow')", TensorflowOptions, input);
+  const asked = JSON.stringify(options);
+  if (active && Object.keys(input).length > 0 && asked !== activeOptions) throw otherOptions(asked);
+  if (!active) activeOptions = asked;
   active ??= start(options);
   try {
     const engine = await active;
@@ -92,6 +98,12 @@ export async function loadTensorflow(input: TensorflowOptions = {}): Promise<Ten
     throw error;
   }
 }
+
+const otherOptions = (asked: string): EngineError =>
+  new EngineError(
+    `useEngine('tensorflow'): TensorFlow runs already with ${activeOptions}, and cannot change to ${asked}. Give the options at the first start, or use another process.`,
+    { options: activeOptions, asked },
+  );
 
 async function start(options: z.output<typeof TensorflowOptions>): Promise<TensorflowEngine> {
   const wantsGpu = options.device?.startsWith('gpu') ?? (options.device !== 'cpu' && (await hasNvidiaDriver()));
@@ -108,7 +120,8 @@ async function start(options: z.output<typeof TensorflowOptions>): Promise<Tenso
   // On GPUs XLA needs CUDA's own compiler, and TensorFlow's loops do well there.
   const xla = new XlaSwitch(!binding.context.isGpu);
   const services: CompileServices = { seedStream: (seed) => seeds.stream(seed), recover: (error) => xla.giveUp(error) };
-  registerRecurrentLayers(backend, (step) => compileStep(backend, services, step), xla);
+  const recurrentServices = { ...services, evenInDebug: true };
+  registerRecurrentLayers(backend, (step) => compileStep(backend, recurrentServices, step), xla);
   return {
     name: 'tensorflow',
     description: `TensorFlow ${binding.TF_Version} on ${binding.context.device.type}`,

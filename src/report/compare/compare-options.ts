@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { OptionsError } from '../../errors.ts';
 import { schemeOf } from '../../importance/schemes.ts';
 import type { Scheme } from '../../importance/scheme.ts';
+import { clockNames } from '../../stream/clock.ts';
 import { modes } from '../../train/modes.ts';
 
 const count = z.int().positive();
@@ -10,6 +11,8 @@ export const CompareOptions = z
   .strictObject({
     /** Seconds of training that each run has. */
     seconds: z.number().positive().optional(),
+    /** What the seconds are measured by; `processor` where other programs share the machine. @default 'wall' */
+    clock: z.enum(clockNames).default('wall'),
     /** Steps that each run has, in place of seconds: what a scheme is worth when scoring costs nothing. */
     steps: count.optional(),
     /** Runs of each scheme, with as many seeds. @default 3 */

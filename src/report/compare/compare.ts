@@ -10,7 +10,7 @@ import { fit } from '../../train/fit.ts';
 import type { ScheduleOptions } from '../../train/schedule.ts';
 import type { FitSummary, Measures, StepRecord } from '../../train/step-record.ts';
 import { CompareOptions, entriesOf, type Entry } from './compare-options.ts';
-import { judge, type Verdict } from './verdict.ts';
+import { judge, type RunBudget, type Verdict } from './verdict.ts';
 
 /** A point of a run's curve. */
 export interface CurvePoint {
@@ -36,7 +36,7 @@ export interface ComparedRun {
 
 export interface Comparison {
   readonly pipeline: string;
-  readonly budget: { readonly seconds?: number | undefined; readonly steps?: number | undefined };
+  readonly budget: RunBudget;
   readonly engine: string;
   readonly learningRate: string;
   readonly seeds: readonly number[];
@@ -49,6 +49,10 @@ export type CompareInput = z.input<typeof CompareOptions> & {
   /** What is compared: names of schemes, `NAME:fast`, or `fast`. The first is what the others are measured against. */
   readonly schemes: readonly string[];
   readonly signal?: AbortSignal;
+  /** Whether each scheme takes a few steps beforehand that do not count, where the budget is one of time. @default true */
+  readonly warmUp?: boolean;
+  /** Data in place of the pipeline's own. */
+  readonly corpusPath?: string;
   /** Called before each run, and after it with what it gave. */
   readonly onRun?: (entry: { scheme: string; seed: number }, run?: ComparedRun) => void;
 };
@@ -66,17 +70,22 @@ export type CompareInput = z.input<typeof CompareOptions> & {
  * console.log(comparison.verdict.sentence);
  */
 export async function compare(pipeline: Pipeline, input: CompareInput, engine: Engine): Promise<Comparison> {
-  const { schemes, signal, onRun, ...plain } = input;
+  const { schemes, signal, onRun, corpusPath, warmUp = true, ...plain } = input;
   const options = parseOptions('compare()', CompareOptions, plain);
   const entries = entriesOf(schemes, pipeline.options.scheme);
   const seeds = Array.from({ length: options.seeds }, (_, i) => options.firstSeed + i);
   const schedule = decaying(pipeline.options.learningRate);
   const runs: ComparedRun[] = [];
   for (const [turn, seed] of seeds.entries()) {
-    const corpus = await pipeline.openCorpus({ seed, engine, ...(signal && { signal }) });
+    const corpus = await pipeline.openCorpus({
+      seed,
+      engine,
+      ...(signal && { signal }),
+      ...(corpusPath !== undefined && { corpusPath }),
+    });
     const build = await sameWeights(pipeline, { seed, engine, corpus });
-    if (turn === 0 && options.seconds !== undefined)
-      await warmUp(pipeline, entries, { seed, corpus, build, options, schedule, signal });
+    if (warmUp && turn === 0 && options.seconds !== undefined)
+      await warmUpOnce(pipeline, entries, { seed, corpus, build, options, schedule, signal });
     for (const entry of rotated(entries, turn)) {
       onRun?.({ scheme: entry.name, seed });
       const run = await runOne(pipeline, { entry, seed, corpus, build, options, schedule, signal });
@@ -87,22 +96,17 @@ export async function compare(pipeline: Pipeline, input: CompareInput, engine: E
   }
   const names = entries.map(({ name }) => name);
   const { name } = pipeline.options;
-  const { seconds, steps } = options;
+  const { seconds, steps, clock } = options;
+  const budget = { seconds, steps, ...(clock === 'processor' && { clock }) };
   return {
     pipeline: name,
-    budget: {
-      seconds,
-      steps,
-    },
+    budget,
     engine: engine.description,
     seeds,
     schemes: names,
     runs,
     learningRate: describeSchedule(schedule),
-    verdict: judge(runs, names, {
-      seconds,
-      steps,
-    }),
+    verdict: judge(runs, names, budget),
   };
 }
 
@@ -117,7 +121,7 @@ interface RunContext {
 }
 
 /** A few steps of each that do not count: an engine starts slowly, and the first scheme should not pay for all. */
-async function warmUp(
+async function warmUpOnce(
   pipeline: Pipeline,
   entries: readonly Entry[],
   context: Omit<RunContext, 'entry'>,
@@ -144,6 +148,7 @@ async function runOne(pipeline: Pipeline, context: RunContext): Promise<Compared
       ...(entry.scheme !== undefined && { scheme: entry.scheme }),
       mode: entry.mode,
       seed,
+      clock: options.clock,
       validateEvery: 0,
       validations: options.validations,
       ...(options.seconds !== undefined && { seconds: options.seconds }),

@@ -3,6 +3,7 @@ import { parseHTML } from 'linkedom';
 import { words } from '../format.ts';
 import type { Comparison, CurvePoint } from './compare.ts';
 import { cellsOf } from './table.ts';
+import { describeBudget } from './verdict.ts';
 
 /** What a curve shows. */
 interface Panel {
@@ -19,9 +20,8 @@ export function comparisonPage(comparison: Comparison): string {
   const [head = [], ...rows] = cellsOf(comparison);
   const row = (cells: readonly string[], tag: string) =>
     `<tr>${cells.map((cell) => `<${tag}>${escape(cell)}</${tag}>`).join('')}</tr>`;
-  const { seconds, steps } = comparison.budget;
   const facts = [
-    seconds === undefined ? `${steps} steps a run` : `${seconds} s of training a run`,
+    `${describeBudget(comparison.budget)} a run`,
     `seeds ${comparison.seeds.join(', ')}`,
     `learning rate ${comparison.learningRate}`,
     comparison.engine,
@@ -119,13 +119,25 @@ function curves({ runs, schemes }: Comparison, { x, label, log, value }: Panel):
     document,
     width: 480,
     height: 280,
-    marginLeft: 50,
+    marginLeft: leftMargin(points.map(({ y }) => y)),
     x: { label },
     y: { type: log ? 'log' : 'linear', label: null, grid: true },
     color: { domain: [...schemes], range: schemes.map((_, i) => colour(i)) },
     marks: [Plot.line(points, { x: 'x', y: 'y', z: 'run', stroke: 'scheme', strokeWidth: 1.2, strokeOpacity: 0.8 })],
   });
   return plot.outerHTML;
+}
+
+/** Room for the labels of a vertical axis: values that differ late after the point, as τ near 1 does, have long ones. */
+function leftMargin(values: readonly number[]): number {
+  const [low, high] = values.reduce(([a, b], value) => [Math.min(a, value), Math.max(b, value)], [Infinity, -Infinity]);
+  const step = (high - low) / 10;
+  const digits = step > 0 ? Math.max(0, Math.ceil(-Math.log10(step))) : 0;
+  const longest = Math.max(
+    ...[low, high].filter(Number.isFinite).map((value) => value.toFixed(Math.min(digits, 20)).length),
+    1,
+  );
+  return Math.max(50, 16 + 6.5 * longest);
 }
 
 const escape = (text: string): string =>

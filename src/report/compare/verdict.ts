@@ -27,6 +27,18 @@ export interface Verdict {
   readonly sentence: string;
 }
 
+/** What every run has: seconds by some clock, or steps. */
+export interface RunBudget {
+  readonly seconds?: number | undefined;
+  readonly steps?: number | undefined;
+  /** @default 'wall' */
+  readonly clock?: 'wall' | 'processor';
+}
+
+/** The budget in words. */
+export const describeBudget = ({ seconds, steps, clock }: RunBudget): string =>
+  seconds === undefined ? `${steps} steps` : `${seconds} s of ${clock === 'processor' ? 'processor time' : 'training'}`;
+
 /** Differences rarer than this by chance are called larger than the noise. */
 const level = 0.05;
 
@@ -35,11 +47,7 @@ const level = 0.05;
  * The measure is the test error if the model has an accuracy, else bits per character, else the validation's loss, else
  * the train loss.
  */
-export function judge(
-  runs: readonly ComparedRun[],
-  schemes: readonly string[],
-  budget: { readonly seconds?: number | undefined; readonly steps?: number | undefined },
-): Verdict {
+export function judge(runs: readonly ComparedRun[], schemes: readonly string[], budget: RunBudget): Verdict {
   const criterion = criterionOf(runs[0]!);
   const bySeed = (scheme: string) => runs.filter((run) => run.scheme === scheme).toSorted((a, b) => a.seed - b.seed);
   const [first = ''] = schemes;
@@ -64,8 +72,11 @@ export function judge(
       ...(i > 0 && { difference: { ...tests[i]!, p: adjusted[i] } }),
     };
   });
-  const at = budget.seconds === undefined ? `At ${budget.steps} steps` : `At ${budget.seconds} s of training`;
-  return { criterion: criterion.name, rows, sentence: `${at}, ${describe(rows, criterion.name, baseline.length)}` };
+  return {
+    criterion: criterion.name,
+    rows,
+    sentence: `At ${describeBudget(budget)}, ${describe(rows, criterion.name, baseline.length)}`,
+  };
 }
 
 function criterionOf({ measures }: ComparedRun): Criterion {

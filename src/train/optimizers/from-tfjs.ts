@@ -45,8 +45,10 @@ function wrap(own: tf.Optimizer): Optimizer {
   return {
     name: own.getClassName(),
     learningRate: tuned.learningRate ?? Number.NaN,
-    apply(trained, learningRate) {
-      if (tuned.learningRate !== undefined) tuned.learningRate = learningRate.dataSync()[0]!;
+    setLearningRate(learningRate) {
+      if (tuned.learningRate !== undefined) tuned.learningRate = learningRate;
+    },
+    apply(trained) {
       own.applyGradients(trained.map(({ variable, gradient }) => ({ name: variable.name, tensor: gradient })));
     },
     restore: () => {}, // nothing was saved of it

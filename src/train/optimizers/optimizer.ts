@@ -15,6 +15,8 @@ export interface Optimizer {
   readonly name: string;
   /** The learning rate that it was made with, for a run without a schedule. */
   readonly learningRate: number;
+  /** Told the learning rate of the next step as a number, before the step. For those that cannot take it as a tensor. */
+  setLearningRate?(learningRate: number): void;
   /** Moves every variable by one step. Runs within the caller's `tf.tidy`. */
   apply(trained: readonly Trained[], learningRate: tf.Scalar): void;
   /** What it remembers between steps, by name; borrowed. */

@@ -217,7 +217,7 @@ describe('fuse', () => {
     assert.equal(tf.memory().numTensors, tensors);
   });
 
-  it('leaves names, configuration and weights those of a stock model, which saves and loads as one', async () => {
+  it('leaves names, configuration and weights those of a stock model, which saves and loads as one, and can be fused again', async () => {
     const tensors = tf.memory().numTensors;
     const model = chain(layer('lstm', { returnSequences: true }), layer('gru'));
     const topology = model.toJSON(null, false);
@@ -236,6 +236,9 @@ describe('fuse', () => {
       tf.tidy(() => Array.from((each.predict(x!) as tf.Tensor).dataSync())),
     );
     assert.ok(furthest([ours!], [stock!]) < 1e-5);
+    assert.deepEqual(fuse(loaded).left, []);
+    const fusedAgain = tf.tidy(() => Array.from((loaded.predict(x!) as tf.Tensor).dataSync()));
+    assert.ok(furthest([fusedAgain], [stock!]) < 1e-5);
     model.dispose();
     loaded.dispose();
     x!.dispose();

@@ -122,6 +122,27 @@ describe('compare', () => {
     assert.ok(!/<script|https?:\/\/(?!www\.w3\.org)/.test(page));
   });
 
+  it('leaves room for labels that differ late after the point only', () => {
+    const near = (tau: number) => 1 + (tau - 1) / 1e5;
+    const runs = comparison.runs.map((run) => ({
+      ...run,
+      curve: run.curve.map((point) => ({ ...point, tau: near(point.tau) })),
+    }));
+    const page = comparisonPage({ ...comparison, runs });
+    const labels = [...page.matchAll(/aria-label="y-axis tick label"[^>]*>(.*?)<\/g>/gs)].flatMap(([, group]) =>
+      [...group!.matchAll(/translate\(([\d.]+),[^>]*>([^<]+)</g)].map(([, right, text]) => ({
+        right: Number(right),
+        text: text!,
+      })),
+    );
+    assert.ok(
+      labels.some(({ text }) => /^1\.0000\d/.test(text)),
+      'τ has long labels',
+    );
+    const glyph = 6; // pixels of a digit at the 10 pixels that the labels are set in
+    for (const { right, text } of labels) assert.ok(right - 9 - glyph * text.length >= 0, `${text} ends at ${right}`);
+  });
+
   it('writes data and page whole', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'compare-'));
     try {

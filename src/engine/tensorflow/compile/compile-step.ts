@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs';
 import { z } from 'zod';
 import { CompileError } from '../../../errors.ts';
 import { parseOptions } from '../../../options.ts';
+import { isDebugging, whileRecording } from '../../debug.ts';
 import type { Step, Tensors } from '../../engine.ts';
 import type { TensorflowBackend } from '../backend.ts';
 import type { TensorMetadata } from '../binding/ops.ts';
@@ -39,12 +40,14 @@ export interface CompileServices {
   readonly seedStream: (seed: number | undefined) => SeedStream;
   /** Whether a step that failed so may work when it is traced again. */
   readonly recover: (error: unknown) => boolean;
+  /** Compiles under `debug` too, for steps that are made of loops and run within a function alone. */
+  readonly evenInDebug?: boolean;
 }
 
 /** Compiles steps for one backend: see `TensorflowEngine.compile`. */
 export function compileStep<Args extends readonly Tensors[], Result extends Tensors>(
   backend: TensorflowBackend,
-  { seedStream, recover }: CompileServices,
+  { seedStream, recover, evenInDebug = false }: CompileServices,
   step: Step<Args, Result>,
   input: CompileOptions = {},
 ): CompiledStep<Args, Result> {
@@ -56,12 +59,13 @@ export function compileStep<Args extends readonly Tensors[], Result extends Tens
   const attributes = options.xla ? [{ name: '_XlaMustCompile', value: true }] : [];
   const isCurrent = ({ frozen }: TracedStep<Result>) =>
     frozen.every((dataId) => backend.tensors.entryOf(dataId) !== undefined);
-  const trace = (args: Args) => traceStep(backend, step, args, () => seeds.upload(backend));
+  const trace = (args: Args) => whileRecording(() => traceStep(backend, step, args, () => seeds.upload(backend)));
   let operations = 0;
 
   const compiled = (...args: Args): Result => {
     // Within another step it is part of that one; under `debug` each operation is checked by itself.
-    if (backend.tensors.tracer || tf.env().getBool('DEBUG')) return runTidy(() => step(...args));
+    const debugged = !evenInDebug && (isDebugging() || tf.env().getBool('DEBUG'));
+    if (backend.tensors.tracer || debugged) return runTidy(() => step(...args));
     const signature = signatureOf(args);
     const run = () => {
       const traced = cache.get(signature, isCurrent) ?? cache.add(signature, trace(args));

@@ -11,7 +11,7 @@ import { repeatedNumber } from './repeated-number.ts';
 import { createSymbol, forgetSymbol, isOpaque, symbolOf, type SymbolFacts, type Symbolic } from './symbols.ts';
 import { Graph, type GraphOperation } from './graph.ts';
 import { functionName, GraphFunction, type ValueSpec } from './graph-function.ts';
-import { atUserPlace } from './place.ts';
+import { atUserPlace } from '../../place.ts';
 
 /**
  * One function under construction: an executor that adds operations to a graph instead of running them. Numbers that

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
 import { CompileError } from '../../../errors.ts';
-import { atUserPlace } from './place.ts';
+import { atUserPlace } from '../../place.ts';
 
 /**
  * TensorFlow.js draws random numbers in JavaScript, one by one, so a trace would freeze them. While a step is traced,

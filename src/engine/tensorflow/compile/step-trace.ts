@@ -6,7 +6,7 @@ import type { TensorMetadata } from '../binding/ops.ts';
 import type { HostValues } from '../binding/tensors.ts';
 import { Frame } from './frame.ts';
 import type { Symbolic } from './symbols.ts';
-import { atUserPlace } from './place.ts';
+import { atUserPlace } from '../../place.ts';
 import type { Draw, Intercepted } from './random-draws.ts';
 
 /** Where one input of a compiled function comes from at each call. */

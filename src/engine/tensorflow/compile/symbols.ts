@@ -4,7 +4,7 @@ import type { Output, Pointer } from '../binding/signatures.ts';
 import type { HostValues } from '../binding/tensors.ts';
 import type { GraphOperation } from './graph.ts';
 import type { ValueSpec } from './graph-function.ts';
-import { atUserPlace } from './place.ts';
+import { atUserPlace } from '../../place.ts';
 
 /** A tensor of the graph that is being built. Its number is negative, so no handle has it. */
 export interface Symbolic extends ValueSpec {

@@ -1,5 +1,6 @@
 /* oxlint-disable typescript/no-unsafe-type-assertion -- compiled functions take and give lists; the two ends stand in this file */
 import type * as tf from '@tensorflow/tfjs';
+import { checkResults, isDebugging } from '../../debug.ts';
 import type { Step, Tensors } from '../../engine.ts';
 import { gru } from '../../layers/gru-sequence.ts';
 import { lstm } from '../../layers/lstm-sequence.ts';
@@ -57,13 +58,22 @@ function eagerToo(backend: TensorflowBackend, compile: Compile, recurrence: Recu
     forward(inputs) {
       if (backend.tensors.tracer) return recurrence.forward(inputs);
       const { outputs, lastCell, saved } = forward(inputs.recurrentActivation)(pack(inputs));
+      check('a recurrent layer', inputs, [outputs, ...lastCell]);
       return { outputs, ...(lastCell[0] && { lastCell: lastCell[0] }), saved };
     },
     backward(inputs, saved, dOutputs, dLastCell) {
       if (backend.tensors.tracer) return recurrence.backward(inputs, saved, dOutputs, dLastCell);
-      return backward(inputs.recurrentActivation)(pack(inputs), saved, dOutputs, dLastCell ? [dLastCell] : []);
+      const slopes = backward(inputs.recurrentActivation)(pack(inputs), saved, dOutputs, dLastCell ? [dLastCell] : []);
+      check('the gradient of a recurrent layer', { ...inputs, dOutputs }, slopes);
+      return slopes;
     },
   };
+}
+
+/** Looks for NaN as for that of a kernel, which a compiled function is not. */
+function check(what: string, inputs: RecurrenceInputs & { dOutputs?: tf.Tensor }, made: readonly tf.Tensor[]): void {
+  const { x, kernel, recurrentKernel, bias, dOutputs } = inputs;
+  if (isDebugging()) checkResults(what, { x, kernel, recurrentKernel, bias, ...(dOutputs && { dOutputs }) }, made);
 }
 
 /** The tensors of a recurrence, as a compiled function takes them; variables go in as plain tensors. */

@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url';
 
-const engineFolder = fileURLToPath(new URL('../', import.meta.url));
+const engineFolder = fileURLToPath(new URL('./', import.meta.url));
 /** Installed packages, and TensorFlow.js as its source maps show it. */
 const packages = /[/\\]node_modules[/\\]|[/\\]tfjs(?:-[a-z]+)*[/\\](?:dist|src)[/\\]/u;
 

@@ -1,0 +1,35 @@
+import { definePipeline, fetchCorpus, imageReport, labelledImages, pretrained, withHead } from 'taustream';
+import { tuxpaintSix } from '../corpora/tuxpaint-six/recipe.ts';
+
+/**
+ * A CNN that was pretrained on ImageNet learns to tell six kinds of stamps of a painting program: first a new head, then
+ * its last blocks. `--corpus my-photos/` trains it on a folder, or zips, of photos in a folder a class.
+ */
+export default definePipeline({
+  name: 'tuxpaint-finetune',
+  async corpus({ corpusPath }) {
+    const path = corpusPath ?? (await fetchCorpus(tuxpaintSix)).folder;
+    return labelledImages(path, { image: { height: 224, width: 224 } });
+  },
+  async model({ corpus, seed }) {
+    return withHead(await pretrained('efficientnet-lite0'), { classes: [...corpus.classNames], seed });
+  },
+
+  loss: 'sparseCategoricalCrossentropy',
+  metrics: ['accuracy'],
+  optimizer: 'adam',
+  presampleSize: 64,
+  batchSize: 16,
+  averaging: 0.98,
+  steps: 400,
+  fineTuning: {
+    labelSmoothing: 0.1,
+    rounds: [
+      { train: 'head', learningRate: { kind: 'cosine', rate: 1e-3 } },
+      { train: 3, learningRate: { kind: 'cosine', rate: 3e-4, warmUp: 0.1 } },
+    ],
+  },
+  validations: 3,
+
+  writes: ({ model, corpus, folder }) => imageReport(model, { folder, corpora: [corpus.train, corpus.validation] }),
+});

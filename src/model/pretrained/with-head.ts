@@ -1,0 +1,75 @@
+import * as tf from '@tensorflow/tfjs';
+import { z } from 'zod';
+import { ModelError } from '../../errors.ts';
+import { parseOptions } from '../../options.ts';
+import { deriveSeed } from '../../stream/random.ts';
+import { SeededDropout } from '../dropout.ts';
+import { outputOf } from './cut-model.ts';
+import { findImageDetails, setImageDetails } from './image-details.ts';
+
+export const HeadOptions = z.strictObject({
+  /** The classes: their names, or how many there are. */
+  classes: z.union([z.array(z.string().min(1)).min(2), z.int().min(2)]),
+  /** Share of the features that are dropped in training, in [0, 1). @default 0.2 – EfficientNet-Lite0's own */
+  dropout: z.number().min(0).lt(1).default(0.2),
+  /** The layer whose output the head stands on. @default what the model's image details say, or what its last layer with weights takes */
+  features: z.string().optional(),
+  /** Base of the head's first weights and of the dropout. @default 0 */
+  seed: z
+    .int()
+    .min(0)
+    .max(2 ** 32 - 1)
+    .default(0),
+});
+
+/**
+ * Puts a new classifier onto a pretrained network: average pooling where the features are still maps, dropout, and one
+ * dense softmax layer named `head`. The layers of the old classifier are disposed.
+ *
+ * @param model taken over: use what is returned in its place
+ * @returns owned by the caller; not compiled yet
+ * @throws {OptionsError} when an option is unknown or out of range
+ * @throws {ModelError} when there is no such layer
+ * @example
+ * const model = withHead(await pretrained('efficientnet-lite0'), { classes: ['cat', 'dog'], seed: 7 });
+ */
+export function withHead(model: tf.LayersModel, options: z.input<typeof HeadOptions>): tf.LayersModel {
+  const { classes, dropout, seed, ...rest } = parseOptions('withHead()', HeadOptions, options);
+  const details = findImageDetails(model);
+  const named = rest.features ?? details?.features;
+  const end = named === undefined ? beforeLastWeights(model) : outputOf(model, named);
+  const units = typeof classes === 'number' ? classes : classes.length;
+  let x = end;
+  if (x.shape.length === 4)
+    x = apply(tf.layers.globalAveragePooling2d({ name: 'head_pool', dataFormat: 'channelsLast' }), x);
+  const features = x.sourceLayer.name;
+  if (dropout > 0) x = apply(new SeededDropout({ name: 'head_dropout', rate: dropout, seed }), x);
+  const kernelInitializer = tf.initializers.glorotUniform({ seed: deriveSeed(seed, 'head') % 2 ** 31 });
+  x = apply(tf.layers.dense({ units, activation: 'softmax', name: 'head', kernelInitializer }), x);
+  const made = tf.model({ inputs: model.inputs, outputs: x, name: model.name });
+  disposeOthers(model, made);
+  if (details) {
+    const { classNames: _old, ...kept } = details;
+    setImageDetails(made, { ...kept, features, ...(typeof classes !== 'number' && { classNames: classes }) });
+  }
+  return made;
+}
+
+const apply = (layer: tf.layers.Layer, x: tf.SymbolicTensor) => layer.apply(x) as tf.SymbolicTensor; // one output
+
+/** What the last layer with weights takes. */
+function beforeLastWeights(model: tf.LayersModel): tf.SymbolicTensor {
+  let tensor = model.outputs[0]!;
+  while (tensor.inputs.length === 1 && tensor.sourceLayer.weights.length === 0) tensor = tensor.inputs[0]!;
+  const before = tensor.inputs[0];
+  if (before && tensor.inputs.length === 1 && model.outputs.length === 1) return before;
+  throw new ModelError(
+    `Model \`${model.name}\`: expected one output that ends in a layer with weights, got another form. Name the layer with \`features\`.`,
+  );
+}
+
+/** Disposes the layers of the old model that the new one does not use. */
+function disposeOthers(old: tf.LayersModel, made: tf.LayersModel): void {
+  const used = new Set(made.layers);
+  for (const layer of old.layers) if (!used.has(layer) && layer.weights.length > 0) layer.dispose();
+}

@@ -1,0 +1,101 @@
+import type { FitSettings } from '../fit-options.ts';
+import type { FitSummary, StepRecord } from '../step-record.ts';
+import type { Round } from './fine-tuning-options.ts';
+
+type Limits = Pick<FitSettings, 'steps' | 'seconds' | 'epochs'>;
+
+/** A round's share of each limit of the run; whole numbers, at least 1. */
+export function limitsOf({ steps, seconds, epochs }: Limits, rounds: readonly Round[], number: number): Limits {
+  const [from, to] = [startOf(rounds, number), startOf(rounds, number + 1)];
+  const whole = (limit: number) => Math.max(1, Math.round(limit * to) - Math.round(limit * from));
+  return {
+    steps: steps === undefined ? undefined : whole(steps),
+    seconds: seconds === undefined ? undefined : seconds * (to - from),
+    epochs: epochs === undefined ? undefined : whole(epochs),
+  };
+}
+
+/** Where a round begins, as a share of the whole. */
+function startOf(rounds: readonly Round[], number: number): number {
+  return sumOfShares(rounds.slice(0, number)) / sumOfShares(rounds);
+}
+
+const sumOfShares = (rounds: readonly Round[]) => rounds.reduce((total, { share }) => total + share, 0);
+
+/** What the rounds that are over have done, and what the run says of itself therefore. */
+export class Totals {
+  readonly #rounds: readonly Round[];
+  readonly #done: FitSummary[];
+
+  constructor(rounds: readonly Round[], done: readonly FitSummary[] = []) {
+    this.#rounds = rounds;
+    this.#done = [...done];
+  }
+
+  add(summary: FitSummary): void {
+    this.#done.push(summary);
+  }
+
+  get epochs(): number {
+    return this.#sum('epochs');
+  }
+
+  /** A record of the round under way, as one of the whole run. */
+  shifted(record: StepRecord): StepRecord {
+    return {
+      ...record,
+      ...this.progress(record),
+      samplesSeen: record.samplesSeen + this.#sum('samplesSeen'),
+      samplesTrained: record.samplesTrained + this.#sum('samplesTrained'),
+    };
+  }
+
+  /** Step, seconds and share of the whole run, from those of the round under way. */
+  progress(own: Readonly<Record<string, unknown>> | StepRecord): Pick<StepRecord, 'step' | 'seconds' | 'share'> {
+    const { step, seconds, share } = own as Pick<StepRecord, 'step' | 'seconds' | 'share'>; // a run's progress
+    const [from, to] = [startOf(this.#rounds, this.#done.length), startOf(this.#rounds, this.#done.length + 1)];
+    return {
+      step: step + this.#sum('steps'),
+      seconds: seconds + this.#sum('seconds'),
+      share: Math.min(1, from + share * (to - from)),
+    };
+  }
+
+  /** Plain values, for a checkpoint. */
+  state(): readonly FitSummary[] {
+    return [...this.#done];
+  }
+
+  /** The rounds as one run. */
+  summary(): FitSummary {
+    const last = this.#done.at(-1)!;
+    const [steps, seconds] = [this.#sum('steps'), this.#sum('seconds')];
+    const byStep = (value: (summary: FitSummary) => number) =>
+      steps === 0 ? 0 : this.#done.reduce((sum, summary) => sum + summary.steps * value(summary), 0) / steps;
+    const bests = this.#done.flatMap(({ validation: { best } }) => (best ? [best] : []));
+    const best = bests.toSorted((a, b) => (a['loss'] ?? 0) - (b['loss'] ?? 0))[0];
+    const first = this.#done[0]!.validation.first;
+    return {
+      ...last,
+      steps,
+      seconds,
+      epochs: this.epochs,
+      firstLoss: this.#done[0]!.firstLoss,
+      openShare: byStep(({ openShare }) => openShare),
+      meanTau: byStep(({ meanTau }) => meanTau),
+      samplesSeen: this.#sum('samplesSeen'),
+      samplesTrained: this.#sum('samplesTrained'),
+      samplesPerSecond: this.#sum('samplesTrained') / seconds,
+      waitedShare: this.#done.reduce((sum, own) => sum + own.waitedShare * own.seconds, 0) / seconds,
+      validation: {
+        ...(first && { first }),
+        ...(last.validation.last && { last: last.validation.last }),
+        ...(best && { best }),
+      },
+    };
+  }
+
+  #sum(field: 'steps' | 'seconds' | 'epochs' | 'samplesSeen' | 'samplesTrained'): number {
+    return this.#done.reduce((sum, summary) => sum + summary[field], 0);
+  }
+}

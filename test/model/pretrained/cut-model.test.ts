@@ -1,0 +1,136 @@
+import assert from 'node:assert/strict';
+import * as tf from '@tensorflow/tfjs';
+import { again, cutModel } from '../../../src/model/pretrained/cut-model.ts';
+import { imageDetails, setImageDetails } from '../../../src/model/pretrained/image-details.ts';
+import { withHead } from '../../../src/model/pretrained/with-head.ts';
+import { withNormalization } from '../../../src/model/pretrained/normalization.ts';
+import { useTestEngine } from '../../test-engine.ts';
+import { smallNetwork } from './small-network.ts';
+
+const answer = (model: tf.LayersModel, x: tf.Tensor): Float32Array =>
+  tf.tidy(() => (model.predict(x) as tf.Tensor).dataSync<'float32'>().slice());
+
+const near = (got: ArrayLike<number>, expected: ArrayLike<number>, by = 1e-5) => {
+  assert.equal(got.length, expected.length);
+  for (let i = 0; i < got.length; i++)
+    assert.ok(Math.abs(got[i]! - expected[i]!) < by, `${i}: ${got[i]} ${expected[i]}`);
+};
+
+describe('cutModel', () => {
+  before(useTestEngine);
+
+  it('gives two models that together answer what the whole does, at every block', () => {
+    const before = tf.memory().numTensors;
+    const model = smallNetwork();
+    const x = tf.randomNormal([3, 8, 8, 3], 0, 1, 'float32', 7);
+    const whole = answer(model, x);
+    for (const layer of ['stem', 'block_0', 'block_1', 'features']) {
+      const { trunk, tail } = cutModel(model, layer);
+      const features = trunk.predict(x) as tf.Tensor;
+      near(answer(tail, features), whole);
+      features.dispose();
+      tail.dispose();
+    }
+    near(answer(model, x), whole); // the layers outlive the tails
+    model.dispose();
+    x.dispose();
+    assert.equal(tf.memory().numTensors, before);
+  });
+
+  it('refuses a layer that something bypasses, and one that is not there', () => {
+    const model = smallNetwork();
+    assert.throws(() => cutModel(model, 'block_1_conv'), {
+      code: 'ERR_MODEL',
+      message: /`block_1_conv`, got one that bypasses it/,
+    });
+    assert.throws(() => cutModel(model, 'block_9'), {
+      code: 'ERR_MODEL',
+      message: /expected a layer `block_9` .* Choose one of its layers: /,
+    });
+    model.dispose();
+  });
+
+  it('lays the same layers out again', () => {
+    const model = smallNetwork();
+    const copy = again(model);
+    const x = tf.ones([1, 8, 8, 3]);
+    near(answer(copy, x), answer(model, x));
+    copy.dispose();
+    assert.equal(answer(model, x).length, 5);
+    model.dispose();
+    x.dispose();
+  });
+});
+
+describe('withNormalization', () => {
+  before(useTestEngine);
+
+  it('takes pixels and turns them into what the network was trained on', () => {
+    const before = tf.memory().numTensors;
+    const bare = smallNetwork();
+    setImageDetails(bare, { height: 8, width: 8, order: 'bgr', mean: [10, 20, 30], scale: [0.5, 0.25, 0.125] });
+    const pixels = tf.randomUniform([2, 8, 8, 3], 0, 255, 'float32', 7);
+    const expected = tf.tidy(() => {
+      const [r, g, b] = tf.split(pixels, 3, -1);
+      return answer(bare, tf.concat([b!.sub(10).mul(0.5), g!.sub(20).mul(0.25), r!.sub(30).mul(0.125)], -1));
+    });
+    const model = withNormalization(bare);
+    near(answer(model, pixels), expected);
+    assert.equal(imageDetails(model).takesPixels, true);
+    assert.equal(withNormalization(model), model);
+    assert.ok(!model.trainableWeights.some(({ originalName }) => originalName.startsWith('normalize')));
+    model.dispose();
+    pixels.dispose();
+    assert.equal(tf.memory().numTensors, before);
+  });
+
+  it('refuses a model with another input size', () => {
+    const bare = smallNetwork();
+    setImageDetails(bare, { height: 9, width: 8 });
+    assert.throws(() => withNormalization(bare), {
+      code: 'ERR_MODEL',
+      message: /expected an input of \[9, 8, 3\] .* got \[8, 8, 3\]/,
+    });
+    bare.dispose();
+  });
+});
+
+describe('withHead', () => {
+  before(useTestEngine);
+
+  it('puts a seeded classifier of the new classes onto the features, and disposes the old one', () => {
+    const before = tf.memory().numTensors;
+    const heads = [7, 7, 8].map((seed) => {
+      const model = withHead(smallNetwork(), { classes: ['cat', 'dog', 'cow'], seed });
+      const head = model.getLayer('head').getWeights()[0]!.dataSync().slice();
+      assert.deepEqual(model.outputs[0]!.shape, [null, 3]);
+      assert.deepEqual(imageDetails(model).classNames, ['cat', 'dog', 'cow']);
+      assert.equal(imageDetails(model).features, 'features');
+      model.dispose();
+      return [...head];
+    });
+    assert.deepEqual(heads[0], heads[1]);
+    assert.notDeepEqual(heads[0], heads[2]);
+    assert.equal(tf.memory().numTensors, before);
+  });
+
+  it('stands on what the last layer with weights takes where nothing is said, averaged over the picture', () => {
+    const image = tf.input({ shape: [4, 4, 3] });
+    const maps = tf.layers.conv2d({ filters: 6, kernelSize: 1, name: 'maps' }).apply(image);
+    const scores = tf.layers.conv2d({ filters: 9, kernelSize: 1, name: 'scores' }).apply(maps);
+    const pooled = tf.layers.globalAveragePooling2d({ dataFormat: 'channelsLast' }).apply(scores) as tf.SymbolicTensor;
+    const model = withHead(tf.model({ inputs: image, outputs: pooled }), { classes: 2, dropout: 0 });
+    assert.deepEqual(model.getLayer('head').getWeights()[0]!.shape, [6, 2]);
+    model.dispose();
+  });
+
+  it('refuses a layer that is not there', () => {
+    const model = smallNetwork();
+    assert.throws(() => withHead(model, { classes: 2, features: 'top' }), {
+      code: 'ERR_MODEL',
+      message: /a layer `top`/,
+    });
+    assert.throws(() => withHead(model, { classes: 1 }), { code: 'ERR_OPTIONS' });
+    model.dispose();
+  });
+});
