@@ -45,7 +45,7 @@ const { values: flags } = parseArgs({
 const seed = Number(flags.seed);
 const rounds = Number(flags.rounds ?? (flags.quick ? 1 : 5));
 const sizes = flags.quick
-  ? { textBytes: 32e6, digits: 60_000, images: 400 }
+  ? { textBytes: 16e6, digits: 20_000, images: 200 }
   : { textBytes: 128e6, digits: 200_000, images: 2000 };
 const GIGABYTE = 1e9;
 
@@ -168,14 +168,14 @@ async function main(): Promise<void> {
   if (!existsSync(python)) throw new Error('expected bench/peers/.venv. Make it with `sh bench/peers/make-venv.sh`.');
   const folder = await mkdtemp(join(tmpdir(), 'taustream-bench-'));
   const leave = () => void rm(folder, { recursive: true, force: true }).then(() => process.exit(130));
-  process.once('SIGINT', leave);
+  process.once('SIGINT', leave).once('SIGTERM', leave);
   try {
     const versions = (await run(python, [peerScript, 'versions'])).stdout.trim().split('\n').at(-1)!;
     console.log(
       `${cpus()[0]!.model}, ${cpus().length} cores, load ${loadavg()[0]!.toFixed(1)}; Node ${process.version}; ${versions}; seed ${seed}; ${rounds} rounds`,
     );
-    await writeFiles(folder, sizes, seed);
     const names = (['text', 'records', 'idx', 'images'] as const).filter((name) => !flags.only || name === flags.only);
+    await writeFiles(folder, names, sizes, seed);
     for (const name of names) for (const workers of [1, 2]) await compare(name, workers, folder);
     if (!flags.only || flags.only === 'resume') await compareResume(folder);
     if (!flags.only || flags.only === 'memory') await comparePeaks(folder);

@@ -8,6 +8,7 @@ import { corpus } from '../../src/corpus/open-corpus.ts';
 import { fetchCorpus } from '../../src/corpus/recipe.ts';
 import { storedZip } from '../../src/corpus/stored-zip.ts';
 import { writeRecords } from '../../src/corpus/write-records.ts';
+import type { Case } from './readers.ts';
 import { createRng } from '../../src/stream/random.ts';
 
 /** How much there is to read. */
@@ -21,12 +22,16 @@ export const python = new URL('../peers/.venv/bin/python', import.meta.url).path
 export const peerScript = new URL('../peers/corpora_peer.py', import.meta.url).pathname;
 
 /** Writes the same samples in every system's format, below `folder`. */
-export async function writeFiles(folder: string, sizes: Sizes, seed: number): Promise<void> {
-  await repeatText(join(folder, 'text.txt'), sizes.textBytes);
-  await writeDigits(folder, sizes.digits, seed);
-  await writeImages(folder, sizes.images);
-  for (const what of ['prepare-tfrecord', 'prepare'])
-    await promisify(execFile)(python, [peerScript, what, folder], { maxBuffer: 2 ** 26 });
+export async function writeFiles(folder: string, cases: readonly Case[], sizes: Sizes, seed: number): Promise<void> {
+  const has = (name: Case) => cases.includes(name);
+  if (has('text')) await repeatText(join(folder, 'text.txt'), sizes.textBytes);
+  if (has('records') || has('idx')) await writeDigits(folder, sizes.digits, seed);
+  if (has('images')) await writeImages(folder, sizes.images);
+  const steps = [
+    ...(has('records') ? ['prepare-tfrecord', 'prepare-records'] : []),
+    ...(has('images') ? ['prepare-images'] : []),
+  ];
+  for (const step of steps) await promisify(execFile)(python, [peerScript, step, folder], { maxBuffer: 2 ** 26 });
 }
 
 /** Writes `bytes` bytes of a novel, over and over. */

@@ -1,10 +1,10 @@
 """The peers of bench/corpora.ts: tf.data, PyTorch DataLoader, WebDataset and MosaicML Streaming.
 
     corpora_peer.py prepare-tfrecord FOLDER              writes the same samples as TFRecord
-    corpora_peer.py prepare FOLDER                       writes them as tar and MDS (TensorFlow and PyTorch clash in a process)
+    corpora_peer.py prepare-records|prepare-images FOLDER    writes them as tar and MDS
     corpora_peer.py SYSTEM CASE WORKERS FOLDER SEED      reads a shuffled epoch in batches, prints one line of JSON
 
-A case's files are what `prepare` in bench/corpora/files.ts has written. Each reader is written as its documentation
+TensorFlow and PyTorch clash in one process, so each measurement has its own. A case's files are what `prepare` in bench/corpora/files.ts has written. Each reader is written as its documentation
 shows; where several ways are shown, the quickest is taken.
 """
 
@@ -60,7 +60,7 @@ def prepare_tfrecord(folder):
             out.write(tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString())
 
 
-def prepare(folder):
+def prepare(case, folder):
     from streaming import MDSWriter
 
     def tar(path, samples):
@@ -76,9 +76,11 @@ def prepare(folder):
             for x, y in samples:
                 out.write({"x": x, "y": int(y)})
 
-    x, y = idx(folder)
-    tar(f"{folder}/records.tar", ((f"{i:06d}", {"x": r.tobytes(), "cls": str(t).encode()}) for i, (r, t) in enumerate(zip(x, y))))
-    mds(f"{folder}/records-mds", ((row.tobytes(), label) for row, label in zip(x, y)))
+    if case == "records":
+        x, y = idx(folder)
+        tar(f"{folder}/records.tar", ((f"{i:06d}", {"x": r.tobytes(), "cls": str(t).encode()}) for i, (r, t) in enumerate(zip(x, y))))
+        mds(f"{folder}/records-mds", ((row.tobytes(), label) for row, label in zip(x, y)))
+        return
     archive, names, labels = image_files(folder)
     tar(f"{folder}/images.tar", ((f"{i:06d}", {"jpg": archive.read(n), "cls": str(t).encode()}) for i, (n, t) in enumerate(zip(names, labels))))
     mds(f"{folder}/images-mds", ((archive.read(n), t) for n, t in zip(names, labels)))
@@ -239,8 +241,8 @@ def length_of(case, folder):
 
 if sys.argv[1] == "prepare-tfrecord":
     prepare_tfrecord(sys.argv[2])
-elif sys.argv[1] == "prepare":
-    prepare(sys.argv[2])
+elif sys.argv[1].startswith("prepare-"):
+    prepare(sys.argv[1].removeprefix("prepare-"), sys.argv[2])
 elif sys.argv[1] == "versions":
     from importlib.metadata import version
 
