@@ -1,203 +1,39 @@
-import { spawn, type ChildProcess } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { cpus, loadavg, totalmem } from 'node:os';
-import { createInterface } from 'node:readline/promises';
 import { fileURLToPath } from 'node:url';
 import * as tf from '@tensorflow/tfjs';
-import { fuse } from '../src/engine/layers/fuse.ts';
-import { lstmSequence } from '../src/engine/layers/lstm-sequence.ts';
-import { loadTensorflow } from '../src/engine/tensorflow/index.ts';
-import { smallCnn } from '../src/model/small-cnn.ts';
-import { wideResnet } from '../src/model/wide-resnet.ts';
+import { modelScorer } from '../src/importance/model-scorer.ts';
+import { upperBound } from '../src/importance/upper-bound.ts';
+import { openHead } from '../src/model/head.ts';
+import type { Column } from '../src/stream/columns.ts';
+import { Presample } from '../src/stream/presample.ts';
+import { cases, cnn, engine, wrn, type Case } from './engine-cases.ts';
+import { python, startPeer, type Times } from './peers/peer.ts';
 
 /*
  * Training steps on the engine `tensorflow`, compiled, against Keras (compiled) and PyTorch in the same run: rounds take
  * turns, and what is reported is the median of each and the median of the ratios of neighbouring rounds. Processor time
- * stands beside it: it says more where the machine is not quiet.
- * Run: bench/peers/make-venv.sh once, then npx tsx bench/engines.ts [case …] on a quiet machine.
+ * stands beside it: it says more where the machine is not quiet. Set OMP_WAIT_POLICY=passive there: otherwise the threads
+ * of PyTorch spin for each other while something else has their processor.
+ * After that: peak memory and first calls in processes of their own, scoring against a bare forward pass, one small operation.
+ * Run: bench/peers/make-venv.sh once, then npx tsx bench/engines.ts [case | memory | scoring | operation …].
  */
 const rounds = 7;
-const engine = await loadTensorflow();
 
-interface Case {
-  readonly name: string;
-  readonly title: string;
-  /** Steps a round. */
-  readonly steps: number;
-  /** Makes the step; it gives the loss, so that the work is done when it is read. */
-  make(): () => tf.Tensor;
-}
-
-const randomClasses = (shape: number[], classes: number) => tf.randomUniform(shape, 0, classes, 'int32');
-
-/** Mean cross-entropy of logits [N, C] with classes [N]. */
-function crossEntropy(logits: tf.Tensor2D, classes: tf.Tensor): tf.Scalar {
-  const [, count] = logits.shape;
-  const picked = tf.oneHot(classes.flatten().toInt(), count).toFloat();
-  return tf.losses.softmaxCrossEntropy(picked, logits).asScalar();
-}
-
-type Update = (variable: tf.Variable, gradient: tf.Tensor) => void;
-
-/** SGD with momentum 0.9. */
-function momentum(): Update {
-  const slots = new Map<tf.Variable, tf.Variable>();
-  return (variable, gradient) => {
-    const slot = slots.get(variable) ?? tf.variable(tf.zerosLike(variable), false);
-    slots.set(variable, slot);
-    slot.assign(slot.mul(0.9).add(gradient));
-    variable.assign(variable.sub(slot.mul(0.01)));
-  };
-}
-
-function adam(): Update {
-  const slots = new Map<tf.Variable, readonly [tf.Variable, tf.Variable, tf.Variable]>();
-  const zeros = (variable: tf.Variable) => tf.variable(tf.zerosLike(variable), false);
-  return (variable, gradient) => {
-    const [m, v, t] = slots.get(variable) ?? [zeros(variable), zeros(variable), tf.variable(tf.scalar(0), false)];
-    slots.set(variable, [m, v, t]);
-    t.assign(t.add(1));
-    m.assign(m.mul(0.9).add(gradient.mul(0.1)));
-    v.assign(v.mul(0.999).add(gradient.square().mul(0.001)));
-    const rate = tf
-      .sqrt(tf.sub(1, tf.pow(0.999, t)))
-      .div(tf.sub(1, tf.pow(0.9, t)))
-      .mul(1e-3);
-    variable.assign(variable.sub(m.div(v.sqrt().add(1e-7)).mul(rate)));
-  };
-}
-
-function training(model: tf.LayersModel, x: tf.Tensor, classes: tf.Tensor, update: Update): () => tf.Tensor {
-  fuse(model);
-  const variables = model.trainableWeights
-    .map((weight) => weight.read())
-    .filter((weight) => weight instanceof tf.Variable);
-  const step = engine.compile((input: tf.Tensor, labels: tf.Tensor) => {
-    const loss = () => {
-      const output = model.apply(input, { training: true });
-      if (!(output instanceof tf.Tensor)) throw new TypeError('the models of this bench have one output');
-      return crossEntropy(output.reshape([-1, output.shape.at(-1) ?? 1]), labels);
-    };
-    const { value, grads } = tf.variableGrads(loss, variables);
-    for (const variable of variables) update(variable, grads[variable.name] ?? tf.zerosLike(variable));
-    return value;
-  });
-  return () => step(x, classes);
-}
-
-function lstm(steps: number, batch: number, input: number, size: number): () => tf.Tensor {
-  const x = tf.randomNormal<tf.Rank.R3>([batch, steps, input]);
-  const weights = [[input, 4 * size], [size, 4 * size], [4 * size]].map((shape) =>
-    tf.variable(tf.randomNormal(shape, 0, 0.05)),
-  );
-  const step = engine.compile((sequence: tf.Tensor3D) => {
-    const forward = () => {
-      const [kernel, recurrent, bias] = weights;
-      if (!kernel || !recurrent || !bias) throw new RangeError('an LSTM has three weights');
-      const { outputs } = lstmSequence(
-        sequence,
-        kernel.as2D(input, 4 * size),
-        recurrent.as2D(size, 4 * size),
-        bias.as1D(),
-        {
-          recurrentActivation: 'sigmoid',
-        },
-      );
-      return outputs.sum().asScalar();
-    };
-    const { value, grads } = tf.variableGrads(forward, weights);
-    return [value, ...Object.values(grads)];
-  });
-  return () => {
-    const [value, ...gradients] = step(x);
-    tf.dispose(gradients);
-    if (!value) throw new RangeError('a step gives its loss');
-    return value;
-  };
-}
-
-const charLstm = () =>
-  tf.sequential({
-    layers: [
-      tf.layers.embedding({ inputDim: 80, outputDim: 64, inputLength: 64 }),
-      tf.layers.lstm({ units: 256, returnSequences: true, recurrentActivation: 'sigmoid' }),
-      tf.layers.dense({ units: 80 }),
-    ],
-  });
-
-const cases: readonly Case[] = [
-  {
-    name: 'lstm-64',
-    title: 'LSTM T 64, B 64, I 128, H 256, forward + backward',
-    steps: 8,
-    make: () => lstm(64, 64, 128, 256),
-  },
-  {
-    name: 'lstm-784',
-    title: 'LSTM T 784, B 32, I 1, H 128, forward + backward',
-    steps: 4,
-    make: () => lstm(784, 32, 1, 128),
-  },
-  {
-    name: 'wide-resnet',
-    title: 'WRN-28-2, b 32, 32x32x3, SGD momentum',
-    steps: 3,
-    make: () =>
-      training(
-        wideResnet({ logits: true, seed: 1 }),
-        tf.randomNormal([32, 32, 32, 3]),
-        randomClasses([32], 10),
-        momentum(),
-      ),
-  },
-  {
-    name: 'small-cnn',
-    title: 'small CNN, b 128, 28x28, SGD momentum',
-    steps: 60,
-    make: () =>
-      training(
-        smallCnn({ halvedBy: 'maximum', logits: true, seed: 1 }),
-        tf.randomNormal([128, 28, 28, 1]),
-        randomClasses([128], 10),
-        momentum(),
-      ),
-  },
-  {
-    name: 'char-lstm',
-    title: 'char LSTM T 64, B 64, 80 characters, embedding 64, H 256, Adam',
-    steps: 8,
-    make: () => training(charLstm(), randomClasses([64, 64], 80), randomClasses([64, 64], 80), adam()),
-  },
-];
-
-/** A peer: a Python process that runs a round when it is asked to, and rests otherwise. */
-async function startPeer(script: string) {
-  const python = fileURLToPath(new URL('peers/.venv/bin/python', import.meta.url));
-  if (!existsSync(python)) return undefined;
-  const child: ChildProcess = spawn(python, [fileURLToPath(new URL(`peers/${script}`, import.meta.url))], {
-    stdio: ['pipe', 'pipe', 'ignore'],
-  });
-  if (!child.stdout || !child.stdin) return undefined;
-  const { stdin } = child;
-  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  const nextLine = async () => String((await lines.next()).value);
-  const name = await nextLine();
-  if (name === 'undefined') return undefined; // it ended: its library is not there
-  return {
-    name,
-    round: async ({ name: which, steps }: Case) => {
-      stdin.write(`${which} ${steps}\n`);
-      const [wall = NaN, cpu = NaN] = (await nextLine()).split(' ').map(Number);
-      return [wall, cpu] as Times;
-    },
-    stop: () => child.kill(),
-  };
-}
+const noise = (shape: readonly number[]) => {
+  const values = tf.randomNormal([...shape], 0, 1, 'float32', 7);
+  const read = Float32Array.from(values.dataSync());
+  values.dispose();
+  return read;
+};
+const withSoftmax = (model: tf.LayersModel): tf.LayersModel => {
+  const outputs = tf.layers.activation({ activation: 'softmax' }).apply(model.outputs);
+  if (!(outputs instanceof tf.SymbolicTensor)) throw new TypeError('the models of this bench have one output');
+  return tf.model({ inputs: model.inputs, outputs });
+};
 
 const median = (values: readonly number[]) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? NaN;
-
-/** Milliseconds a step: of the clock and of processors. */
-type Times = readonly [wall: number, cpu: number];
 
 function ownRound(step: () => tf.Tensor, steps: number): Times {
   const begun = performance.now();
@@ -209,6 +45,90 @@ function ownRound(step: () => tf.Tensor, steps: number): Times {
   }
   const { user, system } = process.cpuUsage(cpuBegun);
   return [(performance.now() - begun) / steps, (user + system) / 1000 / steps];
+}
+
+/** Runs two works in turn, and gives the medians of each and of the ratios of neighbours. */
+async function inPairs(ours: () => Promise<Times>, theirs: () => Promise<Times>) {
+  const pairs: [Times, Times][] = [];
+  for (let i = 0; i < rounds + 1; i++) pairs.push([await ours(), await theirs()]);
+  const measured = pairs.slice(1); // the first warms up
+  const ratio = (which: 0 | 1) => median(measured.map(([a, b]) => a[which] / b[which]));
+  const middle = (side: 0 | 1) => ([0, 1] as const).map((which) => median(measured.map((pair) => pair[side][which])));
+  return { ours: middle(0), theirs: middle(1), wall: ratio(0), cpu: ratio(1) };
+}
+
+async function timed(work: () => Promise<unknown>): Promise<Times> {
+  const [begun, cpuBegun] = [performance.now(), process.cpuUsage()];
+  await work();
+  const { user, system } = process.cpuUsage(cpuBegun);
+  return [performance.now() - begun, (user + system) / 1000];
+}
+
+/** Scoring by the upper bound against a forward pass whose result is read, both compiled, of 640 samples that lie ready. */
+async function scoring(name: string, model: tf.LayersModel, x: Column): Promise<void> {
+  model.compile({ optimizer: 'sgd', loss: 'sparseCategoricalCrossentropy' });
+  const rows = x.shape[0] ?? 0;
+  const y: Column = { type: 'int32', shape: [rows], data: Int32Array.from({ length: rows }, (_, row) => row % 10) };
+  const ids = Array.from({ length: rows }, String);
+  const ready = new Presample(ids, { x, y }, 'importance');
+  const schema = { x: { type: x.type, shape: x.shape.slice(1) }, y: { type: y.type, shape: [] } } as const;
+  const scorer = modelScorer(openHead(model), { scheme: upperBound, schema, scoreBatchSize: rows });
+  const forward = engine.compile((input: tf.Tensor) => model.predict(input, { batchSize: rows }) as tf.Tensor); // one output
+  const bare = async () => {
+    const output = forward(ready.tensor('x'));
+    await output.data();
+    output.dispose();
+  };
+  const { ours, theirs, wall, cpu } = await inPairs(
+    () => timed(() => scorer.score(ready)),
+    () => timed(bare),
+  );
+  const shown = ([w = NaN, c = NaN]: readonly number[]) => `${w.toFixed(1)} ms (cpu ${c.toFixed(1)})`;
+  console.log(
+    `scoring B ${rows} / bare forward, ${name}: ${wall.toFixed(3)}, by cpu ${cpu.toFixed(3)} (${shown(ours)} / ${shown(theirs)}; goal at most 1.03)`,
+  );
+  ready.release();
+}
+
+/** Peak memory of a process that compiles a step and takes some, and how much of it came after the library was ready. */
+function memory(each: Case): void {
+  const child = (command: string, args: readonly string[]) => {
+    const { stdout } = spawnSync(command, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+    const [ready = NaN, peak = NaN, first = NaN] = stdout.trim().split(' ').map(Number);
+    return { peak, growth: peak - ready, first };
+  };
+  const own = fileURLToPath(new URL('engine-memory.ts', import.meta.url));
+  const peer = fileURLToPath(new URL('peers/keras_peer.py', import.meta.url));
+  const ours = child(process.execPath, ['--import', 'tsx', own, each.name]);
+  const keras = existsSync(python) ? child(python, [peer, 'memory', each.name]) : undefined;
+  const shown = ({ peak, growth, first }: typeof ours) =>
+    `${peak.toFixed(0)} MB, of which ${growth.toFixed(0)} after loading, first call ${first.toFixed(0)} ms`;
+  console.log(
+    `${each.name}: peak memory ${shown(ours)}` +
+      (keras
+        ? `; Keras ${shown(keras)}: ${(ours.peak / keras.peak).toFixed(2)} times, after loading ${(ours.growth / keras.growth).toFixed(2)} (goal at most 1.1)`
+        : '; no Keras'),
+  );
+}
+
+/** One small operation through the binding. */
+async function smallOperation(): Promise<void> {
+  const [a, b] = [tf.tensor1d([1, 2]), tf.tensor1d([3, 4])];
+  const count = 20_000;
+  const times: Times[] = [];
+  for (let round = 0; round < 5; round++) {
+    times.push(
+      await timed(async () => {
+        for (let i = 0; i < count; i++) tf.add(a, b).dispose();
+      }),
+    );
+  }
+  const micros = (which: 0 | 1) => ((median(times.map((time) => time[which])) / count) * 1000).toFixed(1);
+  console.log(
+    `one small operation, tf.add(a, b).dispose(): ${micros(0)} µs (cpu ${micros(1)}). The compiled addon of tfjs-node is not ` +
+      'measured here: it needs a prebuilt file or a compiler; where it was, it took 13.2 µs to the binding’s 14.1.',
+  );
+  tf.dispose([a, b]);
 }
 
 const processor = cpus()[0]?.model ?? 'a CPU of no name';
@@ -223,6 +143,7 @@ console.log(
 );
 
 const asked = process.argv.slice(2);
+
 for (const each of cases.filter(({ name }) => asked.length === 0 || asked.includes(name))) {
   const step = each.make();
   const begun = performance.now();
@@ -249,3 +170,12 @@ for (const each of cases.filter(({ name }) => asked.length === 0 || asked.includ
   console.log(`${each.title}: ours ${middle(own)}; ${theirs.join('; ')}; first call ${firstMs.toFixed(0)} ms`);
 }
 for (const peer of peers) peer.stop();
+
+const wants = (part: string) => asked.length === 0 || asked.includes(part);
+if (wants('memory')) for (const each of cases) memory(each);
+if (wants('scoring')) {
+  const pixels = (shape: number[]): Column => ({ type: 'float32', shape, data: noise(shape) });
+  await scoring('small CNN', withSoftmax(cnn()), pixels([640, 28, 28, 1]));
+  await scoring('WRN-28-2', withSoftmax(wrn()), pixels([640, 32, 32, 3]));
+}
+if (wants('operation')) await smallOperation();

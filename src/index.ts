@@ -34,9 +34,11 @@ export type { Split, SplitOptions } from './corpus/segments.ts';
 export { labelledImages, type LabelledImages } from './corpus/labelled-images.ts';
 export { softTargets } from './corpus/soft-targets.ts';
 export { mixture, type Mixture, type MixtureOptions, type MixturePart } from './corpus/mixture.ts';
+export { mapped, type Copy, type MappedOptions, type MapSample } from './corpus/mapped.ts';
+export { augmentPixels, type Augmentation } from './corpus/augment/augment.ts';
 export { packCorpus, type PackOptions } from './corpus/pack-corpus.ts';
 export { verifyCorpus, type Verification } from './corpus/verify-corpus.ts';
-export { byteTokenizer, loadTokenizer, pieceTokenizer, type Tokenizer } from './corpus/tokenizer.ts';
+export { byteTokenizer, frequentPieces, loadTokenizer, pieceTokenizer, type Tokenizer } from './corpus/tokenizer.ts';
 export {
   defineRecipe,
   fetchCorpus,
@@ -69,6 +71,13 @@ export { Costs } from './resample/costs.ts';
 // Models
 export { openHead, type Head } from './model/head.ts';
 export { charLstm } from './model/char-lstm.ts';
+export { pixelLstm } from './model/pixel-lstm.ts';
+export { resnet50 } from './model/resnet50.ts';
+export { sequenceClassifier } from './model/sequence-classifier.ts';
+export { smallCnn } from './model/small-cnn.ts';
+export { textClassifier } from './model/text-classifier.ts';
+export { wideResnet } from './model/wide-resnet.ts';
+export { marginLoss, recallAt1, tripletLoss } from './model/embedding-loss.ts';
 export { writeText } from './model/write-text.ts';
 export { withBitsPerCharacter } from './model/bits-per-character.ts';
 export { loadModel, saveModel } from './model/files.ts';

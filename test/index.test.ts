@@ -6,10 +6,10 @@ const names = `
   CharacterVocabulary Costs InFlight Meter Minibatch Presample TaustreamError activeEngine advise asReadable asTransform
   biased byteTokenizer byteVocabulary charLstm compare compile conformanceReport constantTime constantVariance corpus
   createTurnstile datasetCorpus definePipeline defineRecipe effectiveSampleSize evaluate fetchCorpus fit fitImportance fuse
-  importance infobatch isTaustreamError katyusha loadModel loadTokenizer loadVocabulary minibatches mixture modelScorer
+  importance infobatch isTaustreamError katyusha loadModel loadTokenizer loadVocabulary marginLoss minibatches mixture modelScorer
   onlineBatchSelection onlineScores openHead packCorpus parseVocabulary pieceTokenizer presample proportionalHistory
-  readCheckpoint recordCorpus resample rhoLoss runConformance runPipeline saveModel saveVocabulary scan schemeOf schemes scsg
-  selectiveBackprop serveMinibatches svrg takeCheckpoint tau tauGate textCorpus useEngine verifyCorpus
+  readCheckpoint recallAt1 recordCorpus resample rhoLoss runConformance runPipeline saveModel saveVocabulary scan schemeOf schemes scsg
+  selectiveBackprop serveMinibatches smallCnn svrg takeCheckpoint tau tauGate textCorpus tripletLoss useEngine verifyCorpus
   withBitsPerCharacter writeCheckpoint writeMinibatches writeRecords writeText`;
 
 describe('taustream', () => {

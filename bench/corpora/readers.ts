@@ -32,7 +32,11 @@ const openers: Readonly<Record<Case, (folder: string) => Promise<Corpus>>> = {
   records: (folder) => recordCorpus(join(folder, 'records')),
   idx: (folder) => corpus(join(folder, 'idx')),
   images: (folder) =>
-    corpus({ path: join(folder, 'images.zip'), image: { height: SIDE, width: SIDE, fit: 'fill' }, shuffleBuffer: 500 }),
+    corpus({
+      path: join(folder, 'images.zip'),
+      image: { height: SIDE, width: SIDE, fit: 'fill', kernel: 'linear' },
+      shuffleBuffer: 500,
+    }),
 };
 
 /** Reads a shuffled epoch in batches as a trainer gets them: contiguous columns of `batchSize` rows. */

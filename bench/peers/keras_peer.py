@@ -1,5 +1,6 @@
-"""Keras on TensorFlow, each step one tf.function. Reads `case steps` lines, answers with milliseconds a step and of processor time."""
+"""Keras on TensorFlow, each step one tf.function. Reads `case steps` lines, answers with milliseconds a step and of processor time. `keras_peer.py memory CASE`: see `memory`."""
 import os
+import resource
 import sys
 import time
 
@@ -90,7 +91,27 @@ CASES = {
     "char-lstm": lambda: training(char_lstm(), classes([64, 64], 80), classes([64, 64], 80), keras.optimizers.Adam(1e-3)),
 }
 
+def memory(name, steps=10):
+    """Megabytes at most resident when the library was ready and at the end, and the milliseconds of the first call."""
+
+    def megabytes():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+    tf.constant(0.0) + 1
+    ready = megabytes()
+    step = CASES[name]()
+    begun = time.perf_counter()
+    step()
+    first = time.perf_counter() - begun
+    for _ in range(steps - 1):
+        step()
+    print(ready, megabytes(), first * 1e3)
+
+
 if __name__ == "__main__":
+    if sys.argv[1:2] == ["memory"]:
+        memory(sys.argv[2])
+        sys.exit()
     print(f"Keras {keras.__version__} on TensorFlow {tf.__version__}", flush=True)
     made = {}
     for line in sys.stdin:

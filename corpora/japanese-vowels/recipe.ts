@@ -19,5 +19,6 @@ export const japaneseVowels = defineRecipe({
       sha256: '68a430eabd919cc77f40b1f5f3bc0dcafacc1486bca9260785aeb7d262cc78cd',
     },
   ],
+  pack: { train: { include: 'TRAIN' }, test: { include: 'TEST' } },
   at: import.meta.url,
 });

@@ -4,6 +4,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { formatNames } from '../corpus/formats/formats.ts';
 import { corpus, type CorpusOptions, type OpenedCorpus } from '../corpus/open-corpus.ts';
 import { packCorpus } from '../corpus/pack-corpus.ts';
+import { packRecipe } from '../corpus/pack-recipe.ts';
 import { fetchCorpus } from '../corpus/recipe.ts';
 import { verifyCorpus } from '../corpus/verify-corpus.ts';
 import { describeCorpus, describeSample } from './describe-corpus.ts';
@@ -66,7 +67,7 @@ export function addCorpusCommand(program: Command, host: Host, exit: (code: numb
     .action(async (path: string, flags: OpenFlags & PackFlags) => exit(await pack(path, flags, host)));
   command
     .command('get')
-    .description('Fetches a corpus by its recipe, and checks it.')
+    .description('Fetches a corpus by its recipe, checks it, and packs it where the recipe says so.')
     .argument('<NAME>', 'a folder of `corpora/`, or a recipe file')
     .option('--folder <folder>', 'where the data goes (default: `data/` beside the recipe, or the user’s cache)')
     .action(async (name: string, { folder }: { folder?: string }) => {
@@ -76,6 +77,8 @@ export function addCorpusCommand(program: Command, host: Host, exit: (code: numb
       host.stdout.write(
         `${recipe.name}: ${got.files.length} files, ${got.fetched ? 'fetched and checked' : 'there and right'} (${recipe.licence})\n${got.folder}\n`,
       );
+      for await (const { out, samples, shards, isNew } of packRecipe(recipe, got.folder, interrupt.signal))
+        host.stdout.write(`${out}: ${samples} samples in ${shards} shards, ${isNew ? 'packed' : 'there'}\n`);
     });
 }
 

@@ -34,7 +34,7 @@ export function addTrainCommand(program: Command, host: Host, exit: (code: numbe
       ]),
     )
     .addOption(new Option('--score-engine <name>', 'where that process computes').choices([...engineNames, 'auto']))
-    .option('--score-ahead <n>', 'presamples scored ahead of the trainer (default: 1 in a process)', wholeAbove(-1))
+    .option('--score-ahead <n>', 'presamples scored ahead of the trainer (default: 2 in a process)', wholeAbove(-1))
     .option('--seed <n>', 'base of every random number', wholeAbove(-1))
     .option('--out <folder>', 'the run folder (default: runs/<name>); -2, -3, … is added if it is there already')
     .option('--checkpoint-every <s>', 'seconds between checkpoints (default: 60)', positive)

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { ImportanceOptions } from '../importance/importance.ts';
 import type { Scorer } from '../importance/model-scorer.ts';
+import { LengthOptions } from '../presample/lengths.ts';
 import { TauGateOptions } from '../resample/tau-gate.ts';
 
 const count = z.int().positive();
@@ -12,6 +13,8 @@ export const MinibatchValues = z
     presampleSize: count.default(640),
     /** Samples drawn at a time, the paper's b. @default 128 – the paper's CIFAR setting */
     batchSize: count.default(128),
+    /** Buckets, padding and the longest sample, where samples have lengths of their own. */
+    lengths: LengthOptions.optional(),
     ...TauGateOptions.shape,
     ...ImportanceOptions.shape,
     /** Base of every random choice. @default 0 */
@@ -45,5 +48,7 @@ export type MinibatchOptions = z.input<typeof MinibatchValues> & {
    * it before. Without one every batch is uniform.
    */
   readonly scorer?: Scorer | 'reported';
+  /** Called with each sample that `lengths.truncate: 'drop'` left out. */
+  readonly onDrop?: (id: string, steps: number) => void;
   readonly signal?: AbortSignal;
 };

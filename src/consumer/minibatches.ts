@@ -52,6 +52,7 @@ export class Minibatches implements AsyncIterableIterator<WeightedBatch>, AsyncD
   readonly inFlight = new InFlight();
   readonly #values: MinibatchSettings;
   readonly #scorer: Scorer | undefined;
+  readonly #onDrop: MinibatchOptions['onDrop'];
   readonly #reported: ReportedScores | undefined;
   readonly #turnstile: ReturnType<typeof createTurnstile>;
   readonly #costs = new Costs();
@@ -69,7 +70,8 @@ export class Minibatches implements AsyncIterableIterator<WeightedBatch>, AsyncD
   #closing: Promise<void> | undefined;
 
   constructor(corpus: Corpus, options: MinibatchOptions) {
-    const { scorer, signal, ...plain } = options;
+    const { scorer, signal, onDrop, ...plain } = options;
+    this.#onDrop = onDrop;
     this.#values = parseOptions('minibatches()', MinibatchValues, plain);
     this.#reported = scorer === 'reported' ? new ReportedScores() : undefined;
     this.#scorer = scorer === 'reported' ? this.#reported : scorer;
@@ -183,11 +185,12 @@ export class Minibatches implements AsyncIterableIterator<WeightedBatch>, AsyncD
 
   /** The stages, each asked by the one after it: nothing is fetched before the trainer wants it. */
   #stages(corpus: Corpus): AsyncGenerator<Minibatch, void, void> {
-    const { seed, epochs = Infinity, presampleSize, batchSize, onBadScore, ahead, held } = this.#values;
+    const { seed, epochs = Infinity, onBadScore, ahead, held, presampleSize, batchSize, lengths } = this.#values;
     const ringSize = 1 + ahead + held;
     const [gate, signal] = [this.gate, this.#signal];
     const { schema } = corpus;
-    const fill = presample({ schema, gate, inFlight: this.inFlight, signal, presampleSize, batchSize, ringSize });
+    const sizes = { presampleSize, batchSize, ringSize, lengths };
+    const fill = presample({ schema, gate, inFlight: this.inFlight, signal, onDrop: this.#onDrop, ...sizes });
     const score = importance(this.#scorer, {
       turnstile: this.#turnstile,
       onBadScore,

@@ -69,6 +69,7 @@ export function mixture(parts: readonly MixturePart[], options: MixtureOptions =
     schema: parts[0]!.corpus.schema,
     ...(classes && { classes }),
     length,
+    partOf: partNaming(parts),
     get shares() {
       return shares;
     },
@@ -81,6 +82,12 @@ export function mixture(parts: readonly MixturePart[], options: MixtureOptions =
     samples: (given) =>
       mixedStream(parts, given, { length, shares: () => shares, count: (name) => (counts[name]! += 1) }),
   };
+}
+
+/** Finds the part whose name is in front of an id; a name that begins with another's is meant where both fit. */
+function partNaming(parts: readonly MixturePart[]): (id: string) => string {
+  const names = parts.map(({ corpus }) => corpus.name).toSorted((a, b) => b.length - a.length);
+  return (id) => names.find((name) => id.startsWith(`${name}/`)) ?? 'unknown';
 }
 
 interface Mixing {

@@ -9,14 +9,20 @@ import { isPacked, unpacked } from './expanded-source.ts';
 import { formatFields, type Format, type Probe } from './formats/format.ts';
 import { formatNames, formats } from './formats/formats.ts';
 import { recordCorpus, type RecordCorpus } from './record-corpus.ts';
-import { isMissing, MANIFEST_FILE } from './record-manifest.ts';
+import { MANIFEST_FILE } from './record-manifest.ts';
+import { isMissing } from './is-missing.ts';
+import { isRemoteFolder } from './remote-folder.ts';
 import { isRemote, localCopy, remoteSource } from './remote-source.ts';
+import { listS3 } from './s3.ts';
 import { orderFields, shardedCorpus, type ShardedCorpus } from './sharded-corpus.ts';
 import { textCorpus } from './text-corpus.ts';
 import type { TextCorpus } from './windowed-text.ts';
 
 export const CorpusOptions = z.strictObject({
-  /** A file, a folder, a URL (`https://`, `s3://`), or several files or URLs. */
+  /**
+   * A file, a folder, a URL (`https://`, `s3://`), or several files or URLs. A URL that ends with `/` is a folder: of record
+   * shards, or, on `s3://`, whose folders can be listed, of anything.
+   */
   path: z.union([z.string().min(1), z.array(z.string().min(1)).min(1)]),
   /** What the files are. @default told from their names and first bytes */
   format: z.enum([...formatNames, 'records', 'text']).optional(),
@@ -77,11 +83,15 @@ export async function corpus(options: CorpusOptions | string): Promise<OpenedCor
   return shardedCorpus(name, found, parsed, parsed.augment);
 }
 
-const holdsRecords = (path: string): Promise<boolean> =>
-  stat(join(path, MANIFEST_FILE)).then(
+/** A folder on the web cannot be listed, so it must have a manifest. */
+async function holdsRecords(path: string): Promise<boolean> {
+  if (isRemoteFolder(path))
+    return !path.startsWith('s3:') || (await listS3(path)).some(({ name }) => name === MANIFEST_FILE);
+  return stat(join(path, MANIFEST_FILE)).then(
     () => true,
     () => false, // whatever the reason: it is no folder of records
   );
+}
 
 /** Options of records that differ from the defaults here are handed on; their buffer has a default of its own. */
 function openRecords(
@@ -119,10 +129,7 @@ function openText(
 }
 
 async function filesAt(where: string, path: string): Promise<ByteSource[]> {
-  if (isRemote(path)) {
-    const source = await remoteSource(path);
-    return [isPacked(source.name) || /\.zip$/i.test(source.name) ? await unpacked(await localCopy(source)) : source];
-  }
+  if (isRemote(path)) return remoteFilesAt(path);
   const found = await stat(path).catch((cause: unknown) => {
     const got = isMissing(cause) ? 'nothing there' : String(cause);
     throw new CorpusError(
@@ -136,12 +143,28 @@ async function filesAt(where: string, path: string): Promise<ByteSource[]> {
   const names = entries
     .filter((entry) => !entry.isDirectory())
     .map((entry) => relative(path, join(entry.parentPath, entry.name)).split(sep).join('/'))
-    .filter((name) => !name.split('/').some((piece) => piece.startsWith('.'))) // hidden: not meant as data
+    .filter((name) => !isHidden(name))
     .toSorted((a, b) => (a < b ? -1 : 1)); // by code units: the same everywhere, whatever the locale
   const files: ByteSource[] = [];
   for (const name of names) files.push(await unpacked(await fileSource(join(path, name), name)));
   return files;
 }
+
+async function remoteFilesAt(path: string): Promise<ByteSource[]> {
+  if (!isRemoteFolder(path)) return [await readable(await remoteSource(path))];
+  const sources: ByteSource[] = [];
+  for (const { url, name } of await listS3(path))
+    // A file's name is its path below the folder, as on this machine: folders may be classes.
+    if (!isHidden(name)) sources.push(await readable({ ...(await remoteSource(url)), name }));
+  return sources;
+}
+
+/** What must be entered at its end or unpacked is copied first. */
+const readable = async (source: ByteSource): Promise<ByteSource> =>
+  isPacked(source.name) || /\.zip$/i.test(source.name) ? unpacked(await localCopy(source)) : source;
+
+/** Hidden: not meant as data. */
+const isHidden = (name: string): boolean => name.split('/').some((piece) => piece.startsWith('.'));
 
 async function tellFormat(
   where: string,

@@ -5,7 +5,8 @@ import { CorpusError } from '../errors.ts';
 import type { Corpus, Position } from '../stream/sample.ts';
 import { writeAtomically } from './atomic-file.ts';
 import { packSample } from './record-frame.ts';
-import { isMissing, MANIFEST_FILE, ShardEntry, type RecordManifest } from './record-manifest.ts';
+import { MANIFEST_FILE, ShardEntry, type RecordManifest } from './record-manifest.ts';
+import { isMissing } from './is-missing.ts';
 import { ShardWriter } from './shard-writer.ts';
 import { expectFrameFits, isFull, publish } from './write-records.ts';
 

@@ -12,7 +12,7 @@ import { dataFolder } from './data-folder.ts';
 import { debianRegistry } from './debian-registry.ts';
 import { npmRegistry } from './npm-registry.ts';
 import { pypiRegistry } from './pypi-registry.ts';
-import { isMissing } from './record-manifest.ts';
+import { isMissing } from './is-missing.ts';
 
 /** A file of an archive, read whole. */
 export interface CollectedEntry {
@@ -59,6 +59,13 @@ const RecipeSchema = z.strictObject({
   licence: z.string().min(1),
   package: PackageRef,
   files: z.array(RecipeFile).min(1),
+  /** Record shards that `corpus get` makes of the files, by the folder that they go to: of those whose path holds `include`. */
+  pack: z
+    .record(
+      z.string().regex(/^[a-z0-9][a-z0-9-]*$/, { error: 'must be in lower-case words joined by -' }),
+      z.strictObject({ include: z.string().min(1).optional() }),
+    )
+    .optional(),
   /** `import.meta.url` of the recipe: in a clone the data goes to `data/` beside it. */
   at: z.string().startsWith('file:').optional(),
 });

@@ -1,8 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { CorpusError, OptionsError } from '../errors.ts';
+import { CorpusError, FetchError, OptionsError } from '../errors.ts';
 import { parseOptions } from '../options.ts';
+import { isMissing } from './is-missing.ts';
+import { remoteFile, remoteText } from './remote-folder.ts';
+import { isRemote } from './remote-source.ts';
 
 export const MANIFEST_FILE = 'manifest.json';
 const count = z.int().min(0);
@@ -63,12 +66,17 @@ export const RecordManifest = z
 /** What a folder of record shards holds; written last, so that a folder with one is complete. */
 export type RecordManifest = z.output<typeof RecordManifest>;
 
-/** @throws {CorpusError} when the folder has no manifest, or one that cannot be used */
+/**
+ * @throws {CorpusError} when the folder has no manifest, or one that cannot be used
+ * @throws {FetchError} when it is on the network and cannot be had
+ */
 export async function readManifest(folder: string): Promise<RecordManifest> {
-  const path = join(folder, MANIFEST_FILE);
+  const path = isRemote(folder) ? remoteFile(folder, MANIFEST_FILE) : join(folder, MANIFEST_FILE);
   try {
-    return parseOptions(MANIFEST_FILE, RecordManifest, JSON.parse(await readFile(path, 'utf8')));
+    const text = isRemote(folder) ? await remoteText(folder, MANIFEST_FILE) : await readFile(path, 'utf8');
+    return parseOptions(MANIFEST_FILE, RecordManifest, JSON.parse(text));
   } catch (cause) {
+    if (cause instanceof FetchError) throw cause;
     const got = cause instanceof Error ? cause.message : String(cause);
     const next = isMissing(cause)
       ? 'Check the path; a folder without one was never finished.'
@@ -81,6 +89,3 @@ export async function readManifest(folder: string): Promise<RecordManifest> {
     );
   }
 }
-
-export const isMissing = (error: unknown): boolean =>
-  error instanceof Error && 'code' in error && error.code === 'ENOENT';

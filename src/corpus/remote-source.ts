@@ -1,10 +1,10 @@
 import { open, writeFile } from 'node:fs/promises';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { AwsClient } from 'aws4fetch';
 import { FetchError } from '../errors.ts';
 import type { ByteSource, OpenBytes } from './byte-source.ts';
 import { fileSource, readFully } from './byte-source.ts';
 import { DiskCache } from './disk-cache.ts';
+import { answered, Interrupted, retried, type Alive } from './retry.ts';
+import { environmentS3, s3Request, type S3Options } from './s3.ts';
 
 const COPY_BYTES = 16 * 2 ** 20;
 
@@ -23,16 +23,6 @@ export interface RemoteOptions {
   readonly cache?: DiskCache;
   /** Signs requests to `s3://`. @default from the environment: `AWS_ACCESS_KEY_ID`, `AWS_REGION`, `AWS_ENDPOINT_URL`, … */
   readonly s3?: S3Options;
-}
-
-/** Any S3-compatible store. Without keys, requests are not signed: for public buckets. */
-export interface S3Options {
-  readonly accessKeyId?: string | undefined;
-  readonly secretAccessKey?: string | undefined;
-  readonly sessionToken?: string | undefined;
-  readonly region?: string | undefined;
-  /** Such as `http://localhost:9000`: buckets are the first piece of the path there. @default Amazon's */
-  readonly endpoint?: string | undefined;
 }
 
 /** Whether a path is a URL that is read over the network. */
@@ -184,52 +174,14 @@ class Remote {
 
   async #request(start: number, end: number, alive: Alive): Promise<Response> {
     const headers = { range: `bytes=${start}-${end - 1}`, 'accept-encoding': 'identity' };
-    const request = await this.#signed(headers);
-    const response = await fetch(request, { signal: alive.signal });
-    alive.touch();
-    if (![408, 429].includes(response.status) && response.status < 500) return response;
-    await response.body?.cancel();
-    throw new Interrupted(`the answer ${response.status}`);
+    const request = this.#url.startsWith('s3://')
+      ? await s3Request(this.#url, this.#s3, { headers })
+      : new Request(this.#url, { headers });
+    return answered(request, alive);
   }
 
-  async #signed(headers: Record<string, string>): Promise<Request> {
-    const { accessKeyId, secretAccessKey, sessionToken, region = 'us-east-1', endpoint } = this.#s3;
-    if (!this.#url.startsWith('s3://')) return new Request(this.#url, { headers });
-    const { host: bucket, pathname } = new URL(this.#url);
-    const url = endpoint
-      ? `${endpoint.replace(/\/$/, '')}/${bucket}${pathname}`
-      : `https://${bucket}.s3.${region}.amazonaws.com${pathname}`;
-    if (!accessKeyId || !secretAccessKey) return new Request(url, { headers });
-    const client = new AwsClient({
-      accessKeyId,
-      secretAccessKey,
-      region,
-      service: 's3',
-      ...(sessionToken && { sessionToken }),
-    });
-    return client.sign(url, { headers });
-  }
-
-  /** Tries again after what may pass: a stall, a cut, a busy server. */
-  async #retried<Result>(work: (alive: Alive) => Promise<Result>): Promise<Result> {
-    const { attempts, pauseMs, stallMs } = this.#options;
-    for (let attempt = 1; ; attempt++) {
-      const alive = new Alive(stallMs);
-      try {
-        return await work(alive);
-      } catch (cause) {
-        if (cause instanceof FetchError) throw cause;
-        if (attempt >= attempts)
-          throw this.#error(
-            `an answer within ${attempts} attempts`,
-            alive.signal.aborted ? `no byte for ${stallMs} ms` : reasonOf(cause),
-            cause,
-          );
-        await sleep(pauseMs * 2 ** (attempt - 1) * (0.5 + 0.5 * Math.random())); // jitter: many readers must not come back at once
-      } finally {
-        alive.end();
-      }
-    }
+  #retried<Result>(work: (alive: Alive) => Promise<Result>): Promise<Result> {
+    return retried(this.#options, work, (expected, got, cause) => this.#error(expected, got, cause));
   }
 
   #error(expected: string, got: string, cause?: unknown): FetchError {
@@ -241,44 +193,5 @@ class Remote {
   }
 }
 
-/** Something that may pass. */
-class Interrupted extends Error {}
-
-/** Aborts when nothing has been heard for a while. */
-class Alive {
-  readonly #controller = new AbortController();
-  readonly #timer: NodeJS.Timeout;
-
-  constructor(stallMs: number) {
-    this.#timer = setTimeout(() => this.#controller.abort(new Interrupted(`no byte for ${stallMs} ms`)), stallMs);
-  }
-
-  get signal(): AbortSignal {
-    return this.#controller.signal;
-  }
-
-  touch(): void {
-    this.#timer.refresh();
-  }
-
-  end(): void {
-    clearTimeout(this.#timer);
-  }
-}
-
 const versionOf = ({ headers }: Response): string =>
   headers.get('etag') ?? headers.get('last-modified') ?? 'unversioned';
-
-/** `fetch` keeps its reason one level down. */
-function reasonOf(cause: unknown): string {
-  const inner = cause instanceof Error && cause.cause instanceof Error ? cause.cause : cause;
-  return inner instanceof Error ? inner.message : String(inner);
-}
-
-const environmentS3 = (): S3Options => ({
-  accessKeyId: process.env['AWS_ACCESS_KEY_ID'],
-  secretAccessKey: process.env['AWS_SECRET_ACCESS_KEY'],
-  sessionToken: process.env['AWS_SESSION_TOKEN'],
-  region: process.env['AWS_REGION'] ?? process.env['AWS_DEFAULT_REGION'],
-  endpoint: process.env['AWS_ENDPOINT_URL_S3'] ?? process.env['AWS_ENDPOINT_URL'],
-});

@@ -4,6 +4,8 @@ import { join, resolve } from 'node:path';
 import { ShardError } from '../errors.ts';
 import { readFully } from './byte-source.ts';
 import type { ShardEntry } from './record-manifest.ts';
+import { localShard } from './remote-folder.ts';
+import { isRemote } from './remote-source.ts';
 import {
   checkHeader,
   checkTrailer,
@@ -40,13 +42,14 @@ export class ShardReader {
    * @throws {ShardError} when the shard is missing or not what the manifest says
    */
   static async open(folder: string, entry: ShardEntry, verify: boolean, signal?: AbortSignal): Promise<ShardReader> {
-    const path = join(folder, entry.file);
+    const path = isRemote(folder) ? await localShard(folder, entry.file) : join(folder, entry.file);
     const handle = await open(path, 'r').catch((cause: unknown) => {
       const got = cause instanceof Error ? cause.message : String(cause);
       throw shardError(entry.file, { offset: 0, expected: 'a file', got }, cause);
     });
     try {
-      await checkShard(handle, path, entry, verify, signal);
+      const place = isRemote(folder) ? undefined : path;
+      await checkShard(handle, place, entry, verify, signal);
     } catch (error) {
       await handle.close();
       throw error;
@@ -101,7 +104,14 @@ function delimit(file: string, bytes: Buffer, offsets: Uint32Array) {
   return { starts, ends };
 }
 
-async function checkShard(handle: FileHandle, path: string, entry: ShardEntry, verify: boolean, signal?: AbortSignal) {
+/** @param path where it lies; not said of a file of the cache, whose times change whenever it is used */
+async function checkShard(
+  handle: FileHandle,
+  path: string | undefined,
+  entry: ShardEntry,
+  verify: boolean,
+  signal?: AbortSignal,
+) {
   const { size, mtimeMs, ino } = await handle.stat();
   if (size !== entry.bytes)
     throw shardError(entry.file, {
@@ -111,7 +121,8 @@ async function checkShard(handle: FileHandle, path: string, entry: ShardEntry, v
     });
   if (size < HEADER_BYTES + TRAILER_BYTES + (entry.samples + 1) * OFFSET_BYTES)
     throw shardError(entry.file, { offset: 0, expected: `room for ${entry.samples} samples`, got: `${size} bytes` });
-  if (verify) await verifyOnce(handle, `${resolve(path)} ${ino} ${size} ${mtimeMs} ${entry.sha256}`, entry, signal);
+  const state = path === undefined ? 'cached' : `${resolve(path)} ${mtimeMs}`;
+  if (verify) await verifyOnce(handle, `${state} ${ino} ${size} ${entry.sha256}`, entry, signal);
   const mismatch =
     checkHeader(await readFully(handle, entry.file, 0, HEADER_BYTES)) ??
     checkTrailer(await readFully(handle, entry.file, size - TRAILER_BYTES, size), size, entry.samples);

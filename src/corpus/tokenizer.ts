@@ -61,12 +61,25 @@ export class VocabularyBuilder {
 
   /** @param limit ids at most, with those of padding and the unknown: the rarest pieces are unknown */
   build(limit: number): Tokenizer {
-    const byCount = [...this.#counts].toSorted(([a, n], [b, m]) => m - n || (a < b ? -1 : 1));
-    return pieceTokenizer(
-      this.#unit,
-      byCount.slice(0, Math.max(0, limit - 2)).map(([piece]) => piece),
-    );
+    return pieceTokenizer(this.#unit, this.pieces(limit - 2));
   }
+
+  /** The most frequent pieces, from the most frequent on. */
+  pieces(limit: number): string[] {
+    const byCount = [...this.#counts].toSorted(([a, n], [b, m]) => m - n || (a < b ? -1 : 1));
+    return byCount.slice(0, Math.max(0, limit)).map(([piece]) => piece);
+  }
+}
+
+/**
+ * Counts what texts are made of: the pieces for a `pieceTokenizer`, from the most frequent on.
+ * @param limit pieces at most
+ * @example const tokenizer = pieceTokenizer('word', frequentPieces('word', ['a whale', 'a white whale'], 8000));
+ */
+export function frequentPieces(unit: keyof typeof units, texts: Iterable<string>, limit: number): string[] {
+  const builder = new VocabularyBuilder(unit);
+  for (const text of texts) builder.add(text);
+  return builder.pieces(limit);
 }
 
 /**

@@ -15,7 +15,12 @@ export const TripletLossOptions = z.strictObject({
   cutoff: z.number().gt(0).lt(1.4).default(0.5),
 });
 
-/** A triplet loss, and which negatives it takes. */
+export const MarginLossOptions = TripletLossOptions.extend({
+  /** How far off a positive may lie, and a negative must, α aside: β in (0, 2). @default 1.2 – Wu et al. */
+  boundary: z.number().gt(0).lt(2).default(1.2),
+});
+
+/** A loss of pairs or triplets, and which negatives it takes. */
 export type TripletLoss = LossFunction & { negatives: Negatives; readonly isTripletLoss: true };
 
 /** From here on negatives are not drawn by `distance-weighted`: they are far enough. Wu et al. 2017's code. */
@@ -41,24 +46,42 @@ const farthest = 1.4;
  * @example model.compile({ optimizer: 'adam', loss: tripletLoss({ negatives: 'semi-hard' }) });
  */
 export function tripletLoss(options: z.input<typeof TripletLossOptions> = {}): TripletLoss {
-  const { margin, negatives, cutoff } = parseOptions('tripletLoss()', TripletLossOptions, options);
+  return embeddingLoss('tripletLoss', parseOptions('tripletLoss()', TripletLossOptions, options));
+}
+
+/**
+ * The margin loss for embeddings: of each sample of the minibatch as an anchor, the mean over its positives of how far
+ * they lie outside a boundary, and of how far negatives lie inside it.
+ *
+ *     loss_i = mean_p [ max(0, d_ip − β + α) + Σ_n q(n | i) max(0, β − d_in + α) ]          Wu et al. 2017, arXiv:1706.07567
+ *
+ * Distances, negatives and their q are those of `tripletLoss`; a pair's loss does not hang on another pair.
+ *
+ * DEVIATION: β is one number that is not learned; they learn it, for all or for each class, and found little in it.
+ * @throws {OptionsError} when an option is out of range
+ * @example model.compile({ optimizer: 'adam', loss: marginLoss({ negatives: 'distance-weighted' }) });
+ */
+export function marginLoss(options: z.input<typeof MarginLossOptions> = {}): TripletLoss {
+  return embeddingLoss('marginLoss', parseOptions('marginLoss()', MarginLossOptions, options));
+}
+
+function embeddingLoss(
+  name: string,
+  { margin, negatives, cutoff, boundary }: z.output<typeof TripletLossOptions> & { readonly boundary?: number },
+): TripletLoss {
   const loss = (labels: tf.Tensor, embeddings: tf.Tensor) =>
     tf.tidy(() => {
       const d = distances(embeddings as tf.Tensor2D);
       const { positive, negative } = masks(labels, d.shape[0]);
-      const pulled = over(whole.negatives, {
-        d,
-        positive,
-        negative,
-        margin,
-        cutoff,
-        dimensions: embeddings.shape.at(-1)!,
-      });
+      const reach = boundary === undefined ? d : tf.fill<tf.Rank.R2>(d.shape, boundary);
+      const dimensions = embeddings.shape.at(-1)!;
+      const pushed = over(whole.negatives, { d, reach, positive, negative, margin, cutoff, dimensions });
+      const pulled = boundary === undefined ? pushed : tf.add(pushed, tf.relu(tf.add(tf.sub(d, boundary), margin)));
       const pairs = tf.sum(tf.mul(pulled, positive), 1); // [B, B] -> [B]
       return tf.div(pairs, tf.maximum(tf.sum(positive, 1), 1)); // divNoNan compares, and so has no gradient here
     });
   const whole: TripletLoss = Object.assign(loss, { negatives, isTripletLoss: true as const });
-  Object.defineProperty(whole, 'name', { value: 'tripletLoss' });
+  Object.defineProperty(whole, 'name', { value: name });
   return whole;
 }
 
@@ -78,6 +101,8 @@ function masks(labels: tf.Tensor, samples: number) {
 
 interface Pairs {
   readonly d: tf.Tensor2D;
+  /** What a negative must lie beyond, for an anchor and a positive: the positive's distance, or a boundary. */
+  readonly reach: tf.Tensor2D;
   readonly positive: tf.Tensor2D;
   readonly negative: tf.Tensor2D;
   readonly margin: number;
@@ -85,20 +110,20 @@ interface Pairs {
   readonly dimensions: number;
 }
 
-/** Σ_n q(n | i) max(0, d_ip − d_in + α) for each anchor i and other p. @returns [B, B] */
+/** Σ_n q(n | i) max(0, reach_ip − d_in + α) for each anchor i and other p. @returns [B, B] */
 function over(negatives: Negatives, pairs: Pairs): tf.Tensor2D {
-  const { d, negative, margin } = pairs;
+  const { d, reach, negative, margin } = pairs;
   const hasNegative = tf.cast(tf.greater(tf.sum(negative, 1, true), 0), 'float32'); // [B, 1]
   if (negatives === 'all' || negatives === 'distance-weighted') {
     const q = negatives === 'all' ? shares(negative) : shares(inverseDensity(pairs));
-    const beyond = tf.relu(tf.add(tf.sub(tf.expandDims(d, 2), tf.expandDims(d, 1)), margin)); // [B, p, n]
+    const beyond = tf.relu(tf.add(tf.sub(tf.expandDims(reach, 2), tf.expandDims(d, 1)), margin)); // [B, p, n]
     return tf.sum(tf.mul(beyond, tf.expandDims(q, 1)), 2);
   }
   const far = 10; // beyond every distance
   const off = tf.mul(tf.sub(1, negative), far);
   const hardest = tf.min(tf.add(d, off), 1, true); // [B, 1]
   const nearest = negatives === 'hardest' ? hardest : semiHard(d, negative, far);
-  return tf.mul(tf.relu(tf.add(tf.sub(d, nearest), margin)), hasNegative);
+  return tf.mul(tf.relu(tf.add(tf.sub(reach, nearest), margin)), hasNegative);
 }
 
 /** The nearest negative beyond each positive, or else the farthest of all. @returns [B, p] */

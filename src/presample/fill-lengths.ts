@@ -13,6 +13,8 @@ export interface LengthFillerOptions {
   readonly ring: Ring;
   readonly sizes: { readonly presampleSize: number; readonly batchSize: number };
   readonly lengths: LengthSettings;
+  /** Samples at the beginning of the source that waited in an earlier run. */
+  readonly rejoined: number;
   readonly onDrop?: ((id: string, steps: number) => void) | undefined;
 }
 
@@ -50,19 +52,25 @@ export class LengthFiller implements Filler {
   /** The first bucket to have as many samples as its buffer takes; when the source has ended, any that has some. */
   async #fullBucket(samples: AsyncIterator<Sample>, targets: readonly number[]): Promise<number | undefined> {
     const isFull = (bucket: number) => this.#buckets.sizes[bucket]! >= targets[bucket]!;
+    while (this.#buckets.taken < this.#options.rejoined && !this.#ended) await this.#takeOne(samples);
     const ready = this.#buckets.oldest(isFull);
     if (ready !== undefined) return ready;
     while (!this.#ended) {
-      const next = await samples.next();
-      if (next.done) {
-        this.#ended = true;
-        break;
-      }
-      expectId(next.value);
-      const bucket = this.#buckets.add(next.value);
+      const bucket = await this.#takeOne(samples);
       if (bucket !== undefined && isFull(bucket)) return bucket;
     }
     return this.#buckets.oldest(() => true);
+  }
+
+  /** Puts the source's next sample into its bucket, if there is one. @returns the bucket's number */
+  async #takeOne(samples: AsyncIterator<Sample>): Promise<number | undefined> {
+    const next = await samples.next();
+    if (next.done) {
+      this.#ended = true;
+      return undefined;
+    }
+    expectId(next.value);
+    return this.#buckets.add(next.value);
   }
 
   #write(waiting: readonly Waiting[], bucket: number, asked: number): Fill {

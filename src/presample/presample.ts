@@ -42,6 +42,8 @@ export type PresampleOptions = z.input<typeof PresampleOptions> & {
   readonly turnstile?: Turnstile;
   /** Counts the buffers that are not released yet. */
   readonly inFlight?: InFlight;
+  /** Samples at the beginning of the source that waited in an earlier run's buckets. @default 0 */
+  readonly rejoined?: number;
   /** Told of each sample that is left out because it is too long (`truncate: 'drop'`). */
   readonly onDrop?: ((id: string, steps: number) => void) | undefined;
   readonly signal?: AbortSignal;
@@ -73,14 +75,14 @@ export interface Unfinished {
  * for await (const buffer of presample({ schema, gate, presampleSize: 640, batchSize: 128 })(samples)) buffer.release();
  */
 export function presample(options: PresampleOptions): Stage<Sample, Presample> {
-  const { schema, gate, turnstile, inFlight, signal, fillSize, onDrop, unfinished, ...plain } = options;
+  const { schema, gate, turnstile, inFlight, signal, fillSize, rejoined = 0, onDrop, unfinished, ...plain } = options;
   const { ringSize, lengths, ...sizes } = parseOptions('presample()', PresampleOptions, plain);
   const { presampleSize, batchSize } = sizes;
   const whole = bufferSchema(schema);
   const ring = new Ring(whole, ringSize);
   const filler = (): Filler =>
     variesInLength(schema) || lengths
-      ? new LengthFiller({ schema, ring, sizes, lengths: lengths ?? LengthOptions.parse({}), onDrop })
+      ? new LengthFiller({ schema, ring, sizes, lengths: lengths ?? LengthOptions.parse({}), rejoined, onDrop })
       : new RowFiller(schema, ring, presampleSize);
   filler(); // what is wrong with the options is said at once
   const mostRows = () => Math.min(fillSize?.() ?? presampleSize, presampleSize);

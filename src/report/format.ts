@@ -36,3 +36,10 @@ export function bytes(value: number): string {
 /** `bitsPerCharacter` -> `bits per character` */
 export const words = (name: string): string =>
   name.replaceAll(/([a-z0-9])([A-Z])/g, (_, before: string, after: string) => `${before} ${after.toLowerCase()}`);
+
+/** Counts by name as shares of their sum: `old 30 %, recent 70 %`. */
+export function sharesByName(counts: Readonly<Record<string, number>>): string {
+  const sum = Object.values(counts).reduce((total, count) => total + count, 0);
+  const names = Object.keys(counts).toSorted((a, b) => counts[b]! - counts[a]!);
+  return names.map((name) => `${name} ${percent(counts[name]! / sum)}`).join(', ');
+}

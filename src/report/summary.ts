@@ -1,6 +1,6 @@
 import type { Colors } from 'picocolors/types.js';
 import type { FitSummary } from '../train/step-record.ts';
-import { duration, percent, significant, whole, words } from './format.ts';
+import { duration, percent, sharesByName, significant, whole, words } from './format.ts';
 
 const stops: Readonly<Record<FitSummary['stoppedBy'], string>> = {
   steps: 'stopped by its number of steps',
@@ -20,12 +20,16 @@ export function describeSummary(name: string, summary: FitSummary, colors: Color
     const note = record !== undefined && record !== value ? ` (best ${significant(record)})` : '';
     rows.push([`validation ${words(measure)}`, change(first[measure], value) + note]);
   }
+  const dropped = summary.samplesDropped ? `, ${whole(summary.samplesDropped)} left out as too long` : '';
   rows.push(
     ['τ gate', `open in ${percent(summary.openShare)} of the steps, mean τ ${significant(summary.meanTau)}`],
     [
       'samples',
-      `${whole(summary.samplesSeen)} seen, ${whole(summary.samplesTrained)} trained on, ${whole(summary.samplesPerSecond)} a second`,
+      `${whole(summary.samplesSeen)} seen, ${whole(summary.samplesTrained)} trained on, ${whole(summary.samplesPerSecond)} a second${dropped}`,
     ],
+    ...(summary.samplesByCorpus
+      ? [['of each corpus', sharesByName(summary.samplesByCorpus)] satisfies [string, string]]
+      : []),
     ['waited for data', `${percent(summary.waitedShare)} of the time`],
   );
   const width = Math.max(...rows.map(([label]) => label.length));

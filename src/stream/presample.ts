@@ -144,3 +144,6 @@ export interface Scored {
   /** How many steps the parameters behind the scores had taken. */
   readonly version: number;
 }
+
+/** Samples that are trained on or passed by for good. */
+export const seenOf = ({ taken, waiting }: Passed): number => taken - waiting.length;

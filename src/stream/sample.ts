@@ -72,6 +72,8 @@ export interface Corpus {
   readonly classes?: Readonly<Record<string, number>>;
   /** Samples in one epoch; undefined while that is not known. */
   readonly length: number | undefined;
+  /** Of a corpus made of several: the name of the one that a sample comes from, by its id. */
+  partOf?(this: void, id: string): string;
   /** Streams the samples, epoch after epoch. */
   samples(options: SampleOptions): SampleStream;
 }

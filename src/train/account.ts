@@ -12,10 +12,16 @@ export interface AccountState {
   readonly waitedMs: number;
   readonly validation: { first?: Measures; last?: Measures; best?: Measures };
   readonly last?: StepRecord;
+  readonly samplesDropped?: number;
+  readonly samplesByCorpus?: Readonly<Record<string, number>>;
 }
 
 /** Keeps account of a run step by step, and sums it up. */
 export class Account {
+  /** Samples that were left out for their length. */
+  samplesDropped = 0;
+  /** Samples seen of each corpus of a mixture. */
+  #samplesByCorpus: Record<string, number> | undefined;
   #firstLosses: number[] = [];
   #lastLosses: number[] = [];
   #last: StepRecord | undefined;
@@ -34,6 +40,20 @@ export class Account {
     this.#last = record;
   }
 
+  /** Counts samples that were seen by the corpus of a mixture that they come from. */
+  addSamples(ids: readonly string[], partOf: (id: string) => string): void {
+    const counts = (this.#samplesByCorpus ??= {});
+    for (const id of ids) {
+      const part = partOf(id);
+      counts[part] = (counts[part] ?? 0) + 1;
+    }
+  }
+
+  /** Samples seen of each corpus so far; nothing where there is one. */
+  get samplesByCorpus(): Readonly<Record<string, number>> | undefined {
+    return this.#samplesByCorpus && { ...this.#samplesByCorpus };
+  }
+
   addValidation(measures: Measures): void {
     this.#validation.first ??= measures;
     this.#validation.last = measures;
@@ -48,6 +68,8 @@ export class Account {
       tauSum: this.#tauSum,
       waitedMs: this.#waitedMs,
       validation: { ...this.#validation },
+      samplesDropped: this.samplesDropped,
+      ...(this.#samplesByCorpus && { samplesByCorpus: { ...this.#samplesByCorpus } }),
       ...(this.#last && { last: this.#last }),
     };
   }
@@ -58,6 +80,8 @@ export class Account {
     [this.#openSteps, this.#tauSum, this.#waitedMs] = [state.openSteps, state.tauSum, state.waitedMs];
     this.#validation = { ...state.validation };
     this.#last = state.last;
+    this.samplesDropped = state.samplesDropped ?? 0;
+    this.#samplesByCorpus = state.samplesByCorpus && { ...state.samplesByCorpus };
   }
 
   summary(end: { stoppedBy: StopReason; seconds: number; epochs: number }): FitSummary {
@@ -71,6 +95,8 @@ export class Account {
       meanTau: step === 0 ? 1 : this.#tauSum / step,
       samplesSeen,
       samplesTrained,
+      ...(this.samplesDropped > 0 && { samplesDropped: this.samplesDropped }),
+      ...(this.#samplesByCorpus && { samplesByCorpus: { ...this.#samplesByCorpus } }),
       samplesPerSecond: samplesTrained / end.seconds,
       waitedShare: this.#waitedMs / 1000 / end.seconds,
       validation: this.#validation,

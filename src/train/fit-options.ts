@@ -135,4 +135,24 @@ export type FitOptions = z.input<typeof FitValues> & {
   readonly onEnd?: (snapshot: Snapshot) => void | Promise<void>;
   /** Called with the ids that `onBadScore: 'skip'` left out. */
   readonly onSkip?: (ids: readonly string[]) => void;
+  /** Called with each sample that `lengths.truncate: 'drop'` left out. */
+  readonly onDrop?: (id: string, steps: number) => void;
+};
+
+/** How a copy of a run's model is trained: uniformly, in a share of the run's budget. */
+export const optionsOfCopy = (values: FitSettings, share: number): FitOptions => {
+  const { batchSize, seed, clipNorm, weightDecay, steps, seconds, lengths, clock } = values;
+  return {
+    batchSize,
+    presampleSize: batchSize,
+    seed,
+    weightDecay,
+    clock,
+    scheme: 'uniform',
+    ...(lengths && { lengths }),
+    ...(clipNorm && { clipNorm }),
+    ...(steps !== undefined && { steps: Math.ceil(share * steps) }),
+    ...(seconds !== undefined && { seconds: share * seconds }),
+    ...(steps === undefined && seconds === undefined && { epochs: 1 }),
+  };
 };

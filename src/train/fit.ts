@@ -4,11 +4,12 @@ import type * as tf from '@tensorflow/tfjs';
 import { CorpusError } from '../errors.ts';
 import { fuse } from '../engine/layers/fuse.ts';
 import { openHead, type Head } from '../model/head.ts';
+import { restoreScoring, scoringTensors } from '../importance/placement/saved-scoring.ts';
 import { parseOptions } from '../options.ts';
 import { clocks } from '../stream/clock.ts';
 import type { Minibatch } from '../stream/minibatch.ts';
-import type { Passed, Presample } from '../stream/presample.ts';
 import { freshTau } from '../resample/fresh-tau.ts';
+import { seenOf, type Passed, type Presample } from '../stream/presample.ts';
 import type { Unfinished } from '../presample/presample.ts';
 import { runPipeline } from '../stream/run-pipeline.ts';
 import type { Corpus } from '../stream/sample.ts';
@@ -16,17 +17,27 @@ import { until } from '../stream/until.ts';
 import { Account } from './account.ts';
 import { Budget } from './budget.ts';
 import { EarlyStopping, withoutBest } from './early-stopping.ts';
-import { evaluate } from './evaluate.ts';
 import { fitRounds } from './fine-tuning/fit-rounds.ts';
-import { FitValues, type Checkpoint, type FitOptions, type FitSettings, type Snapshot } from './fit-options.ts';
+import {
+  FitValues,
+  optionsOfCopy,
+  type Checkpoint,
+  type FitOptions,
+  type FitSettings,
+  type Snapshot,
+} from './fit-options.ts';
 import { assemble, type Parts } from './parts.ts';
 import { copyModel } from './copy-model.ts';
 import { holdOut } from './held-out.ts';
 import { withMode } from './modes.ts';
 import { rateFactor } from './rate-scaling.ts';
 import { parseResumeState, restoreVariables, variablesOf, type ResumeState } from './resume.ts';
+import { Passage } from './passage.ts';
+import { plainValues } from './plain-values.ts';
+import { startPlace, stalenessOf } from './staleness.ts';
 import { schedule, type LearningRate, type Progress } from './schedule.ts';
-import type { FitSummary, Measures, StepRecord, StopReason } from './step-record.ts';
+import type { FitSummary, StepRecord, StopReason } from './step-record.ts';
+import { Validations } from './validations.ts';
 
 /**
  * Trains a compiled model on a corpus by Algorithm 1 of Katharopoulos & Fleuret 2018: presample, score, draw under the
@@ -66,31 +77,6 @@ async function fitOnce(
 /** Every step of every run in this process, as a `StepMessage`: for monitoring that the training code knows nothing of. */
 const stepChannel = channel('taustream:step');
 
-/** Trains a copy of a model uniformly, in a share of a run's budget. */
-async function trainCopy(
-  model: tf.LayersModel,
-  corpus: Corpus,
-  values: FitSettings,
-  share: number,
-): Promise<tf.LayersModel> {
-  const copy = await copyModel(model);
-  const { batchSize, seed, clipNorm, weightDecay, steps, seconds, lengths, clock } = values;
-  await fit(copy, corpus, {
-    batchSize,
-    presampleSize: batchSize,
-    seed,
-    weightDecay,
-    clock,
-    scheme: 'uniform',
-    ...(lengths && { lengths }),
-    ...(clipNorm && { clipNorm }),
-    ...(steps !== undefined && { steps: Math.ceil(share * steps) }),
-    ...(seconds !== undefined && { seconds: share * seconds }),
-    ...(steps === undefined && seconds === undefined && { epochs: 1 }),
-  });
-  return copy;
-}
-
 /** One run: the loop at the end of the pipeline, and its account. */
 class Run {
   readonly #head: Head;
@@ -103,23 +89,21 @@ class Run {
   readonly #stopping: EarlyStopping | undefined;
   #samplesTrained = 0;
   #waitedMs = 0;
-  /** Which of this run's samples are trained on or passed by. */
-  #passed: Passed = { taken: 0, waiting: [] };
-  /** The same before the presample that is being trained on. */
-  #passedBefore: Passed = { taken: 0, waiting: [] };
-  #presample: Presample | undefined;
-  /** Samples that an earlier run was done with. */
-  #seenBefore = 0;
+  readonly #partOf: Corpus['partOf'];
+  readonly #passage: Passage;
+  readonly #validations: Validations;
+  /** Steps that an earlier run took. */
+  #stepsBefore = 0;
+  /** Puts back what an earlier run was scoring, once there is a place for it. */
+  #toScore = () => {};
   #epochLosses: number[] = [];
   #epoch = 0;
-  #validated = 0;
-  /** The presample that the last minibatch was drawn from, if more are to come. */
-  #unfinished: (Unfinished & { readonly seenBefore: number }) | undefined;
 
   constructor(head: Head, corpus: Corpus, values: FitSettings, options: FitOptions) {
     this.#head = head;
     this.#values = values;
     this.#options = options;
+    this.#partOf = corpus.partOf;
     const { resume } = options;
     this.#stopping = values.earlyStopping && new EarlyStopping(values.earlyStopping);
     const saved = resume && parseResumeState(resume.state);
@@ -129,36 +113,52 @@ class Run {
       heldOut: (share: number, samples: number) =>
         holdOut(head, corpus, { seed: values.seed, share, samples, lengths: values.lengths }),
       copyModel: () => copyModel(head.model),
-      trainCopy: (samples: Corpus, share: number) => trainCopy(head.model, samples, values, share),
+      trainCopy: async (samples: Corpus, share: number) => {
+        const copy = await copyModel(head.model);
+        await fit(copy, samples, optionsOfCopy(values, share));
+        return copy;
+      },
     };
-    this.#parts = assemble(head, corpus, values, options, context, saved);
+    const onDrop: FitOptions['onDrop'] = (id, steps) => {
+      this.#account.samplesDropped += 1;
+      options.onDrop?.(id, steps);
+    };
+    this.#parts = assemble(head, corpus, values, { ...options, onDrop }, context, saved);
+    this.#passage = new Passage(saved);
+    const { trainer } = this.#parts;
+    const [budget, account, stopping] = [this.#budget, this.#account, this.#stopping];
+    this.#validations = new Validations({ head, values, options, trainer, budget, account, stopping });
     if (saved) this.#restore(resume, saved);
     this.#rate = schedule(options.learningRate ?? this.#parts.trainer.optimizer.learningRate);
   }
 
   #restore({ tensors }: Checkpoint, saved: ResumeState): void {
-    const { gate, costs, noise, chooser, trainer } = this.#parts;
+    const { gate, costs, noise, chooser, trainer, place, tickets } = this.#parts;
     trainer.restore({ optimizer: saved.optimizer, tensors: withoutBest(tensors) });
     if (saved.earlyStopping) this.#stopping?.restore(saved.earlyStopping, tensors);
     gate.restore(saved.gate);
     costs.restore(saved.costs);
     noise.restore(saved.noise);
     if (saved.scheme !== undefined) chooser.restore?.(saved.scheme);
+    if (place && tickets && saved.scoring)
+      this.#toScore = () => {
+        if (saved.unfinished) tickets.addDrawn();
+        restoreScoring(place, tickets, saved.scoring!, tensors, this.#head.model.weights.length);
+      };
+    this.#stepsBefore = saved.step;
     this.#budget.restore(saved);
     this.#account.restore(saved.account);
     this.#samplesTrained = saved.samplesTrained;
-    this.#unfinished = saved.unfinished;
-    this.#seenBefore = saved.unfinished?.seenBefore ?? saved.samplesSeen;
     this.#epoch = saved.epoch;
     this.#epochLosses = [...saved.epochLosses];
   }
 
   async go(): Promise<FitSummary> {
-    await this.#startPlace();
-    const { resume } = this.#options;
-    const { chooser } = this.#parts;
+    await startPlace(this.#parts.place, this.#options.signal);
+    this.#toScore();
+    const [{ resume }, { chooser }] = [this.#options, this.#parts];
     if (!resume) {
-      await this.#validate();
+      await this.#validations.now();
       this.#budget.begin();
     }
     await chooser.prepare?.({ isResumed: resume !== undefined });
@@ -168,20 +168,13 @@ class Run {
     if (this.#budget.steps === 0 && stoppedBy !== 'signal')
       throw new CorpusError('fit(): expected samples to train on, got none. Give a corpus that is not empty.');
     if (this.#epochLosses.length > 0) await this.#endEpoch();
-    if (this.#values.validateEvery !== 'epoch') await this.#validate();
+    if (this.#values.validateEvery !== 'epoch') await this.#validations.now();
     await this.#options.onEnd?.(this.#snapshot());
     this.#parts.trainer.swapAverages();
     this.#stopping?.restoreBest(this.#head.model);
     const { seconds, epochs } = this.#budget;
     const stages = Object.fromEntries(this.#parts.meter.stages);
     return { ...this.#account.summary({ stoppedBy, seconds, epochs }), stages };
-  }
-
-  async #startPlace(): Promise<void> {
-    const { signal } = this.#options;
-    await this.#parts.place?.start(signal).catch((error: unknown) => {
-      if (!signal?.aborted) throw error; // else the run ends before its first step, as it does without a place
-    });
   }
 
   #reached(): StopReason | undefined {
@@ -203,9 +196,9 @@ class Run {
       await this.#step(batch);
       await turn(); // an engine's reads may resolve without one, and then no timer, signal or socket is ever served
       this.#parts.turnstile.stepped();
+      const reached = this.#reached() ?? (signal?.aborted ? 'signal' : undefined);
+      if (reached) return reached; // and nothing more is drawn, so that a checkpoint taken now knows of no more
       if (batch.isLast) this.#parts.turnstile.leave();
-      const reached = this.#reached();
-      if (reached) return reached;
     }
     if (signal?.aborted) return 'signal';
     return this.#values.epochs === undefined ? 'end' : 'epochs';
@@ -213,22 +206,17 @@ class Run {
 
   async #step(batch: Minibatch): Promise<void> {
     const learningRate = this.#rate(this.#budget.progress()) * this.#rateFactor(batch);
-    const { size, presample, rest } = batch;
     this.#options.onMinibatch?.(batch);
     const loss = await this.#parts.trainer.step(batch, learningRate);
     this.#budget.steps += 1;
-    if (presample !== this.#presample) {
-      [this.#passedBefore, this.#passed] = [this.#passed, presample.passed];
-      this.#presample = presample;
-    }
-    const seenBefore = this.#seenBefore + seenOf(this.#passedBefore);
-    this.#budget.samplesSeen = this.#seenBefore + seenOf(this.#passed);
-    this.#samplesTrained += size;
-    this.#unfinished = rest.length === 0 ? undefined : { rows: presample.rows, draws: rest, seenBefore };
+    const begun = this.#passage.take(batch, this.#budget.steps - this.#stepsBefore);
+    if (begun && this.#partOf && !begun.drawn) this.#account.addSamples(begun.ids, this.#partOf); // else counted before
+    this.#budget.samplesSeen = this.#passage.seen;
+    this.#samplesTrained += batch.size;
     await this.#parts.chooser.stepped?.(loss);
     this.#epochLosses.push(loss);
     const record = this.#record(loss, learningRate, batch);
-    const measured = await this.#validateIfDue();
+    const measured = await this.#validations.ifDue();
     if (measured) record.validation = measured;
     this.#account.add(record);
     if (stepChannel.hasSubscribers) stepChannel.publish({ model: this.#head.model, record });
@@ -250,6 +238,7 @@ class Run {
     const waitedMs = waited - this.#waitedMs;
     this.#waitedMs = waited;
     const { step, seconds, share } = this.#budget.progress();
+    const { samplesByCorpus } = this.#account;
     return {
       step,
       seconds,
@@ -257,65 +246,42 @@ class Run {
       loss,
       lr,
       phase: batch.phase,
-      ...(batch.phase === 'importance' && this.#staleness(batch)),
+      ...stalenessOf(batch, this.#parts),
       tau: gate.tau,
       gate: gate.isOpen ? 'open' : 'shut',
       ess: observed.effectiveSampleSize,
       ...(noise.observations > 0 && { noiseScale: noise.value }),
       samplesSeen: this.#budget.samplesSeen,
       samplesTrained: this.#samplesTrained,
+      ...(samplesByCorpus && { samplesByCorpus }),
       waitedMs,
       rssBytes: process.memoryUsage.rss(),
     };
   }
 
-  /** How old the scores were that a step was drawn by, and what that made of their τ. */
-  #staleness({ version, drawTau, weights }: Minibatch): Pick<StepRecord, 'age' | 'drawTau' | 'freshTau'> {
-    const { turnstile, observed, chooser, place } = this.#parts;
-    const fresh = place && !chooser.selection && observed.stepScores;
-    return { age: turnstile.version - version, drawTau, ...(fresh && { freshTau: freshTau(weights, fresh) }) };
-  }
-
   async #endEpoch(): Promise<void> {
-    const measured = this.#values.validateEvery === 'epoch' ? await this.#validate() : undefined;
+    const measured = this.#values.validateEvery === 'epoch' ? await this.#validations.now() : undefined;
     const loss = this.#epochLosses.reduce((sum, value) => sum + value, 0) / this.#epochLosses.length;
     await this.#options.onEpoch?.(this.#epoch, { loss, ...(measured ? { validation: measured } : {}) });
     this.#epoch = Math.max(this.#epoch + 1, Math.floor(this.#budget.epochs));
     this.#epochLosses = [];
   }
 
-  async #validateIfDue(): Promise<Measures | undefined> {
-    const { validateEvery: every, validations } = this.#values;
-    const { share } = this.#budget.progress();
-    const isSpread = this.#validated < validations && share < 1 && share >= (this.#validated + 1) / (validations + 1);
-    if (isSpread) this.#validated = Math.floor(share * (validations + 1));
-    const isRegular = typeof every === 'number' && every > 0 && this.#budget.steps % every === 0;
-    return isSpread || isRegular ? this.#validate() : undefined;
-  }
-
-  async #validate(): Promise<Measures | undefined> {
-    const { validation, deriveMeasures = (measures) => measures } = this.#options;
-    if (!validation) return undefined;
-    const { validationSamples: limit, scoreBatchSize: batchSize, lengths } = this.#values;
-    const { trainer } = this.#parts;
-    trainer.swapAverages();
-    try {
-      const measured = this.#budget.uncounted(() => evaluate(this.#head, validation, { batchSize, limit, lengths }));
-      const measures = deriveMeasures(await measured);
-      this.#stopping?.observe(measures, this.#head.model);
-      this.#account.addValidation(measures);
-      return measures;
-    } finally {
-      trainer.swapAverages();
-    }
-  }
-
   #snapshot(): Snapshot {
+    const { trainer, place, tickets } = this.#parts;
+    const steps = this.#budget.steps - this.#stepsBefore;
+    const { unfinished } = this.#passage;
+    const scoring = tickets?.state(this.#passage.presamples, steps);
     return {
-      tensors: { ...this.#parts.trainer.tensors(), ...variablesOf(this.#parts.chooser), ...this.#stopping?.tensors() },
+      tensors: {
+        ...trainer.tensors(),
+        ...variablesOf(this.#parts.chooser),
+        ...this.#stopping?.tensors(),
+        ...(place && scoring && scoringTensors(place, scoring, steps)),
+      },
       state: {
-        ...this.#parts.state(this.#unfinished ? this.#passedBefore : this.#passed),
-        ...(this.#unfinished && { unfinished: this.#unfinished }),
+        ...this.#parts.state(this.#passage.place, scoring),
+        ...(unfinished && { unfinished }),
         ...this.#budget.progress(),
         samplesSeen: this.#budget.samplesSeen,
         samplesTrained: this.#samplesTrained,
@@ -334,29 +300,4 @@ class Run {
     this.#parts.chooser.dispose?.();
     this.#stopping?.dispose();
   }
-}
-
-/** What zod checks: the options without functions and objects of ours. */
-/** Samples that are trained on or passed by for good. */
-const seenOf = ({ taken, waiting }: Passed): number => taken - waiting.length;
-
-function plainValues(options: FitOptions): Record<string, unknown> {
-  const { scheme, learningRate, rateOf, validation, deriveMeasures, signal, resume, ...rest } = options;
-  const { onStep, onScores, onMinibatch, onSkip, onEpoch, onEnd, ...values } = rest;
-  void [
-    scheme,
-    learningRate,
-    rateOf,
-    validation,
-    deriveMeasures,
-    signal,
-    resume,
-    onStep,
-    onScores,
-    onMinibatch,
-    onSkip,
-    onEpoch,
-    onEnd,
-  ];
-  return values;
 }

@@ -3,6 +3,7 @@ import { lookAhead } from '../importance/placement/look-ahead.ts';
 import type { ScorePlace } from '../importance/placement/place.ts';
 import { placeScores } from '../importance/placement/place-scores.ts';
 import { aheadOf, type Placement } from '../importance/placement/placement-options.ts';
+import type { SavedScoring } from '../importance/placement/saved-scoring.ts';
 import { Tickets } from '../importance/placement/tickets.ts';
 import { scorerOf } from '../importance/scorer-of.ts';
 import { schemeOf } from '../importance/schemes.ts';
@@ -21,8 +22,9 @@ import { InFlight } from '../stream/in-flight.ts';
 import { Meter } from '../stream/meter.ts';
 import type { Presample, Scored } from '../stream/presample.ts';
 import { createRng, rngFrom, type Rng } from '../stream/random.ts';
-import type { Corpus, Sample } from '../stream/sample.ts';
+
 import type { Stage } from '../stream/stage.ts';
+import type { Corpus } from '../stream/sample.ts';
 import { createTurnstile } from '../stream/turnstile.ts';
 import { asReadable, asTransform } from '../stream/transform.ts';
 import { Admission } from './admission.ts';
@@ -68,8 +70,8 @@ export function assemble(
     observed.effectiveSampleSize = effectiveSampleSize(scores);
     options.onScores?.(batch, scores);
   };
-  const { onSkip, rateOf } = options;
-  const wiring = { ...shared, gate, head, corpus, values, share: context.share, onScores, onSkip, rateOf };
+  const { onSkip, onDrop, rateOf } = options;
+  const wiring = { ...shared, gate, head, corpus, values, share: context.share, onScores, onSkip, onDrop, rateOf };
   const trainer = trainerOf(wiring, noise, observed);
   let stream: OpenStream | undefined;
   const admission = chooser.admit && new Admission((id) => chooser.admit!(id), saved?.admission);
@@ -79,11 +81,12 @@ export function assemble(
     stream = openStream(corpus, { seed, epochs, signal }, { from: saved?.position, mayWait });
     const { samples, rejoined } = stream;
     const admitted = admission ? admission.admitted(samples, rejoined) : samples;
-    return stagesOf(wiring, admitted, { signal, unfinished: saved?.unfinished });
+    return stagesOf(wiring, { samples: admitted, rejoined }, { signal, unfinished: saved?.unfinished });
   };
 
   /** What the stages must remember beside tensors, when so many samples were trained on, passed by, or wait. */
-  const state = (passed: Passed) => ({
+  const state = (passed: Passed, scoring?: SavedScoring) => ({
+    ...(scoring && { scoring }),
     gate: gate.state(),
     noise: noise.state(),
     rng: shared.rng.state(),
@@ -112,6 +115,7 @@ interface Wiring {
   readonly onScores: NonNullable<FitOptions['onScores']>;
   readonly onSkip: FitOptions['onSkip'] | undefined;
   readonly rateOf: FitOptions['rateOf'] | undefined;
+  readonly onDrop: FitOptions['onDrop'] | undefined;
   readonly scheme: Scheme;
   readonly chooser: SchemeRun;
   readonly gate: TauGate;
@@ -155,7 +159,7 @@ function trainerOf(wiring: Wiring, noise: NoiseScale, observed: Observed) {
 /** The source and the three stages, as Node streams. */
 function stagesOf(
   wiring: Wiring,
-  samples: AsyncIterable<Sample>,
+  { samples, rejoined }: Pick<OpenStream, 'samples' | 'rejoined'>,
   { signal, unfinished }: { readonly signal: AbortSignal; readonly unfinished: Unfinished | undefined },
 ) {
   const { chooser, turnstile, meter, inFlight, corpus, values } = wiring;
@@ -170,18 +174,20 @@ function stagesOf(
     unfinished,
     batchSize,
     lengths: values.lengths,
+    rejoined,
+    onDrop: wiring.onDrop,
     presampleSize: chooser.presampleSize ?? values.presampleSize,
     fillSize: chooser.fillSize && (() => chooser.fillSize!(gate.tau)),
   });
   return [
     asReadable(samples, samplesAhead),
     asTransform(meter.count('presample', fill), 1),
-    asTransform(meter.count('importance', scoring(wiring, signal)), 1),
+    asTransform(meter.count('importance', scored(wiring, signal)), 1),
     asTransform(meter.count('resample', drawing(wiring)), 1),
   ] as const;
 }
 
-function scoring(wiring: Wiring, signal: AbortSignal): Stage<Presample, Scored> {
+function scored(wiring: Wiring, signal: AbortSignal): Stage<Presample, Scored> {
   const { scheme, chooser, head, corpus, values, turnstile, costs, onScores, onSkip, place, tickets } = wiring;
   const { onBadScore, scoreBatchSize } = values;
   const byScheme = () => scorerOf(scheme, head, { schema: corpus.schema, scoreBatchSize });

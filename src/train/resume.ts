@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { z } from 'zod';
 import { RunError } from '../errors.ts';
+import { isSavedScoring, SavedScoring } from '../importance/placement/saved-scoring.ts';
 import type { SchemeRun } from '../importance/scheme.ts';
 import { isSeededDropout } from '../model/dropout.ts';
 import { parseOptions } from '../options.ts';
@@ -26,6 +27,8 @@ const ResumeState = z.object({
   noise: z.array(z.number()).readonly(),
   /** What the scheme remembers; it alone knows how to read it. */
   scheme: z.unknown().optional(),
+  /** Presamples that were being scored ahead. */
+  scoring: SavedScoring.optional(),
   optimizer: z.string(),
   /** What a scheme that leaves samples out had decided about those still to come. */
   admission: z.object({ refused: z.array(count).readonly(), trailing: count }).optional(),
@@ -62,7 +65,8 @@ export function restoreTensors(
   saved: { readonly optimizer: string; readonly tensors: Readonly<Record<string, TensorData>> },
 ): void {
   if (saved.optimizer !== optimizer.name) throw mismatch(`optimizer ${optimizer.name}`, saved.optimizer);
-  const left = new Map(Object.entries(renamed(saved.tensors, model)));
+  const own = Object.entries(saved.tensors).filter(([name]) => !isSavedScoring(name));
+  const left = new Map(Object.entries(renamed(Object.fromEntries(own), model)));
   const take = (name: string, shape: readonly (number | null)[]): tf.Tensor => {
     const found = left.get(name);
     left.delete(name);

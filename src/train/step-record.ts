@@ -35,6 +35,8 @@ export interface StepRecord {
   samplesSeen: number;
   /** Samples in the minibatches trained on so far. */
   samplesTrained: number;
+  /** Samples seen of each corpus so far, by name, where the corpus is a mixture. */
+  samplesByCorpus?: Readonly<Record<string, number>>;
   /** Milliseconds that this step waited for data. */
   waitedMs: number;
   /** Resident memory of the process, in bytes. */
@@ -61,6 +63,10 @@ export interface FitSummary {
   meanTau: number;
   samplesSeen: number;
   samplesTrained: number;
+  /** Samples left out because they were too long (`lengths.truncate: 'drop'`), if any were. */
+  samplesDropped?: number;
+  /** Samples seen of each corpus, by name, where the corpus is a mixture. */
+  samplesByCorpus?: Readonly<Record<string, number>>;
   /** Samples trained on per second. */
   samplesPerSecond: number;
   /** Share of the time spent waiting for data, 0 to 1. */

@@ -63,6 +63,7 @@ export class Trainer {
   /** What the samples of the last step's buffer weighed; 0 before the first. */
   #lastWeight = 0;
   readonly #averaging: AveragingOptimizer | undefined;
+  #steps = 0;
 
   constructor(head: Head, options: TrainerOptions) {
     const { model } = head;
@@ -102,7 +103,8 @@ export class Trainer {
       if (batch.phase === 'uniform' || this.#anchored) checkLabels(this.#head, this.#binding, batch);
       const { loss, scores, noise } = await this.#take(batch, learningRate);
       onCost?.(batch.size, clock() - begun);
-      if (!Number.isFinite(loss)) throw lossError(batch, loss);
+      if (!Number.isFinite(loss)) throw lossError(batch, loss, this.#steps + 1);
+      this.#steps += 1;
       const { weight } = batch.presample;
       if (noise && this.#lastWeight > 0)
         noiseScale?.observe(
@@ -179,9 +181,9 @@ interface Taken {
   readonly noise: Float32Array | undefined;
 }
 
-const lossError = (batch: Minibatch, loss: number): LossError =>
+const lossError = (batch: Minibatch, loss: number, step: number): LossError =>
   new LossError(
-    `Step ${batch.version + 1}: expected a finite loss, got ${loss} on samples ${batch.ids.slice(0, 5).join(', ')}${batch.size > 5 ? ', ...' : ''}. ` +
+    `Step ${step}: expected a finite loss, got ${loss} on samples ${batch.ids.slice(0, 5).join(', ')}${batch.size > 5 ? ', ...' : ''}. ` +
       'Lower the learning rate, clip gradients with `clipNorm`, or look for NaN in these samples.',
-    { step: batch.version + 1, loss, ids: batch.ids },
+    { step, loss, ids: batch.ids },
   );

@@ -85,6 +85,33 @@ describe('taustream train --resume', () => {
     assert.equal((account['summary'] as { steps: number }).steps, 40);
   });
 
+  it('goes on with a run that scores in a process of its own, and says what differs when it is to score elsewhere', async () => {
+    const place = ['--score-where', 'process', '--score-ahead', '1'];
+    const args = ['train', gated, '--steps', '30', '--checkpoint-steps', '10', ...place];
+    assert.equal((await run([...args, '--out', join(base, 'whole'), ...quiet])).code, 0);
+    const failing: Host['fit'] = (model, corpus, options) =>
+      fit(model, corpus, {
+        ...options,
+        onStep: async (record, snapshot) => {
+          await options.onStep?.(record, snapshot);
+          if (record.step === 23) throw new Error('the power is gone');
+        },
+      });
+    assert.equal((await run([...args, '--out', folder, ...quiet], { fit: failing })).code, 1);
+    assert.deepEqual((await json('run.json'))['options'], {
+      ...((await json('run.json'))['options'] as object),
+      score: { where: 'process', ahead: 1 },
+    });
+    const other = await run(['train', gated, '--resume', folder, ...quiet]);
+    assert.equal(other.code, 1);
+    assert.match(other.stderr, /`score` \{"where":"process","ahead":1\} is now unset/);
+    const { code, stderr } = await run(['train', gated, '--resume', folder, '--record-ids', ...place]);
+    assert.equal(code, 0, stderr);
+    assert.deepEqual(await resultOf(folder), await resultOf(join(base, 'whole')));
+    const lines = (await readFile(join(folder, 'metrics.jsonl'), 'utf8')).trimEnd().split('\n');
+    assert.ok(lines.some((line) => (JSON.parse(line) as { age?: number }).age === 1));
+  });
+
   it('has on disk, when a checkpoint is, every line up to its step', async () => {
     const seen: { checkpoints: number[]; lines: number }[] = [];
     const looking: Host['fit'] = (model, corpus, options) =>

@@ -48,6 +48,18 @@ describe('mixture', () => {
     assert.equal(new Set(first).size, 100);
   });
 
+  it('tells which part an id comes from, also where a name begins with another', () => {
+    const { partOf } = mixture([
+      { corpus: numbered('a', 9) },
+      { corpus: numbered('a/train', 9) },
+      { corpus: numbered('b', 9) },
+    ]);
+    assert.deepEqual(
+      ['a/3', 'a/train/3', 'b/a/3'].map((id) => partOf!(id)),
+      ['a', 'a/train', 'b'],
+    );
+  });
+
   it('weighs by size, by repeats, and by a power of the size', () => {
     const parts = [{ corpus: numbered('a', 100) }, { corpus: numbered('b', 900) }];
     assert.deepEqual(mixture(parts).shares, [0.1, 0.9]);

@@ -19,6 +19,11 @@ const notRun: Readonly<Record<string, string>> = {
   serveMinibatches: 'waits for a consumer',
   conformanceReport: 'takes as long as the one of runConformance',
   fetchCorpus: 'downloads a package',
+  pretrained: 'downloads a package',
+  withHead: 'downloads a package',
+  openModel: 'reads a file that is none',
+  labelledImages: 'reads pictures that are none',
+  imageReport: 'judges pictures, which the corpus here is not of',
 };
 
 const key = ({ file, of }: Example): string => `${file}: ${of}`;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import * as tf from '@tensorflow/tfjs';
 import { OptionsError } from '../../src/errors.ts';
-import { recallAt1, tripletLoss, type Negatives } from '../../src/model/embedding-loss.ts';
+import { marginLoss, recallAt1, tripletLoss, type Negatives } from '../../src/model/embedding-loss.ts';
 import { useTestEngine } from '../test-engine.ts';
 
 const labels = [0, 0, 1, 1, 1, 2, 0];
@@ -37,6 +37,66 @@ function reference(negatives: Negatives, margin: number, cutoff: number, x = emb
     return positives.reduce((sum, p) => sum + forPositive(p), 0) / positives.length;
   });
 }
+
+describe('marginLoss', () => {
+  before(useTestEngine);
+
+  /** Pairs by loops, as the formula says. */
+  function byLoops(isNearestOnly: boolean, margin: number, boundary: number): number[] {
+    const unit = embeddings.map((row) => row.map((value) => value / Math.hypot(...row)));
+    const d = (i: number, j: number) => Math.hypot(...unit[i]!.map((value, k) => value - unit[j]![k]!));
+    return labels.map((label, i) => {
+      const positives = labels.flatMap((other, p) => (other === label && p !== i ? [d(i, p)] : []));
+      const others = labels.flatMap((other, n) => (other === label ? [] : [d(i, n)]));
+      if (positives.length === 0) return 0;
+      const far = positives.reduce((sum, at) => sum + Math.max(0, at - boundary + margin), 0) / positives.length;
+      const near = isNearestOnly ? [Math.min(...others)] : others;
+      return far + near.reduce((sum, at) => sum + Math.max(0, boundary - at + margin), 0) / near.length;
+    });
+  }
+
+  for (const negatives of ['all', 'hardest'] as const)
+    it(`follows its formula by loops, with ${negatives} negatives`, () => {
+      const loss = marginLoss({ margin: 0.3, boundary: 1.1, negatives });
+      const got = tf.tidy(() => loss(tf.tensor1d(labels, 'int32'), tf.tensor2d(embeddings)).dataSync());
+      byLoops(negatives === 'hardest', 0.3, 1.1).forEach((value, i) =>
+        assert.ok(Math.abs(got[i]! - value) < 1e-4, `${i}: ${got[i]} is not ${value}`),
+      );
+    });
+
+  it('has the gradient of finite differences', () => {
+    const loss = marginLoss({ margin: 0.3, boundary: 1.1 });
+    const sumAt = (x: tf.Tensor) => tf.sum(loss(tf.tensor1d(labels, 'int32'), x));
+    tf.tidy(() => {
+      const gradient = tf.grad(sumAt)(tf.tensor2d(embeddings)).dataSync();
+      for (const [i, j] of [
+        [0, 1],
+        [3, 2],
+      ] as const) {
+        const moved = (by: number) =>
+          sumAt(
+            tf.tensor2d(embeddings.map((row, a) => row.map((value, b) => (a === i && b === j ? value + by : value)))),
+          ).dataSync()[0]!;
+        const slope = (moved(1e-2) - moved(-1e-2)) / 2e-2;
+        assert.ok(Math.abs(gradient[i * D + j]! - slope) < 0.02, `${gradient[i * D + j]} is not ${slope}`);
+      }
+    });
+  });
+
+  it('takes the negatives that a scheme sets for its run', () => {
+    const loss = marginLoss();
+    assert.ok(loss.isTripletLoss);
+    assert.equal(loss.name, 'marginLoss');
+    loss.negatives = 'hardest';
+    const values = (own: typeof loss) =>
+      tf.tidy(() => [...own(tf.tensor1d(labels, 'int32'), tf.tensor2d(embeddings)).dataSync()]);
+    assert.deepEqual(values(loss), values(marginLoss({ negatives: 'hardest' })));
+  });
+
+  it('refuses a boundary off the sphere', () => {
+    assert.throws(() => marginLoss({ boundary: 2 }), OptionsError);
+  });
+});
 
 describe('tripletLoss', () => {
   before(useTestEngine);

@@ -12,8 +12,8 @@ const engines = ['cpu', 'wasm', ...(hasTensorflow ? (['tensorflow'] as const) : 
 const classes = 7;
 const labels = [3, 0, 6, 6, 1, 2, 5, 4, 0, 1, 2, 3];
 /** Logits of 12 positions: small ones, and ones whose exponentials overflow float32. */
-const logits = labels.map((_, row) =>
-  Array.from({ length: classes }, (__, at) =>
+const logits = labels.map((__, row) =>
+  Array.from({ length: classes }, (_, at) =>
     Math.fround(Math.sin(12.9898 * (row * classes + at)) * (row % 3 ? 4 : 90)),
   ),
 );

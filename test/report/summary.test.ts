@@ -17,6 +17,8 @@ describe('describeSummary', () => {
         meanTau: 1.42,
         samplesSeen: 200_000,
         samplesTrained: 39_488,
+        samplesDropped: 1200,
+        samplesByCorpus: { letters: 60_000, novels: 140_000 },
         samplesPerSecond: 263,
         waitedShare: 0.004,
         validation: {
@@ -34,7 +36,8 @@ describe('describeSummary', () => {
         '  training loss                  4.500 → 1.625',
         '  validation bits per character  6.500 → 2.400 (best 2.375)',
         '  τ gate                         open in 38 % of the steps, mean τ 1.420',
-        '  samples                        200,000 seen, 39,488 trained on, 263 a second',
+        '  samples                        200,000 seen, 39,488 trained on, 263 a second, 1,200 left out as too long',
+        '  of each corpus                 novels 70 %, letters 30 %',
         '  waited for data                0.4 % of the time',
         '',
       ].join('\n'),

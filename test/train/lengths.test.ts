@@ -1,8 +1,16 @@
 import assert from 'node:assert/strict';
 import * as tf from '@tensorflow/tfjs';
+import { importance } from '../../src/importance/importance.ts';
+import { bindColumns, feedOf } from '../../src/model/binding.ts';
 import { openHead } from '../../src/model/head.ts';
+import { presample } from '../../src/presample/presample.ts';
+import { resample } from '../../src/resample/resample.ts';
+import { shutGate } from '../../src/resample/tau-gate.ts';
+import { takeCheckpoint, type Checkpoint } from '../../src/train/checkpoint.ts';
 import { evaluate } from '../../src/train/evaluate.ts';
+import type { FitOptions } from '../../src/train/fit-options.ts';
 import { fit } from '../../src/train/fit.ts';
+import { dataLossOf } from '../../src/train/step.ts';
 import { createRng } from '../../src/stream/random.ts';
 import type { Corpus, Sample } from '../../src/stream/sample.ts';
 import { useTestEngine } from '../test-engine.ts';
@@ -52,6 +60,115 @@ function classifier(returnSequences: boolean): tf.LayersModel {
   model.compile({ optimizer: tf.train.adam(0.03), loss: 'sparseCategoricalCrossentropy', metrics: ['accuracy'] });
   return model;
 }
+
+/** A model that answers each step by that step alone: quick. */
+function tagger(): tf.LayersModel {
+  const kernelInitializer = tf.initializers.glorotUniform({ seed: 3 });
+  const model = tf.sequential({
+    layers: [tf.layers.dense({ units: 2, activation: 'softmax', inputShape: [null, 2], kernelInitializer })],
+  });
+  model.compile({ optimizer: tf.train.adam(0.03), loss: 'sparseCategoricalCrossentropy' });
+  return model;
+}
+
+const buckets = { boundaries: [5, 9, 12], batchSizes: [6, 4, 3] };
+
+describe('fit with buckets of lengths', () => {
+  before(useTestEngine);
+
+  /** Runs up to a step; gives the ids and weights of every minibatch, and a checkpoint of each step in `at`. */
+  async function run(options: Partial<FitOptions>, at: readonly number[] = []) {
+    const model = tagger();
+    const batches: string[] = [];
+    const checkpoints: Checkpoint[] = [];
+    const summary = await fit(model, pulses(90, { tagged: true }), {
+      batchSize: 4,
+      presampleSize: 12,
+      tauThreshold: 1.02,
+      hysteresis: 0,
+      seed: 5,
+      lengths: buckets,
+      steps: 60,
+      ...options,
+      onMinibatch: ({ ids, weights, phase }) => void batches.push(`${phase} ${ids.join()} ${weights.join()}`),
+      onStep: async ({ step }, snapshot) => {
+        if (at.includes(step)) checkpoints.push(await takeCheckpoint(snapshot()));
+      },
+    });
+    const weights = model.getWeights().flatMap((weight) => [...weight.dataSync()]);
+    model.dispose();
+    return { batches, checkpoints, summary, weights };
+  }
+
+  it('goes on from a checkpoint with exactly the minibatches and parameters of a run that never stopped', async () => {
+    const whole = await run({}, [7, 24, 41]);
+    assert.ok(whole.summary.openShare > 0 && whole.summary.openShare < 1, `${whole.summary.openShare}`);
+    for (const [i, step] of [7, 24, 41].entries()) {
+      const rest = await run({ resume: whole.checkpoints[i]! }, [50]);
+      assert.deepEqual(rest.batches, whole.batches.slice(step));
+      assert.deepEqual(rest.weights, whole.weights);
+      const last = await run({ resume: rest.checkpoints[0]! });
+      assert.deepEqual(last.batches, whole.batches.slice(50));
+    }
+  });
+
+  it('trains on each sample of its epochs once while the gate is shut, to the last of each bucket', async () => {
+    const { batches, summary } = await run({ scheme: 'uniform', steps: undefined, epochs: 2 });
+    const ids = batches.flatMap((batch) => batch.split(' ')[1]!.split(','));
+    assert.equal(new Set(ids).size, 180);
+    assert.deepEqual([ids.length, summary.samplesSeen, summary.epochs], [180, 180, 2]);
+  });
+
+  it('counts what it leaves out as passed by, so that an epoch stays an epoch', async () => {
+    const dropped: string[] = [];
+    const epochs: number[] = [];
+    const { summary } = await run({
+      scheme: 'uniform',
+      steps: undefined,
+      epochs: 2,
+      lengths: { boundaries: [5, 9], truncate: 'drop' },
+      onDrop: (id) => dropped.push(id),
+      onEpoch: (epoch) => void epochs.push(epoch),
+    });
+    assert.ok(dropped.length > 10);
+    assert.deepEqual(
+      [summary.samplesSeen, summary.samplesTrained, summary.samplesDropped],
+      [180, 180 - dropped.length, dropped.length],
+    );
+    assert.deepEqual(epochs, [0, 1]);
+  });
+
+  it('adds up, over an epoch, to the mean gradient of all samples', async () => {
+    const model = tagger();
+    const head = openHead(model);
+    const corpus = pulses(50, { tagged: true });
+    const binding = bindColumns(model, corpus.schema);
+    const variables = model.trainableWeights.map((weight) => weight.read() as tf.Variable);
+    const sum = async (lengths: FitOptions['lengths'], sizes: { presampleSize: number; batchSize: number }) => {
+      const gate = shutGate();
+      const fills = presample({ schema: corpus.schema, gate, lengths, ...sizes });
+      const batches = resample({ gate, batchSize: sizes.batchSize, seed: 1 })(
+        importance(undefined)(fills(corpus.samples({ seed: 2, epochs: 1 }))),
+      );
+      let total: number[] = [];
+      for await (const batch of batches) {
+        tf.tidy(() => {
+          const step = () => dataLossOf(head, feedOf(model, binding, batch), tf.tensor1d(batch.weights));
+          const { grads } = tf.variableGrads(step, variables);
+          const flat = Object.values(grads).flatMap((gradient) => [...gradient.dataSync()]);
+          total = flat.map((value, i) => value + (total[i] ?? 0));
+        });
+        batch.dispose();
+      }
+      return total;
+    };
+    const alone = await sum(undefined, { presampleSize: 1, batchSize: 1 }); // Σ_i ∇loss_i
+    const bucketed = await sum(buckets, { presampleSize: 4, batchSize: 4 }); // Σ_i ∇loss_i / b
+    assert.ok(alone.some((value) => Math.abs(value) > 1e-2));
+    alone.forEach((value, i) => assert.ok(Math.abs(value / 4 - bucketed[i]!) < 1e-5, `${value / 4} ${bucketed[i]}`));
+    model.dispose();
+  });
+});
 
 describe('fit on sequences of different lengths', () => {
   before(useTestEngine);

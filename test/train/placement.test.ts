@@ -107,7 +107,7 @@ describe('fit with a scoring process', () => {
   });
 
   const placed = (score: Partial<NonNullable<FitOptions['score']>> = {}): Partial<FitOptions> => ({
-    score: { where: 'process', module, ...score },
+    score: { where: 'process', module, ahead: 1, ...score },
   });
 
   it('takes the very steps of one that scores inline, when nothing is scored ahead', async () => {
@@ -220,23 +220,73 @@ describe('fit with a scoring process', () => {
     }
   });
 
-  it('goes on from a checkpoint with the samples that follow', async () => {
+  /** A run with a checkpoint of each step. */
+  const withCheckpoints = async (options: Partial<FitOptions>) => {
     const checkpoints: Checkpoint[] = [];
-    const options: Partial<FitOptions> = { ...placed(), tauThreshold: 0 };
-    const onStep: FitOptions['onStep'] = async ({ step }, snapshot) => {
-      if (step === 7) checkpoints.push(await takeCheckpoint(snapshot()));
-    };
-    await run({ ...options, score: { ahead: 1 }, steps: 9, onStep });
-    const rest = await run({ ...options, steps: 20, resume: checkpoints[0]! });
-    assert.equal(rest.summary.steps, 20);
-    assert.equal(rest.batches.length, 13);
-    assert.equal(rest.summary.samplesSeen, 20 * 24);
-    const eighth = new Set(Array.from({ length: 24 }, (_, i) => `c:0:${7 * 24 + i}`));
-    const [, ids] = rest.batches[0]!.split(' ');
-    assert.ok(
-      ids!.split(',').every((id) => eighth.has(id)),
-      'the eighth presample comes next',
-    );
+    const whole = await run({
+      ...options,
+      onStep: async (_, snapshot) => void checkpoints.push(await takeCheckpoint(snapshot())),
+    });
+    return { ...whole, checkpoints };
+  };
+
+  it('goes on from a checkpoint of any step as if there had been no stop, bit for bit', async () => {
+    const ways: Partial<FitOptions>[] = [
+      { score: { ahead: 2 } },
+      { score: { ahead: 1, parametersEvery: 3 } },
+      { score: { ahead: 2 }, tauThreshold: 0, scheme: 'loss' },
+      { score: { ahead: 1 }, tauThreshold: 0, draws: 3 },
+    ];
+    for (const way of ways) {
+      const options = { tauThreshold: 1.03, learningRate: 0.05, steps: 16, ...way };
+      const before = tf.memory().numTensors;
+      const whole = await withCheckpoints(options);
+      for (const [i, resume] of whole.checkpoints.slice(0, -1).entries()) {
+        const rest = await run({ ...options, resume });
+        assert.deepEqual(rest.batches, whole.batches.slice(i + 1), `after step ${i + 1}`);
+        assert.deepEqual(rest.parameters.at(-1), whole.parameters.at(-1));
+        assert.deepEqual(
+          rest.records.map(({ age }) => age),
+          whole.records.slice(i + 1).map(({ age }) => age),
+        );
+      }
+      const { openShare } = whole.summary;
+      assert.ok(openShare > 0.2 && (openShare < 1 || way.tauThreshold === 0), `both phases are there: ${openShare}`);
+      const models = whole.checkpoints.length; // one for each run, with four weights and two counters of Adam
+      assert.equal(tf.memory().numTensors - before, 6 * models, 'no version of the parameters is left');
+    }
+  });
+
+  it('goes on in another process with what this one was scoring', async () => {
+    const whole = await withCheckpoints({ score: { ahead: 2 }, tauThreshold: 0, steps: 12 });
+    const rest = await run({ ...placed({ ahead: 2 }), tauThreshold: 0, steps: 12, resume: whole.checkpoints[4]! });
+    assert.deepEqual(rest.batches, whole.batches.slice(5));
+    assert.deepEqual(rest.parameters.at(-1), whole.parameters.at(-1));
+  });
+
+  it('goes on twice, and from what it leaves at its end or when it is interrupted', async () => {
+    const options: Partial<FitOptions> = { score: { ahead: 2 }, tauThreshold: 0 };
+    const whole = await run({ ...options, steps: 30 });
+    let resume: Checkpoint | undefined;
+    const onEnd: FitOptions['onEnd'] = async (snapshot) => void (resume = await takeCheckpoint(snapshot));
+    const first = await run({ ...options, steps: 7, onEnd });
+    const stop = new AbortController();
+    const onStep: FitOptions['onStep'] = ({ step }) => void (step === 15 && stop.abort());
+    const second = await run({ ...options, steps: 30, resume: resume!, signal: stop.signal, onStep, onEnd });
+    const third = await run({ ...options, steps: 30, resume: resume! });
+    assert.deepEqual([...first.batches, ...second.batches, ...third.batches], whole.batches);
+    assert.deepEqual(third.parameters.at(-1), whole.parameters.at(-1));
+  });
+
+  it('says that a checkpoint lacks parameters to score with', async () => {
+    const { checkpoints } = await withCheckpoints({ score: { ahead: 1 }, tauThreshold: 0, steps: 3 });
+    const { state, tensors: kept } = checkpoints[2]!;
+    const damaged = Object.fromEntries(Object.entries(kept).filter(([name]) => name !== 'scored/1/2'));
+    assert.equal(Object.keys(damaged).length, Object.keys(kept).length - 1);
+    await assert.rejects(run({ score: { ahead: 1 }, tauThreshold: 0, steps: 5, resume: { state, tensors: damaged } }), {
+      code: 'ERR_RUN',
+      message: /expected `scored\/1\/2`, got none/,
+    });
   });
 
   it('has one engine there and another here', async function () {

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import { SeededDropout } from '../../src/model/dropout.ts';
 import { RunError } from '../../src/errors.ts';
+import { mixture } from '../../src/corpus/mixture.ts';
 import { streamSamples } from '../../src/corpus/sample-stream.ts';
 import { schemes } from '../../src/importance/schemes.ts';
 import { createRng } from '../../src/stream/random.ts';
@@ -177,5 +178,27 @@ describe('fit, resumed', () => {
     await assert.rejects(run(seekable(299), classifier(), { resume }), { code: 'ERR_CORPUS' });
     const damaged = { ...resume, state: { ...resume.state, rng: 'none' } };
     await assert.rejects(run(seekable(), classifier(), { resume: damaged }), { code: 'ERR_OPTIONS' });
+  });
+
+  it('counts the samples of each corpus of a mixture, also over a stop', async () => {
+    const parts = () => [
+      { corpus: { ...seekable(100), name: 'old' }, share: 1 },
+      { corpus: { ...seekable(200), name: 'recent' }, share: 3 },
+    ];
+    const seen: Record<string, number> = {};
+    const count = {
+      onScores: ({ ids }: { ids: readonly string[] }) => {
+        for (const id of ids) seen[id.split('/')[0]!] = (seen[id.split('/')[0]!] ?? 0) + 1;
+      },
+    };
+    const whole = await run(mixture(parts()), classifier(), count, [15]);
+    assert.deepEqual(whole.summary.samplesByCorpus, seen);
+    const { old = 0, recent = 0 } = seen;
+    assert.equal(old + recent, whole.summary.samplesSeen);
+    assert.ok(recent > 2 * old, `${recent} and ${old}`);
+    const rest = await run(mixture(parts()), classifier(), { resume: whole.checkpoints[0]! });
+    assert.deepEqual(rest.summary.samplesByCorpus, seen);
+    const alone = await run(seekable(), classifier(), { steps: 2 });
+    assert.equal(alone.summary.samplesByCorpus, undefined);
   });
 });

@@ -71,8 +71,8 @@ export const augmentRng = (pass: Pass, id: string): Rng => createRng(augmentSeed
  * @param shape [H, W, C], with C 1 or 3
  * @returns [H, W, C], owned by the caller, or `pixels` itself where nothing was drawn to be changed
  * @example
- * const augmentation = AugmentOptions.parse({ crop: { padding: 4 }, flip: 0.5 });
- * const changed = augmentPixels(pixels, [32, 32, 3], augmentation, augmentRng({ seed: 7, epoch: 2 }, 'train:17'));
+ * const augmentation = { crop: { padding: 4 }, flip: 0.5, fill: 0 };
+ * const moved = mapped(old, ({ x }, { rng }) => ({ x: augmentPixels(x as Uint8Array, [32, 32, 3], augmentation, rng) }));
  */
 export function augmentPixels(
   pixels: Uint8Array,

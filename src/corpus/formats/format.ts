@@ -17,8 +17,6 @@ export const formatFields = {
    * @default 1 – augmentation takes about as long as decoding, and would hold up this thread
    */
   augmentWorkers: z.int().min(0).max(64).default(1),
-  /** Series of different lengths: each with its `own`, or all `padded` with 0 to the longest. @default 'own' */
-  lengths: z.enum(['own', 'padded']).default('own'),
   /** A CSV file with the columns `file` and `label`, beside or inside the images. @default an image's folder is its class */
   labels: z.string().min(1).optional(),
 };

@@ -23,13 +23,13 @@ const TIMEOUT_SECONDS = 60;
  * @throws {Error} when the bytes are no whole image, or claim too many pixels
  */
 export async function decodePixels(bytes: Uint8Array, { image, augmentation }: PixelRecipe): Promise<Uint8Array> {
-  const { height, width, channels, background, maxPixels } = image;
+  const { height, width, channels, kernel, background, maxPixels } = image;
   const decoding = sharp(bytes, { failOn: 'truncated', limitInputPixels: maxPixels, pages: 1 }).rotate();
   const rng = createRng(augmentation?.seed ?? 0);
   const resizedCrop = augmentation?.resizedCrop;
   if (resizedCrop) decoding.extract(drawRectangle((await decoding.metadata()).autoOrient, resizedCrop, rng));
   const decoded = await decoding
-    .resize({ width, height, fit: resizedCrop ? 'fill' : image.fit, background })
+    .resize({ width, height, fit: resizedCrop ? 'fill' : image.fit, kernel, background })
     .flatten({ background })
     .toColourspace(channels === 1 ? 'b-w' : 'srgb')
     .timeout({ seconds: TIMEOUT_SECONDS })

@@ -14,6 +14,8 @@ export const ImageOptions = z.strictObject({
   channels: z.union([z.literal(1), z.literal(3)]).default(3),
   /** Whether an image of another form is cropped at its centre, padded, or stretched. @default 'cover' */
   fit: z.enum(['cover', 'contain', 'fill']).default('cover'),
+  /** How pixels are weighed when a size changes: `linear` is quicker, `lanczos3` sharper. @default 'lanczos3' */
+  kernel: z.enum(['linear', 'cubic', 'lanczos3']).default('lanczos3'),
   /** What shows through transparent pixels, and pads. @default '#ffffff' */
   background: z.string().default('#ffffff'),
   /** Images that claim more pixels than this are refused before they are decoded. @default 100 million */

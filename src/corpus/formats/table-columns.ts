@@ -143,7 +143,8 @@ function put(data: ColumnData, at: number, value: unknown, place: RowPlace, fiel
 
 function textColumn({ name, options, tokenizer, isOnly }: ColumnRequest, { name: field }: FieldFacts): Column {
   const { textLength, truncate } = options;
-  const spec: ColumnSpec = { type: 'int32', shape: [textLength] };
+  const isPadded = options.lengths !== 'own';
+  const spec: ColumnSpec = { type: 'int32', shape: [isPadded ? textLength : null] };
   const text = (row: Row, place: RowPlace, room: number) => {
     const value = row[field] instanceof Uint8Array ? Buffer.from(row[field]).toString('utf8') : row[field];
     if (typeof value !== 'string') throw notA(place, field, 'a text', value);
@@ -156,13 +157,14 @@ function textColumn({ name, options, tokenizer, isOnly }: ColumnRequest, { name:
     return kept;
   };
   const padded = (ids: Int32Array) => {
+    if (!isPadded) return ids;
     const row = new Int32Array(textLength).fill(tokenizer.pad);
     row.set(ids);
     return row;
   };
   if (isOnly)
     return {
-      schema: { x: spec, y: spec, mask: { type: 'float32', shape: [textLength] } },
+      schema: { x: spec, y: spec, ...(isPadded && { mask: { type: 'float32', shape: [textLength] } }) },
       classes: { y: tokenizer.size },
       fields: [field],
       fill: (row, place, sample) => {
@@ -170,17 +172,19 @@ function textColumn({ name, options, tokenizer, isOnly }: ColumnRequest, { name:
         if (ids.length < 2) throw notA(place, field, 'at least 2 tokens: one and the next', `${ids.length}`);
         sample['x'] = padded(ids.subarray(0, -1));
         sample['y'] = padded(ids.subarray(1));
-        sample['mask'] = new Float32Array(textLength).fill(1, 0, ids.length - 1);
+        if (isPadded) sample['mask'] = new Float32Array(textLength).fill(1, 0, ids.length - 1);
         return undefined;
       },
     };
+  const lengthName = name === 'x' ? 'length' : `${name}Length`;
   return {
-    schema: { [name]: spec, [name === 'x' ? 'length' : `${name}Length`]: { type: 'int32', shape: [] } },
+    schema: { [name]: spec, ...(isPadded && { [lengthName]: { type: 'int32', shape: [] } }) },
     fields: [field],
     fill: (row, place, sample) => {
       const ids = text(row, place, textLength);
+      if (!isPadded && ids.length === 0) throw notA(place, field, 'at least one token', '');
       sample[name] = padded(ids);
-      sample[name === 'x' ? 'length' : `${name}Length`] = ids.length;
+      if (isPadded) sample[lengthName] = ids.length;
       return undefined;
     },
   };

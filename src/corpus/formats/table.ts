@@ -38,7 +38,12 @@ export const TableOptions = z.strictObject({
     .default('byte'),
   /** Most ids of a `character` or `word` tokenizer. @default 20,000 – guess */
   vocabularyLimit: z.int().min(3).default(20_000),
-  /** Tokens of a text, T: shorter ones are padded, longer ones cut. @default 256 – guess */
+  /**
+   * Samples of different lengths: each has its `own`, and a buffer is padded when it is filled, or all are `padded` to
+   * one, `textLength` or the longest series. @default 'own' for series, 'padded' for text
+   */
+  lengths: z.enum(['own', 'padded']).optional(),
+  /** Tokens of a text, T: shorter ones are padded (or not, see `lengths`), longer ones cut. @default 256 – guess */
   textLength: z.int().min(1).default(256),
   /** What of a text that is too long is left out, or whether it is a bad sample. @default 'end' */
   truncate: z.enum(['end', 'start', 'error']).default('end'),

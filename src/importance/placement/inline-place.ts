@@ -9,7 +9,7 @@ import { Versions } from './versions.ts';
  * Scores in this process, with the parameters that another place would have: what stale scores are worth can be seen, and
  * other places be checked against it. Nothing overlaps; parameters are exchanged for the length of a score.
  *
- * Memory: up to `ahead + 2` versions of the parameters.
+ * Memory: up to `ahead + 3` versions of the parameters.
  */
 export class InlinePlace implements ScorePlace {
   readonly #head: Head;
@@ -27,8 +27,16 @@ export class InlinePlace implements ScorePlace {
 
   async start(): Promise<void> {}
 
-  retain(version: number): void {
-    this.#versions.retain(version);
+  retain(version: number, given?: readonly tf.Tensor[]): void {
+    this.#versions.retain(version, given);
+  }
+
+  release(version: number): void {
+    this.#versions.release(version);
+  }
+
+  parametersOf(version: number): readonly tf.Tensor[] {
+    return this.#versions.of(version);
   }
 
   begin(presample: Presample, version: number): void {
@@ -38,6 +46,7 @@ export class InlinePlace implements ScorePlace {
   /** Called while the trainer waits, so nobody sees the exchange. */
   async score(presample: Presample): Promise<Float32Array> {
     const version = this.versionOf(presample);
+    this.#versions.moveOn(version);
     const now = this.#weights();
     try {
       this.#put(this.#versions.of(version));
@@ -46,7 +55,6 @@ export class InlinePlace implements ScorePlace {
       this.#put(now);
       tf.dispose([...now]);
       this.#begun.delete(presample);
-      this.#versions.release(version);
     }
   }
 

@@ -15,7 +15,7 @@ export function lookAhead(place: ScorePlace, tickets: Tickets, signal: AbortSign
   return async function* (source) {
     const arrivals = new Arrivals(source, (presample) => {
       const { version } = tickets.next();
-      if (presample.phase === 'importance') place.begin(presample, version);
+      if (presample.phase === 'importance' && !presample.drawn) place.begin(presample, version);
     });
     const cancel = () => place.cancel(signal.reason);
     signal.addEventListener('abort', cancel, { once: true });

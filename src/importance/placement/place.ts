@@ -1,3 +1,4 @@
+import type * as tf from '@tensorflow/tfjs';
 import type { Presample } from '../../stream/presample.ts';
 import type { Scorer } from '../model-scorer.ts';
 
@@ -14,8 +15,15 @@ export interface ScorePlace extends Scorer {
   /**
    * Says that a presample will be scored with the parameters of this version: those of now if it is a new one. They are
    * taken note of before this returns, so the trainer may go on at once.
+   *
+   * @param given the parameters of an earlier run, in the order of the model's weights, in place of those of now; the place
+   * owns them from then on
    */
-  retain(version: number): void;
+  retain(version: number, given?: readonly tf.Tensor[]): void;
+  /** Says that one presample less will be scored with the parameters of this version. */
+  release(version: number): void;
+  /** The parameters of a version that is retained, in the order of the model's weights. @returns borrowed */
+  parametersOf(version: number): readonly tf.Tensor[];
   /** Begins to score with the parameters of a version that was retained for it. What fails is told by `score`. */
   begin(presample: Presample, version: number): void;
   /** How many steps the parameters had taken that a presample is scored with. */

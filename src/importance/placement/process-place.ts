@@ -13,6 +13,12 @@ import { ScoringProcess } from './scoring-process.ts';
 import { SharedFile, type Region } from './shared-file.ts';
 import { Versions } from './versions.ts';
 
+/** Parameters as they were, kept for checkpoints, and where in the shared file they lie. */
+interface Shared {
+  readonly tensors: readonly tf.Tensor[];
+  readonly region: Promise<Region>;
+}
+
 interface Begun {
   readonly version: number;
   readonly scores: Promise<Float32Array>;
@@ -29,8 +35,8 @@ export interface ProcessPlaceOptions {
 /**
  * Scores in a process of its own. Parameters and columns go there through shared memory, scores come back as a message.
  *
- * Memory: `ahead + 1` presamples' columns and up to `ahead + 2` copies of the parameters in shared memory, and the
- * process itself.
+ * Memory: `ahead + 1` presamples' columns in shared memory, up to `ahead + 3` copies of the parameters there and as many on
+ * the engine, and the process itself.
  */
 export class ProcessPlace implements ScorePlace {
   readonly #head: Head;
@@ -38,9 +44,13 @@ export class ProcessPlace implements ScorePlace {
   readonly #recipe: ScoreRecipe;
   readonly #binding: Binding;
   readonly #begun = new Map<Presample, Begun>();
-  readonly #versions = new Versions<Promise<Region>>(
-    () => this.#share(),
-    (region) => void region.then((shared) => this.#file?.giveBack(shared)).catch(() => {}), // told to who needed it
+  readonly #versions = new Versions<Shared>(
+    () => this.#share(this.#head.model.weights.map((weight) => tf.keep(weight.read().clone()))),
+    ({ tensors, region }) => {
+      const free = () => tf.dispose([...tensors]);
+      // What failed is told to who needed it.
+      void this.#track(region.then((shared) => this.#file?.giveBack(shared)).then(free, free));
+    },
   );
   readonly #underWay = new Set<Promise<unknown>>();
   #file: SharedFile | undefined;
@@ -66,7 +76,7 @@ export class ProcessPlace implements ScorePlace {
     const ahead = aheadOf(placement);
     const fixed = Object.values(fixedSchema('score', schema)); // shared memory is cut into equal regions
     const columns = fixed.reduce((sum, spec) => sum + rowBytes(spec), 0) * presampleSize;
-    this.#file = new SharedFile((ahead + 1) * columns + (ahead + 2) * 4 * this.#head.model.countParams());
+    this.#file = new SharedFile((ahead + 1) * columns + (ahead + 3) * 4 * this.#head.model.countParams());
     this.#process = new ScoringProcess(this.#file.fd, 1000 * placement.timeoutSeconds);
     const cancel = () => this.cancel(signal?.reason);
     signal?.addEventListener('abort', cancel, { once: true });
@@ -77,8 +87,16 @@ export class ProcessPlace implements ScorePlace {
     }
   }
 
-  retain(version: number): void {
-    this.#versions.retain(version);
+  retain(version: number, given?: readonly tf.Tensor[]): void {
+    this.#versions.retain(version, given && this.#share(given));
+  }
+
+  release(version: number): void {
+    this.#versions.release(version);
+  }
+
+  parametersOf(version: number): readonly tf.Tensor[] {
+    return this.#versions.of(version).tensors;
   }
 
   begin(presample: Presample, version: number): void {
@@ -87,8 +105,10 @@ export class ProcessPlace implements ScorePlace {
   }
 
   async score(presample: Presample): Promise<Float32Array> {
+    const { version, scores } = this.#begun.get(presample)!; // `begin` came first
+    this.#versions.moveOn(version);
     try {
-      return await this.#begun.get(presample)!.scores; // `begin` came first
+      return await scores;
     } finally {
       this.#begun.delete(presample);
     }
@@ -118,13 +138,12 @@ export class ProcessPlace implements ScorePlace {
       checkLabels(this.#head, this.#binding, presample);
       const columns = this.#columnsOf(presample);
       data = file.write(columns.map(({ name }) => presample.column(name).data));
-      const parameters = await this.#versions.of(version);
+      const parameters = await this.#versions.of(version).region;
       const job = { version, parameters, rows: presample.size, columns, data };
       const answer = await this.#process!.ask({ kind: 'score', job });
       return answer.kind === 'scored' ? answer.scores : new Float32Array(); // of the wrong length: refused by who asked
     } finally {
       if (data) file.giveBack(data);
-      this.#versions.release(version);
     }
   }
 
@@ -137,17 +156,10 @@ export class ProcessPlace implements ScorePlace {
     });
   }
 
-  /** Takes the parameters as they are now, and writes them to the shared file as soon as they are read. */
-  #share(): Promise<Region> {
-    const taken = this.#head.model.weights.map((weight) => tf.keep(weight.read().clone()));
-    const write = async () => {
-      try {
-        return this.#file!.write(await Promise.all(taken.map((tensor) => tensor.data())));
-      } finally {
-        tf.dispose(taken);
-      }
-    };
-    return this.#track(write());
+  /** Writes parameters to the shared file as soon as they are read from the engine. */
+  #share(tensors: readonly tf.Tensor[]): Shared {
+    const write = async () => this.#file!.write(await Promise.all(tensors.map((tensor) => tensor.data())));
+    return { tensors, region: this.#track(write()) };
   }
 
   /** Whoever waits for it is told when it fails; `close` waits for it in any case. */

@@ -8,6 +8,20 @@ export interface Ticket {
   readonly version: number;
 }
 
+/** A ticket, and the gate as it stood when it was issued. */
+interface Issued extends Ticket {
+  readonly index: number;
+  readonly isOpen: boolean;
+  readonly tau: number;
+}
+
+/** Tickets of presamples that were not trained on yet. Versions are told from the steps taken: 0 is now, -1 a step ago. */
+export interface TicketState {
+  readonly waiting: readonly { readonly isOpen: boolean; readonly tau: number; readonly version: number }[];
+  /** The version that was sent last, if it may still be used. */
+  readonly sent?: number | undefined;
+}
+
 export interface TicketOptions {
   /** Presamples that may be scored ahead of the trainer. */
   readonly ahead: number;
@@ -33,10 +47,12 @@ export class Tickets implements Turnstile {
   /** The gate as it stood for the ticket that was taken last. */
   readonly gate: Gate;
   readonly #options: TicketOptions;
-  readonly #issued: Ticket[] = [];
+  readonly #issued: Issued[] = [];
   readonly #taken: Ticket[] = [];
-  #current: Gate;
-  #states: Gate[] = [];
+  /** Those issued last: as many as may be waiting. */
+  #recent: Issued[] = [];
+  #count = 0;
+  #current: Pick<Gate, 'isOpen' | 'tau'>;
   #version = 0;
   #sent = -Infinity;
   #left = 0;
@@ -66,8 +82,9 @@ export class Tickets implements Turnstile {
     signal?.throwIfAborted();
     this.#begin();
     await this.#until(() => this.#issued.length > 0, signal);
-    this.#taken.push(this.#issued.shift()!);
-    this.#current = this.#states.shift()!;
+    const ticket = this.#issued.shift()!;
+    this.#current = ticket;
+    this.#taken.push(ticket);
   }
 
   /** The ticket of the next presample, in the order in which they were filled. */
@@ -99,18 +116,45 @@ export class Tickets implements Turnstile {
   #begin(): void {
     if (this.#isBegun) return;
     this.#isBegun = true;
-    for (let i = 0; i <= this.#options.ahead; i++) this.#issue();
+    while (this.#count <= this.#options.ahead) this.#issue();
+  }
+
+  /**
+   * What it takes to go on after a stop as if there had been none.
+   * @param presamples that the trainer has begun with, of this run
+   * @param steps taken, of this run
+   */
+  state(presamples: number, steps: number): TicketState {
+    const waiting = this.#recent
+      .filter(({ index }) => index >= presamples)
+      .map(({ isOpen, tau, version }) => ({ isOpen, tau, version: version - steps }));
+    const isNewEnough = steps - this.#sent < this.#options.parametersEvery;
+    return { waiting, ...(isNewEnough && { sent: this.#sent - steps }) };
+  }
+
+  /** Adds the ticket of a presample that was scored and drawn from by an earlier run, before all others. */
+  addDrawn(): void {
+    this.#add({ isOpen: true, tau: this.#options.gate.tau, version: this.#version });
+  }
+
+  /** Puts tickets back, before the first fill. The parameters that they name must be retained by then. */
+  restore({ waiting, sent = -Infinity }: TicketState): void {
+    this.#sent = sent;
+    for (const { isOpen, tau, version } of waiting) this.#add({ isOpen, tau, version });
   }
 
   #issue(): void {
     const { gate, parametersEvery, onScored } = this.#options;
     const { isOpen, tau } = gate;
-    this.#states.push({ isOpen, tau, observe: () => {} });
     if (isOpen && this.#version - this.#sent >= parametersEvery) this.#sent = this.#version;
     if (isOpen) onScored(this.#sent);
-    this.#issued.push(
-      isOpen ? { phase: 'importance', version: this.#sent } : { phase: 'uniform', version: this.#version },
-    );
+    this.#add({ isOpen, tau, version: isOpen ? this.#sent : this.#version });
+  }
+
+  #add(settled: Omit<Issued, 'index' | 'phase'>): void {
+    const issued: Issued = { ...settled, index: this.#count++, phase: settled.isOpen ? 'importance' : 'uniform' };
+    this.#issued.push(issued);
+    this.#recent = [...this.#recent, issued].slice(-this.#options.ahead - 1);
   }
 
   async #until(condition: () => boolean, signal?: AbortSignal): Promise<void> {

@@ -5,7 +5,8 @@ export class Versions<Kept> {
   readonly #take: () => Kept;
   readonly #drop: (kept: Kept) => void;
   readonly #entries = new Map<number, { readonly kept: Kept; users: number }>();
-  #newest = -1;
+  #newest = -Infinity;
+  #last: number | undefined;
 
   constructor(take: () => Kept, drop: (kept: Kept) => void) {
     this.#take = take;
@@ -17,9 +18,9 @@ export class Versions<Kept> {
     return this.#entries.size;
   }
 
-  /** Adds a user; a version that is new is taken now. */
-  retain(version: number): void {
-    const entry = this.#entries.get(version) ?? { kept: this.#take(), users: 0 };
+  /** Adds a user; a version that is new is taken now, unless it is given. */
+  retain(version: number, given?: Kept): void {
+    const entry = this.#entries.get(version) ?? { kept: given ?? this.#take(), users: 0 };
     entry.users += 1;
     this.#entries.set(version, entry);
     this.#newest = Math.max(this.#newest, version);
@@ -35,6 +36,15 @@ export class Versions<Kept> {
     if (!entry) return; // cleared
     entry.users -= 1;
     this.#sweep();
+  }
+
+  /**
+   * Releases what was moved on from, and moves on to a version: what was used last is kept until the next is, because a
+   * checkpoint may still ask for it.
+   */
+  moveOn(version: number): void {
+    if (this.#last !== undefined) this.release(this.#last);
+    this.#last = version;
   }
 
   #sweep(): void {

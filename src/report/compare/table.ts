@@ -7,8 +7,7 @@ const value = (spread: Spread, form: (value: number) => string): string =>
 
 /** The head and the rows of the table of a comparison, as texts. */
 export function cellsOf({ verdict }: Comparison): string[][] {
-  const isShare = verdict.criterion === 'test error';
-  const measure = isShare ? (share: number) => `${(100 * share).toFixed(2)} %` : significant;
+  const measure = verdict.isShare ? (share: number) => `${(100 * share).toFixed(2)} %` : significant;
   const head = ['scheme', verdict.criterion, 'train loss', 'steps', 'open', 'τ', 'against the first'];
   const rows = verdict.rows.map(({ scheme, criterion, trainLoss, steps, openShare, meanTau, difference }) => [
     scheme,

@@ -5,6 +5,8 @@ import { holm, pairedTest, spreadOf, type PairedDifference, type Spread } from '
 /** What is compared by: a value of each run, less being better. */
 export interface Criterion {
   readonly name: string;
+  /** Whether it lies in [0, 1] and reads best in percent. */
+  readonly isShare?: boolean;
   of(run: ComparedRun): number;
 }
 
@@ -22,6 +24,8 @@ export interface Row {
 
 export interface Verdict {
   readonly criterion: string;
+  /** Whether the criterion lies in [0, 1] and reads best in percent. */
+  readonly isShare: boolean;
   readonly rows: readonly Row[];
   /** What the differences are worth, in words. */
   readonly sentence: string;
@@ -44,7 +48,7 @@ const level = 0.05;
 
 /**
  * Compares every scheme with the first: by a paired t-test over the seeds, adjusted for the number of schemes (Holm).
- * The measure is the test error if the model has an accuracy, else bits per character, else the validation's loss, else
+ * The measure is the test error if the model has an accuracy, else 1 − recall@1, else bits per character, else the validation's loss, else
  * the train loss.
  */
 export function judge(runs: readonly ComparedRun[], schemes: readonly string[], budget: RunBudget): Verdict {
@@ -74,6 +78,7 @@ export function judge(runs: readonly ComparedRun[], schemes: readonly string[], 
   });
   return {
     criterion: criterion.name,
+    isShare: criterion.isShare ?? false,
     rows,
     sentence: `At ${describeBudget(budget)}, ${describe(rows, criterion.name, baseline.length)}`,
   };
@@ -81,7 +86,9 @@ export function judge(runs: readonly ComparedRun[], schemes: readonly string[], 
 
 function criterionOf({ measures }: ComparedRun): Criterion {
   const accuracy = Object.keys(measures).find((name) => /^(acc|.*accuracy)$/i.test(name));
-  if (accuracy !== undefined) return { name: 'test error', of: (run) => 1 - run.measures[accuracy]! };
+  if (accuracy !== undefined) return { name: 'test error', isShare: true, of: (run) => 1 - run.measures[accuracy]! };
+  if ('recallAt1' in measures)
+    return { name: '1 − recall@1', isShare: true, of: (run) => 1 - run.measures['recallAt1']! };
   const name = ['bitsPerCharacter', 'loss'].find((known) => known in measures);
   if (name === undefined) return { name: 'train loss', of: (run) => run.trainLoss };
   return { name: name === 'loss' ? 'validation loss' : words(name), of: (run) => run.measures[name]! };

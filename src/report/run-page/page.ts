@@ -1,4 +1,4 @@
-import { bytes, duration, percent, significant, whole, words } from '../format.ts';
+import { bytes, duration, percent, sharesByName, significant, whole, words } from '../format.ts';
 import type { Run } from '../run-file.ts';
 import { chartsOf } from './charts.ts';
 import { escape } from './escape.ts';
@@ -52,7 +52,7 @@ ${chartsOf(data)
   .map(({ title, svg }) => `<figure><figcaption>${escape(title)}</figcaption>${svg}</figure>`)
   .join('\n')}
 </div>
-${stagesTable(run)}${samplesTable(data)}
+${agesTable(data)}${stagesTable(run)}${samplesTable(data)}
 <h2>Options and versions</h2>
 <table>${factRows(run)
     .map(([name, value]) => `<tr><th>${escape(name)}</th><td>${escape(value)}</td></tr>`)
@@ -71,6 +71,7 @@ export function summarySentence({ last, steps, validation, open }: RunData): str
     `τ ${significant(last.tau)}`,
     `${whole(last.samplesTrained / last.seconds)} samples a second`,
     bytes(last.rssBytes),
+    ...(last.samplesByCorpus ? [`samples of ${sharesByName(last.samplesByCorpus)}`] : []),
   ];
   return `${parts.join(', ')}.`;
 }
@@ -87,6 +88,24 @@ function stagesTable({ summary }: Run): string {
   );
   return `<h2>Time waited at each stage</h2>
 <table>${row(['stage', 'items taken', 'given', 'waited to be given', 'waited to be asked'], 'th')}${rows.join('')}</table>`;
+}
+
+/** Shown where scores were ever older than the step that they were used for. */
+function agesTable({ ages }: RunData): string {
+  if (!ages.some(({ to }) => to > 0)) return '';
+  const rows = ages.map(({ from, to, steps, drawTau, freshTau }) =>
+    row(
+      [
+        from === to ? `${from}` : `${from}–${to}`,
+        whole(steps),
+        significant(drawTau),
+        freshTau === undefined ? 'not measured' : significant(freshTau),
+      ],
+      'td',
+    ),
+  );
+  return `<h2>τ by the age of the scores</h2>
+<table>${row(['age, steps', 'steps drawn', 'τ by the scores drawn by', 'τ by scores of the step itself'], 'th')}${rows.join('')}</table>`;
 }
 
 function samplesTable({ samples, characters }: RunData): string {

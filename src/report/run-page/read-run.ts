@@ -7,6 +7,7 @@ import type { StepRecord } from '../../train/step-record.ts';
 import type { DrawnSample } from '../draw-counts.ts';
 import { readRunFile, type Run } from '../run-file.ts';
 import type { ScoreLine } from '../run-recorder.ts';
+import { TauByAge, type AgeRow } from './tau-by-age.ts';
 
 /** Points that a curve is drawn with. */
 const points = 400;
@@ -35,6 +36,8 @@ export interface RunData {
   readonly validation: readonly Pick<StepRecord, 'step' | 'seconds' | 'validation'>[];
   /** Steps between which the gate was open. */
   readonly open: readonly { readonly from: number; readonly to: number }[];
+  /** τ of the steps drawn by importance, by how old their scores were. */
+  readonly ages: readonly AgeRow[];
   readonly scores: readonly ScoreLine[];
   readonly samples: readonly DrawnSample[];
   /** The vocabulary saved with the model, in the order of its ids; none without a text. */
@@ -110,8 +113,10 @@ class Steps {
   #last: StepRecord | undefined;
   readonly #validation = new Thinned<Pick<StepRecord, 'step' | 'seconds' | 'validation'>>();
   readonly #open: { from: number; to: number }[] = [];
+  readonly #ages = new TauByAge();
 
   add(record: StepRecord): void {
+    this.#ages.add(record);
     const { step, seconds, loss, lr, tau, ess, rssBytes, waitedMs } = record;
     const took = Math.max(1e-9, seconds - (this.#last?.seconds ?? 0));
     const samples = record.samplesTrained - (this.#last?.samplesTrained ?? 0);
@@ -151,7 +156,7 @@ class Steps {
     this.#perSpan *= 2;
   }
 
-  result(): Pick<RunData, 'steps' | 'last' | 'spans' | 'validation' | 'open'> {
+  result(): Pick<RunData, 'steps' | 'last' | 'spans' | 'validation' | 'open' | 'ages'> {
     let before = 0;
     const spans = this.#sums.map(({ count, ...sums }): Span => {
       const took = Math.max(1e-9, sums.seconds - before);
@@ -168,6 +173,7 @@ class Steps {
       spans,
       validation: this.#validation.items,
       open: this.#open,
+      ages: this.#ages.rows(),
     };
   }
 }

@@ -29,7 +29,8 @@ export interface FrozenFeatureOptions extends RowStoreOptions {
  * @throws {ShapeError} when the corpus does not fit the network
  * @throws {CorpusError} when the corpus is empty
  * @example
- * await using features = await frozenFeatures(photos, cutModel(model, 'features').trunk, { memoryBytes: 2 ** 28, batchSize: 32 });
+ * const { trunk } = cutModel(model, model.layers[0].name);
+ * const features = await frozenFeatures(corpus, trunk, { memoryBytes: 2 ** 28, batchSize: 32 });
  */
 export async function frozenFeatures(
   corpus: Corpus,

@@ -180,6 +180,22 @@ describe('corpus', () => {
       assert.deepEqual(opened.classNames, { y: ['ham', 'spam'] });
     });
 
+    it('leaves texts as long as they are, up to a limit, if told to', async () => {
+      folder.write('mails.jsonl', '{"text":"abc","label":"ham"}\n{"text":"b","label":"spam"}\n');
+      const labelled = await read({ textLength: 2, lengths: 'own' });
+      assert.deepEqual(labelled.opened.schema, {
+        x: { type: 'int32', shape: [null] },
+        y: { type: 'int32', shape: [] },
+      });
+      assert.deepEqual(labelled.samples[0], { id: 'mails.jsonl:0', x: Int32Array.of(98, 99), y: 0 });
+      assert.deepEqual(labelled.samples[1]!['x'], Int32Array.of(99));
+      folder.write('mails.jsonl', '{"text":"abcb"}\n{"text":"ab"}\n');
+      const alone = await read({ textLength: 9, lengths: 'own' });
+      assert.deepEqual(alone.samples[1], { id: 'mails.jsonl:1', x: Int32Array.of(98), y: Int32Array.of(99) });
+      folder.write('mails.jsonl', '{"text":"","label":"ham"}\n{"text":"b","label":"spam"}\n');
+      await assert.rejects(read({ lengths: 'own' }), { code: 'ERR_SHAPE', message: /at least one token/ });
+    });
+
     it('gives text alone with its own next tokens, and a mask of those that are there', async () => {
       folder.write('lines.jsonl', '{"text":"abcb"}\n');
       const { opened, samples } = await read({ textLength: 5, tokenizer: 'character' });

@@ -2,6 +2,7 @@ import type { TensorflowBackend } from '../backend.ts';
 import { registerActivationGradients } from './activation-gradients.ts';
 import { registerBatchNorm } from './batch-norm.ts';
 import { registerCrossEntropy } from './cross-entropy.ts';
+import { registerDrawRows } from './draw-rows.ts';
 import { registerBias } from './bias.ts';
 import { registerGather } from './gather.ts';
 import { registerRound } from './round.ts';
@@ -13,5 +14,6 @@ export function registerKernels(backend: TensorflowBackend): void {
   registerBias(backend);
   registerBatchNorm(backend);
   registerCrossEntropy(backend);
+  registerDrawRows(backend);
   registerActivationGradients(backend);
 }

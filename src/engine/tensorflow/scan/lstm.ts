@@ -22,12 +22,14 @@ export const lstmOnLoops = (loops: Loops): Recurrence => ({
   forward(inputs) {
     const { x, mask } = inputs;
     const { batch, steps, size } = sizesOf(inputs);
-    const { kernel, recurrentKernel, bias } = preparedWeights(inputs);
-    const projected = byStep(x)
-      .matMul(kernel)
-      .add(bias)
-      .reshape([steps, batch, 4 * size]);
-    const run = () => runForward(loops, { ...inputs, recurrentKernel }, projected, mask && stepsOf(mask));
+    const run = () => {
+      const { kernel, recurrentKernel, bias } = preparedWeights(inputs);
+      const projected = byStep(x)
+        .matMul(kernel)
+        .add(bias)
+        .reshape([steps, batch, 4 * size]);
+      return runForward(loops, { ...inputs, recurrentKernel }, projected, mask && stepsOf(mask));
+    };
     const [outputs, lastCell, ...saved] = loops.together(run) as Five;
     return {
       outputs: outputs.transpose<tf.Tensor3D>([1, 0, 2]),
@@ -40,13 +42,17 @@ export const lstmOnLoops = (loops: Loops): Recurrence => ({
     const { x, kernel, states, mask } = inputs;
     const { batch, steps, input, size } = sizesOf(inputs);
     const [, , outputs] = saved as Three;
-    const dByStep = dOutputs.transpose([1, 0, 2]); // [B, T, H] -> [T, B, H]
-    const run = () => runBackward(loops, inputs, saved as Three, dByStep, dLastCell, mask && stepsOf(mask));
-    const [dzs, dh, dc] = loops.together(run) as Three;
-    const dz = dzs.reshape<tf.Tensor2D>([steps * batch, 4 * size]);
+    const run = () => {
+      const dByStep = dOutputs.transpose([1, 0, 2]); // [B, T, H] -> [T, B, H]
+      const masks = mask && stepsOf(mask);
+      const [dzs, ...dStates] = runBackward(loops, inputs, saved as Three, dByStep, dLastCell, masks) as Three;
+      const flat = dzs.reshape<tf.Tensor2D>([steps * batch, 4 * size]);
+      return [flat, flat.sum(0), ...dStates]; // XLA's sum is several times as fast as TensorFlow's
+    };
+    const [dz, dBias, dh, dc] = loops.together(run) as [tf.Tensor2D, tf.Tensor, tf.Tensor, tf.Tensor];
     const before = shifted(states[0], outputs).reshape([steps * batch, size]);
     const dx = dz.matMul(kernel, false, true).reshape([steps, batch, input]).transpose([1, 0, 2]);
-    return [dx, byStep(x).matMul(dz, true, false), before.matMul(dz, true, false), dz.sum(0), dh, dc];
+    return [dx, byStep(x).matMul(dz, true, false), before.matMul(dz, true, false), dBias, dh, dc];
   },
 });
 

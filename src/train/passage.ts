@@ -1,0 +1,68 @@
+import type { Unfinished } from '../presample/presample.ts';
+import type { Minibatch } from '../stream/minibatch.ts';
+import type { Passed, Presample } from '../stream/presample.ts';
+import type { ResumeState } from './resume.ts';
+
+const none: Passed = { taken: 0, waiting: [] };
+
+/**
+ * Which samples of the stream a run is done with, as far as its minibatches have come: where a run that goes on from a
+ * snapshot takes up the stream. In the middle of a presample that is its first sample, and the draws that are left.
+ */
+export class Passage {
+  #passed = none;
+  /** The same before the presample that is being trained on. */
+  #before = none;
+  #presample: Presample | undefined;
+  #presamples = 0;
+  /** Samples that an earlier run was done with. */
+  #seenBefore = 0;
+  #unfinished: (Unfinished & { readonly seenBefore: number }) | undefined;
+
+  /** @param saved where an earlier run stopped */
+  constructor(saved?: Pick<ResumeState, 'unfinished' | 'samplesSeen'>) {
+    this.#unfinished = saved?.unfinished;
+    this.#seenBefore = saved?.unfinished?.seenBefore ?? saved?.samplesSeen ?? 0;
+  }
+
+  /**
+   * Takes note of a minibatch that was trained on.
+   *
+   * @param stepped steps of this run, from which versions are told, because a run that goes on counts its steps anew
+   * @returns the presample, when it is the first minibatch of it
+   */
+  take({ presample, rest }: Minibatch, stepped: number): Presample | undefined {
+    const isNew = presample !== this.#presample;
+    if (isNew) {
+      [this.#before, this.#passed] = [this.#passed, presample.passed];
+      this.#presample = presample;
+      this.#presamples += 1;
+    }
+    const draws = rest.map((draw) => ({ ...draw, version: draw.version - stepped }));
+    const seenBefore = this.#seenBefore + seenOf(this.#before);
+    this.#unfinished = rest.length === 0 ? undefined : { rows: presample.rows, draws, seenBefore };
+    return isNew ? presample : undefined;
+  }
+
+  /** Samples trained on or passed by for good, of this run and those before. */
+  get seen(): number {
+    return this.#seenBefore + seenOf(this.#passed);
+  }
+
+  /** Presamples that this run has begun with. */
+  get presamples(): number {
+    return this.#presamples;
+  }
+
+  /** The presample that the last minibatch was drawn from, if more are to come. */
+  get unfinished(): ResumeState['unfinished'] {
+    return this.#unfinished;
+  }
+
+  /** Which samples are not to come again. */
+  get place(): Passed {
+    return this.#unfinished ? this.#before : this.#passed;
+  }
+}
+
+const seenOf = ({ taken, waiting }: Passed): number => taken - waiting.length;
