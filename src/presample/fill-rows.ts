@@ -1,7 +1,8 @@
-import type { Schema } from '../stream/columns.ts';
+import { writeRow, type Schema } from '../stream/columns.ts';
 import type { Phase } from '../stream/gate.ts';
-import { writeSample, type Sample, type SampleRows, type SampleStream } from '../stream/sample.ts';
-import { expectId, type Fill, type Filler } from './fill.ts';
+import type { Sample, SampleRows, SampleStream } from '../stream/sample.ts';
+import { atSteps } from '../stream/steps.ts';
+import { expectId, whereIn, type Fill, type Filler } from './fill.ts';
 import type { Ring } from './ring.ts';
 
 /** Fills buffers of samples that all have one shape: each is written as it comes. */
@@ -38,13 +39,20 @@ const fillsRows = (
 
 /** Takes up to `rows` samples, fewer only at the end, and writes them row after row. @returns their ids */
 async function takeRows(samples: AsyncIterator<Sample>, into: SampleRows, rows: number): Promise<string[]> {
+  const columns = Object.entries(into.schema).map(([name, spec]) => ({
+    name,
+    spec: atSteps(spec, 0),
+    data: into.columns[name]!,
+  }));
   const ids: string[] = [];
   while (ids.length < rows) {
     const next = await samples.next();
     if (next.done) break;
-    expectId(next.value);
-    writeSample(into, ids.length, next.value);
-    ids.push(next.value.id);
+    const sample = next.value;
+    expectId(sample);
+    for (const { name, spec, data } of columns)
+      writeRow(data, spec, ids.length, sample[name], () => whereIn(name, sample));
+    ids.push(sample.id);
   }
   return ids;
 }

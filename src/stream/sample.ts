@@ -59,8 +59,8 @@ export interface SampleRows {
 /** Writes a sample into row `row`. @throws {ShapeError} when the sample does not match the schema */
 export function writeSample({ schema, columns, where }: SampleRows, row: number, sample: Sample): void {
   for (const name in schema) {
-    const message = `${where}: column \`${name}\` of sample ${sample.id}`;
-    writeRow(columns[name]!, atSteps(schema[name]!, 0), row, sample[name], message);
+    const whereIs = () => `${where}: column \`${name}\` of sample ${sample.id}`;
+    writeRow(columns[name]!, atSteps(schema[name]!, 0), row, sample[name], whereIs);
   }
 }
 

@@ -8,9 +8,6 @@ import { restoreScoring, scoringTensors } from '../importance/placement/saved-sc
 import { parseOptions } from '../options.ts';
 import { clocks } from '../stream/clock.ts';
 import type { Minibatch } from '../stream/minibatch.ts';
-import { freshTau } from '../resample/fresh-tau.ts';
-import { seenOf, type Passed, type Presample } from '../stream/presample.ts';
-import type { Unfinished } from '../presample/presample.ts';
 import { runPipeline } from '../stream/run-pipeline.ts';
 import type { Corpus } from '../stream/sample.ts';
 import { until } from '../stream/until.ts';
@@ -120,7 +117,7 @@ class Run {
       },
     };
     const onDrop: FitOptions['onDrop'] = (id, steps) => {
-      this.#account.samplesDropped += 1;
+      if (!this.#passage.isFilledAgain) this.#account.samplesDropped += 1;
       options.onDrop?.(id, steps);
     };
     this.#parts = assemble(head, corpus, values, { ...options, onDrop }, context, saved);

@@ -1,6 +1,6 @@
 import type { Unfinished } from '../presample/presample.ts';
 import type { Minibatch } from '../stream/minibatch.ts';
-import type { Passed, Presample } from '../stream/presample.ts';
+import { seenOf, type Passed, type Presample } from '../stream/presample.ts';
 import type { ResumeState } from './resume.ts';
 
 const none: Passed = { taken: 0, waiting: [] };
@@ -49,6 +49,11 @@ export class Passage {
     return this.#seenBefore + seenOf(this.#passed);
   }
 
+  /** Whether the buffer that comes first was filled by an earlier run, too, which counted what was in it. */
+  get isFilledAgain(): boolean {
+    return this.#presample === undefined && this.#unfinished !== undefined;
+  }
+
   /** Presamples that this run has begun with. */
   get presamples(): number {
     return this.#presamples;
@@ -64,5 +69,3 @@ export class Passage {
     return this.#unfinished ? this.#before : this.#passed;
   }
 }
-
-const seenOf = ({ taken, waiting }: Passed): number => taken - waiting.length;
