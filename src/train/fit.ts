@@ -25,7 +25,6 @@ import {
 } from './fit-options.ts';
 import { assemble, type Parts } from './parts.ts';
 import { holdOut } from './held-out.ts';
-import { withMode } from './modes.ts';
 import { copyModel } from './copy-model.ts';
 import { modeOf, withMode } from './modes.ts';
 import { rateFactor } from './rate-scaling.ts';
