@@ -1,7 +1,7 @@
 /**
  * Fine-tuning EfficientNet-Lite0 on the six largest classes of the Tux Paint stamps, as pipelines/tuxpaint-finetune.ts
  * does: test accuracy by scheme and seed, at equal seconds of training or at equal steps, uniform and importance taking
- * turns. Seconds are the clock's; on a loaded machine look at the processor's, which stand beside them.
+ * turns. Seconds are those that processors spent on it, so that others on the machine do not count.
  *
  *     node --import tsx bench/finetune.ts [--seeds 0,1,2,3,4] [--schemes uniform,upper-bound] [--seconds 60 | --steps 400]
  */
@@ -67,6 +67,7 @@ for (const [turn, seed] of seeds.entries())
       ...options,
       seed,
       scheme,
+      clock: 'processor',
       validations: 0,
       ...(budget.steps !== undefined && { steps: budget.steps }),
       ...(budget.seconds !== undefined && { seconds: budget.seconds }),

@@ -1,7 +1,7 @@
 import { definePipeline, fetchCorpus, imageReport, labelledImages, pretrained, withHead } from 'taustream';
 import { tuxpaintSix } from '../corpora/tuxpaint-six/recipe.ts';
 
-/** What the network takes. Stamps are of all forms: cut to a square, many would lose their ends. */
+/** What the network takes. Stamps are of all forms: cut to a square many would lose their ends, so they are stretched. */
 const image = { height: 224, width: 224, fit: 'fill' } as const;
 
 /**
@@ -27,12 +27,19 @@ export default definePipeline({
   presampleSize: 64,
   batchSize: 16,
   averaging: 0.98,
-  steps: 360,
+  steps: 750,
   fineTuning: {
+    augment: {
+      flip: 0.5,
+      resizedCrop: { scale: [0.7, 1] },
+      jitter: { brightness: 0.2, contrast: 0.2, saturation: 0.2 },
+      fill: 255,
+    },
     labelSmoothing: 0.1,
+    classWeights: 'balanced',
     rounds: [
-      { train: 'head', learningRate: { kind: 'cosine', rate: 1e-3 } },
-      { train: 8, trunkRate: 0.5, learningRate: { kind: 'cosine', rate: 8e-4 } },
+      { train: 'head', steps: 250, views: 2, learningRate: { kind: 'cosine', rate: 1e-3 } },
+      { train: 8, views: 6, trunkRate: 0.5, learningRate: { kind: 'cosine', rate: 1e-3 } },
     ],
   },
   validations: 3,

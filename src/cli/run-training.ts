@@ -20,7 +20,8 @@ import { RunRecorder } from '../report/run-recorder.ts';
 import { createRunFolder } from '../report/run-folder.ts';
 import type { FitOptions } from '../train/fit-options.ts';
 import type { Limits } from '../train/budget.ts';
-import { schemeOfMode } from '../train/modes.ts';
+import { schemeOf } from '../importance/schemes.ts';
+import { modeOf, schemeOfMode } from '../train/modes.ts';
 import type { FitSummary, StepRecord } from '../train/step-record.ts';
 import { Checkpointer, type CheckpointPlan } from './checkpointer.ts';
 import type { Host } from './host.ts';
@@ -300,13 +301,17 @@ function placementOf({
 }
 
 /** Options as JSON can hold them: a scheme by its name, a function by the word. */
-const plainly = ({ mode = 'paper', scheme = schemeOfMode(mode), ...options }: FitOptions): Record<string, unknown> => ({
-  mode,
-  ...Object.fromEntries(
-    Object.entries(options).map(([name, value]) => [name, typeof value === 'function' ? 'a function' : value]),
-  ),
-  scheme: typeof scheme === 'string' ? scheme : scheme.name,
-});
+const plainly = (options: FitOptions): Record<string, unknown> => {
+  const mode = modeOf(options);
+  const named = Object.entries(options).map(
+    ([name, value]) => [name, typeof value === 'function' ? 'a function' : value] as const,
+  );
+  return {
+    mode,
+    ...Object.fromEntries<unknown>(named),
+    scheme: schemeOf(options.scheme ?? schemeOfMode(mode)).name,
+  };
+};
 
 /**
  * Lets timers, signals and files have their turn now and then. Steps on an engine in this process may follow each other

@@ -23,8 +23,11 @@ const count = z.int().positive();
 /** The plain values among the options of a run; see FitOptions for the rest. */
 export const FitValues = z
   .strictObject({
-    /** What the options not given are taken from: `paper` is exactly Algorithm 1, `fast` what pays by the clock. @default 'paper' */
-    mode: z.enum(['paper', 'fast']).default('paper'),
+    /**
+     * What the options not given are taken from: `paper` is exactly Algorithm 1, `fast` what pays by the clock.
+     * @default 'fast'; 'paper' where a scheme, or an option of its scores, gate or draws, is given
+     */
+    mode: z.enum(['paper', 'fast']).default('fast'),
     /** Samples scored at a time, the paper's B. @default 640 – the paper's CIFAR setting */
     presampleSize: count.default(640),
     /** Samples trained on at a time, the paper's b. @default 128 – the paper's CIFAR setting */
@@ -107,7 +110,7 @@ export interface Snapshot {
 
 /** How a run goes. Sizes in samples, times in the unit that the name says. */
 export type FitOptions = z.input<typeof FitValues> & {
-  /** How samples are chosen, by name or of your own. @default 'upper-bound', and what its mode says in mode `fast` */
+  /** How samples are chosen, by name or of your own. @default what the mode says: 'upper-bound' in `paper`, 'infobatch' in `fast` */
   readonly scheme?: string | Scheme;
   /** A number, a schedule over the budget, or a function. @default the optimizer's own rate */
   readonly learningRate?: ScheduleOptions;

@@ -24,9 +24,9 @@ import {
   type Snapshot,
 } from './fit-options.ts';
 import { assemble, type Parts } from './parts.ts';
-import { copyModel } from './copy-model.ts';
 import { holdOut } from './held-out.ts';
-import { withMode } from './modes.ts';
+import { copyModel } from './copy-model.ts';
+import { modeOf, withMode } from './modes.ts';
 import { rateFactor } from './rate-scaling.ts';
 import { parseResumeState, restoreVariables, variablesOf, type ResumeState } from './resume.ts';
 import { Passage } from './passage.ts';
@@ -51,7 +51,7 @@ import { Validations } from './validations.ts';
  * const summary = await fit(model, corpus, { steps: 1000, batchSize: 32, presampleSize: 96, tauThreshold: 1.2, seed: 7 });
  */
 export async function fit(model: tf.LayersModel, corpus: Corpus, options: FitOptions): Promise<FitSummary> {
-  const values = parseOptions('fit()', FitValues, withMode(plainValues(options)));
+  const values = parseOptions('fit()', FitValues, withMode(plainValues(options), modeOf(options)));
   fuse(model);
   if (values.fineTuning) return fitRounds(model, corpus, { values, options, fit: fitOnce });
   return fitOnce(model, corpus, values, options);

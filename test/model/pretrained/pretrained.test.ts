@@ -40,7 +40,7 @@ const photos = defineRecipe({
 async function topOf(model: tf.LayersModel, path: string, top: number): Promise<string[]> {
   const { height, width, classNames } = imageDetails(model);
   const place = { shard: path, offset: 0, id: path };
-  const pixels = await decodeImage(await readFile(path), ImageOptions.parse({ height, width }), place);
+  const pixels = await decodeImage(await readFile(path), { image: ImageOptions.parse({ height, width }) }, place);
   const p = tf.tidy(() => (model.predict(tf.tensor4d([...pixels], [1, height, width, 3])) as tf.Tensor).dataSync());
   return Array.from(p, (value, i) => [value, classNames![i]!] as const)
     .toSorted(([a], [b]) => b - a)
