@@ -16,6 +16,8 @@ export interface RunStatus extends FleetStatus {
 /**
  * Asks a run's trainer how it and its fleet are.
  * @throws {ClusterError} when there is no server, or no trainer of that run
+ * @example
+ * const { workers } = await askStatus({ url: 'nats://127.0.0.1:4222', run: 'moby-dick' });
  */
 export async function askStatus({ run, ...server }: Given & { readonly run: string }): Promise<RunStatus> {
   const settings = parseOptions('cluster status', ServerOptions, server);

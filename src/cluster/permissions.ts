@@ -3,6 +3,8 @@ import { subjectsOf, workersConsumer } from './protocol.ts';
 /**
  * What a role of a run must be allowed on the server, as a block of its configuration. A worker may ask the trainer, take
  * jobs and read parameters; it cannot publish either, nor answer for the trainer.
+ * @example
+ * permissionsFor('worker', 'moby-dick'); // lines for the server's configuration
  */
 export function permissionsFor(role: 'trainer' | 'worker', run: string): string {
   const { ask, news, jobs, jobsStream, parameters, parametersStream } = subjectsOf(run);
