@@ -14,7 +14,12 @@ interface Panel {
   readonly value: (point: CurvePoint) => number | undefined;
 }
 
-/** A page of its own, without scripts or anything to load: table, verdict, and curves over wall-clock and over steps. */
+/**
+ * A page of its own, without scripts or anything to load: table, verdict, and curves over wall-clock and over steps.
+ * @example
+ * const comparison = await compare(pipeline, { schemes: ['uniform', 'upper-bound'], steps: 5, seeds: 2 }, engine);
+ * const html = comparisonPage(comparison); // to be served, or mailed
+ */
 export function comparisonPage(comparison: Comparison): string {
   const title = `${comparison.pipeline}: schemes compared`;
   const [head = [], ...rows] = cellsOf(comparison);
