@@ -20,7 +20,7 @@ function farOff(): Corpus {
     ...corpus,
     schema: { x: { type: 'float32', shape: [2] }, y: { type: 'float32', shape: [1] } },
     async *samples(options) {
-      for await (const { id, x } of corpus.samples(options)) yield { id: id!, x, y: [1e30] };
+      for await (const sample of corpus.samples(options)) yield { ...sample, y: [1e30] };
     },
   };
 }
