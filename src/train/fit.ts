@@ -4,6 +4,7 @@ import type * as tf from '@tensorflow/tfjs';
 import { CorpusError } from '../errors.ts';
 import { fuse } from '../engine/layers/fuse.ts';
 import { openHead, type Head } from '../model/head.ts';
+import { schemeOf } from '../importance/schemes.ts';
 import { restoreScoring, scoringTensors } from '../importance/placement/saved-scoring.ts';
 import { parseOptions } from '../options.ts';
 import { clocks } from '../stream/clock.ts';
@@ -23,11 +24,12 @@ import { FitValues, type Checkpoint, type FitOptions, type FitSettings, type Sna
 import { assemble, type Parts } from './parts.ts';
 import { copyModel } from './copy-model.ts';
 import { holdOut } from './held-out.ts';
-import { withMode } from './modes.ts';
+import { schemeOfMode, withMode } from './modes.ts';
 import { rateFactor } from './rate-scaling.ts';
 import { parseResumeState, restoreVariables, variablesOf, type ResumeState } from './resume.ts';
 import { schedule, type LearningRate, type Progress } from './schedule.ts';
 import type { FitSummary, Measures, StepRecord, StopReason } from './step-record.ts';
+import { expectSharable } from './trainers/expect-sharable.ts';
 
 /**
  * Trains a compiled model on a corpus by Algorithm 1 of Katharopoulos & Fleuret 2018: presample, score, draw under the
@@ -45,6 +47,7 @@ import type { FitSummary, Measures, StepRecord, StopReason } from './step-record
  */
 export async function fit(model: tf.LayersModel, corpus: Corpus, options: FitOptions): Promise<FitSummary> {
   const values = parseOptions('fit()', FitValues, withMode(plainValues(options)));
+  if (options.trainers) expectSharable(schemeOf(options.scheme ?? schemeOfMode(values.mode)), values);
   fuse(model);
   if (values.fineTuning) return fitRounds(model, corpus, { values, options, fit: fitOnce });
   return fitOnce(model, corpus, values, options);
@@ -59,6 +62,8 @@ async function fitOnce(
   const run = new Run(openHead(model), corpus, values, options);
   try {
     return await run.go();
+  } catch (error) {
+    throw (await options.trainers?.explain(error)) ?? error;
   } finally {
     await run.dispose();
   }
@@ -130,7 +135,7 @@ class Run {
     this.#partOf = corpus.partOf;
     const { resume } = options;
     this.#stopping = values.earlyStopping && new EarlyStopping(values.earlyStopping);
-    const saved = resume && parseResumeState(resume.state);
+    const saved = resume && resumeStateOf(resume, options);
     this.#budget = new Budget(values, () => corpus.length, clocks[values.clock]);
     const context = {
       share: () => this.#budget.progress().share,
@@ -218,16 +223,45 @@ class Run {
   /** Takes minibatches until a limit is reached, the source ends or the signal aborts. */
   async #train(batches: AsyncIterable<Minibatch>): Promise<StopReason> {
     const { signal } = this.#options;
-    for await (const batch of until(batches, signal)) {
+    const { agreement } = this.#parts;
+    for await (const batch of until(batches, agreement ? undefined : signal)) {
       await this.#step(batch);
       await turn(); // an engine's reads may resolve without one, and then no timer, signal or socket is ever served
       this.#parts.turnstile.stepped();
-      const reached = this.#reached() ?? (signal?.aborted ? 'signal' : undefined);
+      const reached = this.#agreed(this.#reached() ?? (signal?.aborted ? 'signal' : undefined));
       if (reached) return reached; // and nothing more is drawn, so that a checkpoint taken now knows of no more
       if (batch.isLast) this.#parts.turnstile.leave();
     }
+    const stopped = agreement && (await this.#accompany());
+    if (stopped) return stopped;
     if (signal?.aborted) return 'signal';
     return this.#values.epochs === undefined ? 'end' : 'epochs';
+  }
+
+  /** What ends the run for all trainers: all count the same steps, but only some may be asked to stop. */
+  #agreed(reached: StopReason | undefined): StopReason | undefined {
+    const { agreement } = this.#parts;
+    if (!agreement || reached === 'steps') return reached;
+    if (reached) agreement.wish(reached);
+    return agreement.heard?.stop;
+  }
+
+  /** Goes along with trainers that have samples left, so that all end with the same parameters. */
+  async #accompany(): Promise<StopReason | undefined> {
+    const { trainer } = this.#parts;
+    while (await trainer.idle()) {
+      this.#budget.steps += 1;
+      this.#countHeard();
+      const reached = this.#agreed(this.#reached());
+      if (reached) return reached;
+    }
+    return undefined;
+  }
+
+  #countHeard(): void {
+    const { fetched, trained } = this.#parts.agreement!.heard!;
+    this.#budget.samplesSeen += fetched;
+    this.#samplesTrained += trained;
   }
 
   async #step(batch: Minibatch): Promise<void> {
@@ -238,14 +272,18 @@ class Run {
     this.#budget.steps += 1;
     if (presample !== this.#presample) this.#pass(presample);
     const seenBefore = this.#seenBefore + seenOf(this.#passedBefore);
-    this.#budget.samplesSeen = this.#seenBefore + seenOf(this.#passed);
-    this.#samplesTrained += size;
+    if (this.#parts.agreement) this.#countHeard();
+    else {
+      this.#budget.samplesSeen = this.#seenBefore + seenOf(this.#passed);
+      this.#samplesTrained += size;
+    }
     // Versions are told from this step on, because a run that goes on counts its steps anew.
     const draws = rest.map((draw) => ({ ...draw, version: draw.version - this.#budget.steps + this.#stepsBefore }));
-    this.#unfinished = rest.length === 0 ? undefined : { rows: presample.rows, draws, seenBefore };
+    // Of several trainers each has draws of its own left, and a checkpoint holds one's alone: they are given up.
+    this.#unfinished = rest.length === 0 || this.#parts.agreement ? undefined : { rows: presample.rows, draws, seenBefore };
     await this.#parts.chooser.stepped?.(loss);
     this.#epochLosses.push(loss);
-    const record = this.#record(loss, learningRate, batch);
+    const record = this.#record(loss, this.#parts.agreement?.heard?.rate ?? learningRate, batch);
     const measured = await this.#validateIfDue();
     if (measured) record.validation = measured;
     this.#account.add(record);
@@ -372,6 +410,12 @@ class Run {
   }
 }
 
+/** The state to go on from; several trainers begin with a presample of their own. */
+const resumeStateOf = ({ state }: Checkpoint, { trainers }: FitOptions): ResumeState => {
+  const { unfinished, ...saved } = parseResumeState(state);
+  return trainers || unfinished === undefined ? saved : { ...saved, unfinished };
+};
+
 const notPlain: ReadonlySet<string> = new Set([
   'scheme',
   'learningRate',
@@ -379,6 +423,7 @@ const notPlain: ReadonlySet<string> = new Set([
   'validation',
   'deriveMeasures',
   'signal',
+  'trainers',
   'resume',
   'onStep',
   'onScores',

@@ -33,6 +33,9 @@ import { openStream, type OpenStream } from './open-stream.ts';
 import type { ResumeState } from './resume.ts';
 import { schemeOfMode } from './modes.ts';
 import { Trainer } from './trainer.ts';
+import { Agreement } from './trainers/agreement.ts';
+import { sharedGate } from './trainers/shared-gate.ts';
+import type { Trainers } from './trainers/trainers.ts';
 
 /** Samples read ahead of presample, so that a shard's reads overlap with computing. */
 const samplesAhead = 64;
@@ -59,26 +62,30 @@ export function assemble(
   const chooser = scheme.start?.({ head, corpus, schema, seed, ...sizes, ...context }) ?? {};
   const [costs, noise, meter, inFlight] = [new Costs(), new NoiseScale(), new Meter(), new InFlight()];
   const sized = { ...values, presampleSize: chooser.presampleSize ?? presampleSize };
-  const gate = gateOf(scheme, chooser, sized, { costs, noise: () => noise.value / batchSize });
+  const { trainers } = options;
+  const own = gateOf(scheme, chooser, sized, { costs, noise: () => noise.value / batchSize });
+  const shared = trainers && sharedGate(own);
+  const gate = shared ?? own;
+  const agreement = trainers && shared && new Agreement(trainers, shared, head.model);
   const place = values.score && placeScores({ head, scheme, chooser, schema, ...sized }, values.score);
   const tickets = place && ticketsOf(place, values.score, gate);
   const turnstile: Turnstile = tickets ?? createTurnstile(values.ahead);
-  const rng = saved ? rngFrom(saved.rng) : createRng(seed, 'resample');
-  const shared = { scheme, chooser, costs, turnstile, place, tickets, meter, inFlight, rng };
+  const rng = rngOf(seed, saved, trainers);
+  const common = { scheme, chooser, costs, turnstile, place, tickets, meter, inFlight, rng, agreement };
   const observed: Observed = { effectiveSampleSize: batchSize };
   const onScores: FitOptions['onScores'] = (batch, scores) => {
     observed.effectiveSampleSize = effectiveSampleSize(scores);
     options.onScores?.(batch, scores);
   };
   const { onSkip, onDrop, rateOf } = options;
-  const wiring = { ...shared, gate, head, corpus, values, share: context.share, onScores, onSkip, onDrop, rateOf };
+  const wiring = { ...common, gate, head, corpus, values, share: context.share, onScores, onSkip, onDrop, rateOf };
   const trainer = trainerOf(wiring, noise, observed);
   let stream: OpenStream | undefined;
   const admission = chooser.admit && new Admission((id) => chooser.admit!(id), saved?.admission);
   const stages = (signal: AbortSignal) => {
     const { epochs = Infinity } = values;
     const mayWait = values.lengths?.boundaries !== undefined;
-    stream = openStream(corpus, { seed, epochs, signal }, { from: saved?.position, mayWait });
+    stream = openStream(corpus, { seed, epochs, signal }, { from: saved?.position, mayWait, share: trainers });
     const { samples, rejoined } = stream;
     const admitted = admission ? admission.admitted(samples, rejoined) : samples;
     return stagesOf(wiring, { samples: admitted, rejoined }, { signal, unfinished: saved?.unfinished });
@@ -89,14 +96,14 @@ export function assemble(
     ...(scoring && { scoring }),
     gate: gate.state(),
     noise: noise.state(),
-    rng: shared.rng.state(),
+    rng: rng.state(),
     costs: costs.state(),
     optimizer: trainer.optimizer.name,
     position: stream?.position(admission?.passed(passed) ?? passed) ?? saved?.position ?? {},
     ...(admission && { admission: admission.state() }),
     ...(chooser.state && { scheme: chooser.state() }),
   });
-  return { ...shared, gate, noise, observed, trainer, stages, state };
+  return { ...common, gate, noise, observed, trainer, stages, state };
 }
 
 /** What a run has seen last. */
@@ -109,7 +116,14 @@ interface Observed {
 const ticketsOf = (place: ScorePlace, placement: Placement, gate: TauGate) =>
   new Tickets({ ...placement, ahead: aheadOf(placement), gate, onScored: (version) => place.retain(version) });
 
+/** Each trainer draws by numbers of its own; a run that goes on with other trainers than before takes new ones. */
+function rngOf(seed: number, saved: ResumeState | undefined, trainers: Trainers | undefined): Rng {
+  if (trainers) return createRng(seed, 'resample', 'trainer', trainers.rank, trainers.world, saved?.step ?? 0);
+  return saved ? rngFrom(saved.rng) : createRng(seed, 'resample');
+}
+
 interface Wiring {
+  readonly agreement: Agreement | undefined;
   readonly place: ScorePlace | undefined;
   readonly tickets: Tickets | undefined;
   readonly onScores: NonNullable<FitOptions['onScores']>;
@@ -151,6 +165,7 @@ function trainerOf(wiring: Wiring, noise: NoiseScale, observed: Observed) {
     weightDecay: values.weightDecay,
     averaging: values.averaging,
     rateOf,
+    agreement: wiring.agreement,
     onCost: (samples, ms) => costs.trained(samples, ms),
     clock: clocks[values.clock],
   });
