@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import type * as tf from '@tensorflow/tfjs';
 import type { Engine, EngineName } from '../engine/engine.ts';
+import { reasonOf } from '../importance/placement/failure.ts';
 import type { Placement } from '../importance/placement/placement-options.ts';
 import { saveModel } from '../model/files.ts';
 import type { ModelContext, Pipeline, PipelineCorpus } from '../pipeline.ts';
@@ -21,8 +22,10 @@ import type { FitOptions } from '../train/fit-options.ts';
 import type { Limits } from '../train/budget.ts';
 import { schemeOfMode } from '../train/modes.ts';
 import type { FitSummary, StepRecord } from '../train/step-record.ts';
+import type { Trainers } from '../train/trainers/trainers.ts';
 import { Checkpointer, type CheckpointPlan } from './checkpointer.ts';
 import type { Host } from './host.ts';
+import { followerOptions, joinOthers, tellLauncher } from './join-others.ts';
 import { expectSameRun, openStoppedRun, type StoppedRun } from './resume-run.ts';
 
 /** What the command line says about a run, before what its pipeline says. */
@@ -54,6 +57,9 @@ export interface TrainingRequest {
   readonly recordIds?: boolean;
   /** Goes on with a run that was stopped: its folder, or `true` for `runs/<name>`. */
   readonly resume?: string | true;
+  /** Addresses of all trainers that train this run together, and which of them this one is. */
+  readonly trainers?: string;
+  readonly rank?: number;
 }
 
 /** A run that came to its end, or was interrupted. */
@@ -69,12 +75,14 @@ export interface TrainingOutcome {
  * Trains a pipeline into a folder of its own: metrics, checkpoints, the model, and what can be known about the run. The
  * folder is made once corpus and model stand; whatever happens then, its files are closed and `run.json` says how it
  * ended.
+ *
+ * @returns nothing from a trainer of a rank above 0: that of rank 0 has the folder
  */
 export async function runTraining(
   pipeline: Pipeline,
   request: TrainingRequest,
   { host, signal, progress }: { host: Host; signal: AbortSignal; progress?: Progress },
-): Promise<TrainingOutcome> {
+): Promise<TrainingOutcome | undefined> {
   const engine = await host.useEngine(request.engine ?? pipeline.options.engine);
   progress?.note(`engine   ${engine.description}`);
   const { seed = pipeline.options.seed, corpus: corpusPath } = request;
@@ -82,14 +90,30 @@ export async function runTraining(
   const corpus = await pipeline.openCorpus(context);
   signal.throwIfAborted(); // nothing to save yet
   const model = await pipeline.buildModel({ ...context, corpus });
+  const stopped = await openStopped(pipeline, request);
+  const fitOptions = { ...fitOptionsOf(pipeline, request, stopped?.run), seed };
+  const trainers = await joinOthers(request, pipeline, plainly(fitOptions));
+  let failure: unknown;
   try {
-    const { folder, stopped } = await openFolder(pipeline, request);
+    if (trainers && trainers.rank > 0) {
+      const resume = stopped?.run.checkpoint;
+      await host.fit(model, corpus.train, followerOptions(fitOptions, { corpus, resume, signal, trainers }));
+      return undefined;
+    }
+    const folder = stopped?.folder ?? (await createRunFolder(request.out ?? join('runs', pipeline.options.name)));
+    tellLauncher({ kind: 'folder', folder });
     progress?.note(`run      ${folder}`);
-    for (const { message } of stopped?.checkpoint?.damaged ?? []) progress?.note(`damaged  ${message}`);
-    if (stopped) progress?.note(`resume   after step ${stepsOf(stopped)}`);
-    const training = new Training(pipeline, model, { ...context, corpus }, folder, request, stopped);
+    if (trainers) progress?.note(`trainers ${trainers.world}`);
+    for (const { message } of stopped?.run.checkpoint?.damaged ?? []) progress?.note(`damaged  ${message}`);
+    if (stopped) progress?.note(`resume   after step ${stepsOf(stopped.run)}`);
+    const told = { request, fitOptions, stopped: stopped?.run, trainers };
+    const training = new Training(pipeline, model, { ...context, corpus }, folder, told);
     return await training.run(host, signal, progress);
+  } catch (error) {
+    failure = error;
+    throw error;
   } finally {
+    await trainers?.leave(failure === undefined ? undefined : reasonOf(failure));
     model.optimizer.dispose();
     model.dispose();
   }
@@ -97,14 +121,22 @@ export async function runTraining(
 
 const stepsOf = ({ checkpoint }: StoppedRun): number => Number(checkpoint?.state['step'] ?? 0);
 
-async function openFolder(
+/** Opens the run to go on with, before others may write there. */
+async function openStopped(
   { options: { name } }: Pipeline,
   { resume, out }: TrainingRequest,
-): Promise<{ folder: string; stopped?: StoppedRun }> {
-  const usual = join('runs', name);
-  if (resume === undefined) return { folder: await createRunFolder(out ?? usual) };
-  const folder = resume === true ? (out ?? usual) : resume;
-  return { folder, stopped: await openStoppedRun(folder, name) };
+): Promise<{ folder: string; run: StoppedRun } | undefined> {
+  if (resume === undefined) return undefined;
+  const folder = resume === true ? (out ?? join('runs', name)) : resume;
+  return { folder, run: await openStoppedRun(folder, name) };
+}
+
+/** What a run is made with, beside its pipeline. */
+interface Told {
+  readonly request: TrainingRequest;
+  readonly fitOptions: FitOptions & { readonly seed: number };
+  readonly stopped: StoppedRun | undefined;
+  readonly trainers: Trainers | undefined;
 }
 
 /** One run in its folder. */
@@ -124,14 +156,13 @@ class Training {
     model: tf.LayersModel,
     context: ModelContext<PipelineCorpus>,
     folder: string,
-    request: TrainingRequest,
-    stopped: StoppedRun | undefined,
+    { request, fitOptions, stopped, trainers }: Told,
   ) {
     this.#pipeline = pipeline;
     this.#model = model;
     this.#context = context;
     this.#folder = folder;
-    this.#fitOptions = { ...fitOptionsOf(pipeline, request, stopped?.run), seed: context.seed };
+    this.#fitOptions = { ...fitOptions, ...(trainers && { trainers }) };
     this.#stopped = stopped;
     this.#recordIds = request.recordIds ?? false;
     this.#checkpointer = new Checkpointer(join(folder, 'checkpoints'), planOf(request), progressOf(stopped));
@@ -142,7 +173,11 @@ class Training {
       status: 'running',
       seed: context.seed,
       engine: describeEngine(context.engine),
-      options: { ...plainly(this.#fitOptions), ...(request.corpus !== undefined && { corpus: request.corpus }) },
+      options: {
+        ...plainly(fitOptions),
+        ...(trainers && { trainers: trainers.world }),
+        ...(request.corpus !== undefined && { corpus: request.corpus }),
+      },
       versions: describeVersions(),
       machine: describeMachine(),
       model: describeModel(model),
