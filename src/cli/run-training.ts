@@ -91,7 +91,7 @@ export async function runTraining(
   signal.throwIfAborted(); // nothing to save yet
   const model = await pipeline.buildModel({ ...context, corpus });
   const stopped = await openStopped(pipeline, request);
-  const fitOptions = { ...fitOptionsOf(pipeline, request, stopped?.run), seed };
+  const fitOptions = { ...fitOptionsOf(pipeline, request, stopped?.run.run), seed };
   const trainers = await joinOthers(request, pipeline, plainly(fitOptions));
   let failure: unknown;
   try {
