@@ -30,7 +30,9 @@ export async function trainLocally(file: string, count: number, command: Command
       program: fileURLToPath(new URL('bin.js', import.meta.url)),
       environments: await environmentsOf(world),
       args: (rank) => [
-        ...['train', file, ...said(command, folder === undefined ? [] : ['resume', 'out'])],
+        'train',
+        file,
+        ...said(command, folder === undefined ? [] : ['resume', 'out']),
         ...(folder === undefined ? [] : ['--resume', folder]),
         ...(world === 1 ? [] : ['--trainers', addresses, '--rank', String(rank)]),
       ],
@@ -49,7 +51,7 @@ export async function trainLocally(file: string, count: number, command: Command
 function said(command: Command, without: readonly string[]): string[] {
   return command.options.flatMap((option) => {
     const name = option.attributeName();
-    const value: unknown = command.getOptionValue(name);
+    const value = command.getOptionValue(name) as string | number | boolean | undefined; // what the flags' readers give
     if (value === undefined || ['trainers', 'rank', ...without].includes(name)) return [];
     return value === true ? [option.long!] : [option.long!, String(value)];
   });
@@ -57,10 +59,11 @@ function said(command: Command, without: readonly string[]): string[] {
 
 /** Each its share of the cores, or a GPU of its own. */
 async function environmentsOf(world: number): Promise<(rank: number) => Record<string, string>> {
-  const { TF_NUM_INTRAOP_THREADS: threads, CUDA_VISIBLE_DEVICES: devices } = process.env;
+  const { TF_NUM_INTRAOP_THREADS: threads, CUDA_VISIBLE_DEVICES: devices, TF_CPP_MIN_LOG_LEVEL = '3' } = process.env;
   const share = String(Math.max(1, Math.floor(availableParallelism() / world)));
   const hasGpu = devices === undefined && (await hasNvidiaDriver());
   return (rank) => ({
+    TF_CPP_MIN_LOG_LEVEL, // what TensorFlow says of an ended sum is said by the error
     ...(threads === undefined && { TF_NUM_INTRAOP_THREADS: share, TF_NUM_INTEROP_THREADS: share }),
     ...(hasGpu && { CUDA_VISIBLE_DEVICES: String(rank) }),
   });

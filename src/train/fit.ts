@@ -280,7 +280,8 @@ class Run {
     // Versions are told from this step on, because a run that goes on counts its steps anew.
     const draws = rest.map((draw) => ({ ...draw, version: draw.version - this.#budget.steps + this.#stepsBefore }));
     // Of several trainers each has draws of its own left, and a checkpoint holds one's alone: they are given up.
-    this.#unfinished = rest.length === 0 || this.#parts.agreement ? undefined : { rows: presample.rows, draws, seenBefore };
+    this.#unfinished =
+      rest.length === 0 || this.#parts.agreement ? undefined : { rows: presample.rows, draws, seenBefore };
     await this.#parts.chooser.stepped?.(loss);
     this.#epochLosses.push(loss);
     const record = this.#record(loss, this.#parts.agreement?.heard?.rate ?? learningRate, batch);

@@ -11,8 +11,7 @@ import { lostError, Mesh, type MeshOptions } from './mesh.ts';
 
 /** What the main thread asks. */
 export type Request =
-  | { readonly kind: 'ready'; readonly abort: AbortHandle }
-  | { readonly kind: 'leave'; readonly reason?: string };
+  { readonly kind: 'ready'; readonly abort: AbortHandle } | { readonly kind: 'leave'; readonly reason?: string };
 
 /** What it is told. */
 export type News =
@@ -22,6 +21,7 @@ export type News =
 
 const options = workerData as MeshOptions; // what watch.ts starts this thread with
 const main = parentPort!;
+// oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread has no origin
 const tell = (news: News) => main.postMessage(news);
 const fail = (error: unknown) =>
   tell({
@@ -55,4 +55,3 @@ if (mesh) {
   });
   tell({ kind: 'joined' });
 }
-

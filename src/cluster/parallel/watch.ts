@@ -48,6 +48,7 @@ export class Watch {
   }
 
   #ask(request: Request): void {
+    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread has no origin
     this.#thread.postMessage(request);
   }
 

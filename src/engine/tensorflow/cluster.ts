@@ -1,4 +1,4 @@
-import * as tf from '@tensorflow/tfjs';
+import type * as tf from '@tensorflow/tfjs';
 import type { TensorflowBackend } from './backend.ts';
 import { joinCluster as join, type AbortHandle, type ClusterDefinition } from './binding/cluster.ts';
 import { dataTypes } from './binding/data-types.ts';
@@ -43,8 +43,8 @@ export function joinCluster(backend: TensorflowBackend, files: LibraryFiles, opt
     { name: 'timeout_seconds', value: timeoutSeconds },
     { name: 'Nordering_token', value: 0 },
   ];
+  const scalar = (value: number) => engineBinding.createTensor([], dataTypes.int32, [value]);
   registerKernel(backend, KERNEL, (_, { x }, { instance }) => {
-    const scalar = (value: number) => engineBinding.createTensor([], dataTypes.int32, [value]);
     const settings = [addresses.length, GROUP, Number(instance)].map(scalar);
     try {
       const [summed] = engineBinding.executeOp('CollectiveReduceV2', attributes, [tensors.idOf(x!), ...settings], 1);

@@ -7,9 +7,6 @@ import type { FitSettings } from '../fit-options.ts';
  * @throws {ParallelError} naming what each trainer would know for itself alone
  */
 export function expectSharable(scheme: Scheme, { lengths, score, ahead, fineTuning }: FitSettings): void {
-  const refuse = (expected: string, got: string, what: string) => {
-    throw new ParallelError(`fit(): with several trainers, expected ${expected}, got ${got}. ${what}`, { got });
-  };
   if (scheme.start)
     refuse(
       'a scheme that remembers nothing between presamples',
@@ -21,4 +18,8 @@ export function expectSharable(scheme: Scheme, { lengths, score, ahead, fineTuni
   if (score) refuse('scoring within the trainer', '`score`', 'Leave it out: further trainers use the cores.');
   if (ahead > 0) refuse('`ahead` 0', `${ahead}`, 'Leave it out: trainers decide together after each step.');
   if (fineTuning) refuse('one round of training', '`fineTuning`', 'Use one trainer.');
+}
+
+function refuse(expected: string, got: string, what: string): never {
+  throw new ParallelError(`fit(): with several trainers, expected ${expected}, got ${got}. ${what}`, { got });
 }

@@ -62,14 +62,12 @@ async function train(): Promise<Outcome> {
   return { records, ids, parameters, values, samplesSeen: summary.samplesSeen, stoppedBy: summary.stoppedBy };
 }
 
-const outcome = await train().catch(
-  (error: unknown): Outcome => ({
-    records,
-    ids,
-    error: {
-      message: error instanceof Error ? error.message : String(error),
-      ...(isTaustreamError(error) && { code: error.code, facts: { ...error.facts } }),
-    },
-  }),
-);
+const outcome = await train().catch((error: unknown): Outcome => ({
+  records,
+  ids,
+  error: {
+    message: error instanceof Error ? error.message : String(error),
+    ...(isTaustreamError(error) && { code: error.code, facts: { ...error.facts } }),
+  },
+}));
 process.stdout.write(JSON.stringify(outcome), () => process.exit(0));
