@@ -72,6 +72,11 @@ interface Point {
   /** Pearson's and Spearman's correlation of the scores with the exact gradient norms. */
   readonly pearson: number;
   readonly spearman: number;
+  /**
+   * Spread of exact gradient norm / score over the samples, as standard deviation over mean: 0 where the score is the norm
+   * but for a constant, as the bound takes it to be.
+   */
+  readonly spread: number;
   readonly tau: number;
 }
 
@@ -91,7 +96,7 @@ async function ablate(task: string): Promise<void> {
   fuse(model);
   const points: Point[] = [];
   let scatter: { scheme: string; exact: number; p: number }[] = [];
-  console.log(`\n${task}\nupdate  scheme         distance  expected  Pearson  Spearman    τ`);
+  console.log(`\n${task}\nupdate  scheme         distance  expected  Pearson  Spearman     τ  spread of norm / score`);
   for (let update = 0; update <= updates; update += every) {
     if (update > 0)
       await fit(model, corpus.train, {
@@ -109,7 +114,7 @@ async function ablate(task: string): Promise<void> {
     for (const point of measured.points.slice(1))
       console.log(
         `${String(update).padStart(6)}  ${point.scheme.padEnd(13)}  ${point.distance.toFixed(3).padStart(8)}  ${point.expected.toFixed(3).padStart(8)}  ` +
-          `${point.pearson.toFixed(3).padStart(7)}  ${point.spearman.toFixed(3).padStart(8)}  ${point.tau.toFixed(2)}`,
+          `${point.pearson.toFixed(3).padStart(7)}  ${point.spearman.toFixed(3).padStart(8)}  ${point.tau.toFixed(2)}  ${point.spread.toFixed(2)}`,
       );
   }
   model.dispose();
@@ -165,6 +170,7 @@ async function measure(model: tf.LayersModel, corpus: Corpus, update: number) {
     expected: expected / rows[0]!.expected,
     pearson: correlation(scores, exact),
     spearman: correlation(ranks(scores), ranks(exact)),
+    spread: spreadOfRatio(exact, scores),
     tau: tauOfDraw(exact, g),
   }));
   const g = probabilities(exact);
@@ -211,6 +217,12 @@ function correlation(a: ArrayLike<number>, c: ArrayLike<number>): number {
     squareC += (c[i]! - mc) ** 2;
   }
   return squareA === 0 || squareC === 0 ? 0 : cross / Math.sqrt(squareA * squareC);
+}
+
+function spreadOfRatio(norms: Float32Array, scores: Float32Array): number {
+  const ratios = [...norms].flatMap((norm, i) => (scores[i]! > 1e-6 ? [norm / scores[i]!] : []));
+  const mean = ratios.reduce((sum, ratio) => sum + ratio, 0) / ratios.length;
+  return Math.sqrt(ratios.reduce((sum, ratio) => sum + (ratio - mean) ** 2, 0) / ratios.length) / mean;
 }
 
 function ranks(values: ArrayLike<number>): Float64Array {

@@ -3,7 +3,7 @@
  * seed, and a paired test over the seeds. Prints a table a task; losses are losses.
  *
  *     node --import tsx bench/wall-clock.ts [--quick] [--tasks a,b] [--schemes a,b] [--seconds 60 | --steps 2000]
- *         [--clock wall|processor] [--seeds 5] [--rates 0.5,1,2] [--results FILE.jsonl] [--table]
+ *         [--clock wall|processor] [--seeds 5] [--first-seed 0] [--rates 0.5,1,2] [--results FILE.jsonl] [--table]
  *
  * `--quick` is 8 seconds, 3 seeds, two tasks and four schemes. With `--results` each run is added to a file when it ends
  * and a run that is there is not run again, so that the comparison may be stopped and gone on with; `--table` only prints
@@ -36,6 +36,7 @@ const { values: flags } = parseArgs({
     steps: { type: 'string' },
     clock: { type: 'string', default: 'wall' },
     seeds: { type: 'string' },
+    'first-seed': { type: 'string', default: '0' },
     rates: { type: 'string' },
     engine: { type: 'string', default: 'auto' },
     results: { type: 'string' },
@@ -140,7 +141,8 @@ console.log(`${describeBudget(budget)} a run${clock === 'processor' ? ', one Ten
 for (const seed of [sweepSeed, sweepSeed + 1])
   for (const name of names)
     for (const factor of flags.rates?.split(',') ?? []) await run(name, ['uniform'], { seed, rate: Number(factor) });
-for (let seed = 0; seed < seeds; seed++)
+const firstSeed = Number(flags['first-seed']);
+for (let seed = firstSeed; seed < firstSeed + seeds; seed++)
   for (const name of names) await run(name, schemes, { seed, rate: bestRate(name) });
 const shown = results.all.filter(({ task, budget: own }) => names.includes(task) && sameBudget(own, budget));
 console.log(`\n${tablesOf(shown, sweepSeed)}`);

@@ -17,6 +17,7 @@ export default definePipeline({
   learningRate: { kind: 'cosine', rate: 0.006, warmUp: 0.05 },
   clipNorm: 1,
 
+  mode: 'paper', // Algorithm 1, so that there is a gate to look at
   presampleSize: 64,
   batchSize: 32,
   // Windows of prose are about equally hard, so τ stays within a thousandth of 1. The gate's own rule, the measured

@@ -1,6 +1,9 @@
 import { definePipeline, fetchCorpus, imageReport, labelledImages, pretrained, withHead } from 'taustream';
 import { tuxpaintSix } from '../corpora/tuxpaint-six/recipe.ts';
 
+/** What the network takes. Stamps are of all forms: cut to a square many would lose their ends, so they are stretched. */
+const image = { height: 224, width: 224, fit: 'fill' } as const;
+
 /**
  * A CNN that was pretrained on ImageNet learns to tell six kinds of stamps of a painting program: first a new head, then
  * its last blocks. `--corpus my-photos/` trains it on a folder, or zips, of photos in a folder a class.
@@ -9,10 +12,13 @@ export default definePipeline({
   name: 'tuxpaint-finetune',
   async corpus({ corpusPath }) {
     const path = corpusPath ?? (await fetchCorpus(tuxpaintSix)).folder;
-    return labelledImages(path, { image: { height: 224, width: 224 } });
+    return labelledImages(path, { image });
   },
   async model({ corpus, seed }) {
-    return withHead(await pretrained('efficientnet-lite0'), { classes: [...corpus.classNames], seed });
+    return withHead(await pretrained('efficientnet-lite0', { fit: image.fit }), {
+      classes: [...corpus.classNames],
+      seed,
+    });
   },
 
   loss: 'sparseCategoricalCrossentropy',
@@ -21,12 +27,19 @@ export default definePipeline({
   presampleSize: 64,
   batchSize: 16,
   averaging: 0.98,
-  steps: 400,
+  steps: 750,
   fineTuning: {
+    augment: {
+      flip: 0.5,
+      resizedCrop: { scale: [0.7, 1] },
+      jitter: { brightness: 0.2, contrast: 0.2, saturation: 0.2 },
+      fill: 255,
+    },
     labelSmoothing: 0.1,
+    classWeights: 'balanced',
     rounds: [
-      { train: 'head', learningRate: { kind: 'cosine', rate: 1e-3 } },
-      { train: 3, learningRate: { kind: 'cosine', rate: 3e-4, warmUp: 0.1 } },
+      { train: 'head', steps: 250, views: 2, learningRate: { kind: 'cosine', rate: 1e-3 } },
+      { train: 8, views: 6, trunkRate: 0.5, learningRate: { kind: 'cosine', rate: 1e-3 } },
     ],
   },
   validations: 3,

@@ -112,6 +112,13 @@ export type { WeightedBatch } from './consumer/weighted-batch.ts';
 export { serveMinibatches, type ServeOptions, type ServeSummary } from './consumer/serve.ts';
 export { writeMinibatches, type WriteLimits } from './consumer/write-minibatches.ts';
 
+// Other machines
+export { fleet, type FleetChoices } from './cluster/fleet.ts';
+export { scoreForFleet, type WorkerChoices, type WorkerSummary } from './cluster/worker.ts';
+export { askStatus, type RunStatus } from './cluster/ask-status.ts';
+export { permissionsFor } from './cluster/permissions.ts';
+export type { BatchSource, OpenBatchSource, SourceContext } from './train/batch-source.ts';
+
 // Engines
 export { activeEngine, useEngine } from './engine/use-engine.ts';
 export { compile } from './engine/compile.ts';

@@ -9,8 +9,9 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 
 /** What each guide's program prints in its last lines. */
 const expected: Readonly<Record<string, RegExp>> = {
+  'fine-tuning.md': /^(plateau|steps) true\n\[ 'red', 'green', 'blue' \]$/m,
   'from-fit-dataset.md': /^\[( *[\d.]+,?){3} *\]$/m,
-  'images.md': /^true$/m,
+  'images.md': /^true\n\[ 32, 32, 3 \] true$/m,
   'networks.md': /^1467610\n\[ null, 1 \]\ntrue$/m,
   'lengths.md': /^\[ null, 1 \]$[\s\S]*^true\n120$/m,
   'own-trainer.md': /^true\ntrue$/m,

@@ -44,8 +44,8 @@ const classes = (units: number, seed: number) =>
   tf.layers.dense({ units, activation: 'softmax', kernelInitializer: initializer(seed, 3) });
 
 /** An LSTM that reads an image square by square. */
-export const pixelLstm = (seed: number): tf.Sequential =>
-  tf.sequential({ layers: [lstm(48, seed, { inputShape: [49, 1] }), classes(10, seed)] });
+export const pixelLstm = (seed: number, squares = 49): tf.Sequential =>
+  tf.sequential({ layers: [lstm(48, seed, { inputShape: [squares, 1] }), classes(10, seed)] });
 
 /** An LSTM that reads a day's use of electricity. */
 const electricLstm = (seed: number): tf.Sequential =>
@@ -133,14 +133,22 @@ const pixels = { ...mnist, asPixels: true };
 /** By name; with a fifth of the labels wrong, `-flipped`. */
 export const tasks: Readonly<Record<string, Pipeline>> = {
   'fashion-cnn': cnn('fashion-cnn', fashion),
-  'pixel-lstm': recurrent('pixel-lstm', () => imageCorpora(pixels), pixelLstm),
+  'pixel-lstm': recurrent(
+    'pixel-lstm',
+    () => imageCorpora(pixels),
+    (seed) => pixelLstm(seed),
+  ),
   'moby-dick': novel('moby-dick', 0),
   'electric-devices': recurrent('electric-devices', () => electricCorpora({}), electricLstm),
   'spam-assassin': recurrent('spam-assassin', () => spamCorpora({}), mailLstm),
   'mnist-cnn': cnn('mnist-cnn', mnist),
   'mnist-long-tail': cnn('mnist-long-tail', { of: 'mnist', trainSize: 60_000, testSize: 5000, imbalance: 100 }),
   'fashion-cnn-flipped': cnn('fashion-cnn-flipped', { ...fashion, flipped: 0.2 }),
-  'pixel-lstm-flipped': recurrent('pixel-lstm-flipped', () => imageCorpora({ ...pixels, flipped: 0.2 }), pixelLstm),
+  'pixel-lstm-flipped': recurrent(
+    'pixel-lstm-flipped',
+    () => imageCorpora({ ...pixels, flipped: 0.2 }),
+    (seed) => pixelLstm(seed),
+  ),
   'moby-dick-flipped': novel('moby-dick-flipped', 0.2),
   'electric-devices-flipped': recurrent(
     'electric-devices-flipped',

@@ -4,6 +4,7 @@ import { engineNames, type EngineName } from '../engine/engine.ts';
 import { compare, type ComparedRun } from '../report/compare/compare.ts';
 import { comparisonText } from '../report/compare/table.ts';
 import { writeComparison } from '../report/compare/write-comparison.ts';
+import { clockNames } from '../stream/clock.ts';
 import { significant } from '../report/format.ts';
 import { createRunFolder } from '../report/run-folder.ts';
 import { positive, wholeAbove } from './arguments.ts';
@@ -15,6 +16,7 @@ interface Flags {
   readonly schemes: string;
   readonly corpus?: string;
   readonly seconds?: number;
+  readonly clock?: (typeof clockNames)[number];
   readonly steps?: number;
   readonly seeds?: number;
   readonly seed?: number;
@@ -37,6 +39,12 @@ export function addCompareCommand(program: Command, host: Host, exit: (code: num
     )
     .option('--corpus <path>', 'a file or folder in place of the data that FILE names')
     .option('--seconds <s>', 'seconds of training of each run (default: 30, unless --steps is given)', positive)
+    .addOption(
+      new Option(
+        '--clock <name>',
+        'what seconds are of: `processor`, the time that processors spend on the runs, where other programs share the machine (default: wall)',
+      ).choices(clockNames),
+    )
     .option('--steps <n>', 'steps of each run, in place of seconds', wholeAbove(0))
     .option('--seeds <k>', 'runs of each scheme (default: 3)', wholeAbove(0))
     .option('--seed <n>', 'the first seed (default: 0)', wholeAbove(-1))
@@ -62,7 +70,8 @@ Examples
 
 /** @returns the exit code */
 async function run(file: string, flags: Flags, host: Host): Promise<number> {
-  const { schemes, corpus, seconds, steps, seeds, seed, engine: engineName, out, json = false, quiet = false } = flags;
+  const { schemes, corpus, seconds, clock, steps, seeds, seed } = flags;
+  const { engine: engineName, out, json = false, quiet = false } = flags;
   using interrupt = listenForInterrupt(() => {
     if (!quiet) host.stderr.write('Stopping. Once more to leave at once.\n');
   });
@@ -73,6 +82,7 @@ async function run(file: string, flags: Flags, host: Host): Promise<number> {
     {
       schemes: schemes.split(',').map((name) => name.trim()),
       ...(steps === undefined ? { seconds: seconds ?? 30 } : { steps, ...(seconds !== undefined && { seconds }) }),
+      ...(clock !== undefined && { clock }),
       ...(seeds !== undefined && { seeds }),
       ...(seed !== undefined && { firstSeed: seed }),
       signal: interrupt.signal,

@@ -4,7 +4,7 @@ import type { Pipeline, PipelineCorpus } from '../pipeline.ts';
 import { packageVersion } from '../report/run-file.ts';
 import type { Checkpoint, FitOptions } from '../train/fit-options.ts';
 import type { Trainers } from '../train/trainers/trainers.ts';
-import type { TrainingRequest } from './run-training.ts';
+import type { TrainingRequest } from './training-request.ts';
 
 /** What a trainer tells the process that has started it, if one has. */
 export type LauncherNews =

@@ -111,9 +111,9 @@ async function predict(
 
 async function decode(file: string, details: ImageDetails): Promise<Uint8Array | Error> {
   const { height, width, channels, fit, background } = details;
-  const options = ImageOptions.parse({ height, width, channels, fit, background });
+  const image = ImageOptions.parse({ height, width, channels, fit, background });
   try {
-    return await decodeImage(await readFile(file), options, { shard: file, offset: 0, id: file });
+    return await decodeImage(await readFile(file), { image }, { shard: file, offset: 0, id: file });
   } catch (error) {
     if (isTaustreamError(error)) return error;
     const reason = error instanceof Error ? error.message : String(error);

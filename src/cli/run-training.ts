@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import type * as tf from '@tensorflow/tfjs';
-import type { Engine, EngineName } from '../engine/engine.ts';
+import type { Engine } from '../engine/engine.ts';
+import { fleet } from '../cluster/fleet.ts';
 import { reasonOf } from '../importance/placement/failure.ts';
-import type { Placement } from '../importance/placement/placement-options.ts';
 import { saveModel } from '../model/files.ts';
 import type { ModelContext, Pipeline, PipelineCorpus } from '../pipeline.ts';
 import { cutAfter, MetricsFile } from '../report/metrics-file.ts';
@@ -19,48 +19,13 @@ import {
 import { RunRecorder } from '../report/run-recorder.ts';
 import { createRunFolder } from '../report/run-folder.ts';
 import type { FitOptions } from '../train/fit-options.ts';
-import type { Limits } from '../train/budget.ts';
-import { schemeOfMode } from '../train/modes.ts';
 import type { FitSummary, StepRecord } from '../train/step-record.ts';
 import type { Trainers } from '../train/trainers/trainers.ts';
 import { Checkpointer, type CheckpointPlan } from './checkpointer.ts';
 import type { Host } from './host.ts';
 import { followerOptions, joinOthers, tellLauncher } from './join-others.ts';
 import { expectSameRun, openStoppedRun, type StoppedRun } from './resume-run.ts';
-
-/** What the command line says about a run, before what its pipeline says. */
-export interface TrainingRequest {
-  /** The pipeline file, as it was given. */
-  readonly file: string;
-  readonly steps?: number;
-  readonly seconds?: number;
-  readonly epochs?: number;
-  /** Data in place of the pipeline's own. */
-  readonly corpus?: string;
-  readonly scheme?: string;
-  readonly mode?: 'paper' | 'fast';
-  readonly engine?: EngineName | 'auto';
-  readonly seed?: number;
-  /** Where presamples are scored, with which engine, and how far ahead. */
-  readonly scoreWhere?: Placement['where'];
-  readonly scoreEngine?: EngineName | 'auto';
-  readonly scoreAhead?: number;
-  /** The run's folder. @default runs/<name> */
-  readonly out?: string;
-  /** Seconds between checkpoints. @default 60, unless `checkpointSteps` is given */
-  readonly checkpointEvery?: number;
-  /** Steps between checkpoints. */
-  readonly checkpointSteps?: number;
-  /** Checkpoints kept. @default 2 */
-  readonly keep?: number;
-  /** Whether the ids of every minibatch are written too, to `ids.jsonl`. */
-  readonly recordIds?: boolean;
-  /** Goes on with a run that was stopped: its folder, or `true` for `runs/<name>`. */
-  readonly resume?: string | true;
-  /** Addresses of all trainers that train this run together, and which of them this one is. */
-  readonly trainers?: string;
-  readonly rank?: number;
-}
+import { fitOptionsOf, plainly, type TrainingRequest } from './training-request.ts';
 
 /** A run that came to its end, or was interrupted. */
 export interface TrainingOutcome {
@@ -149,6 +114,7 @@ class Training {
   readonly #checkpointer: Checkpointer;
   readonly #stopped: StoppedRun | undefined;
   readonly #recordIds: boolean;
+  readonly #fleet: TrainingRequest['fleet'];
   #run: Run;
 
   constructor(
@@ -164,6 +130,7 @@ class Training {
     this.#folder = folder;
     this.#fitOptions = { ...fitOptions, ...(trainers && { trainers }) };
     this.#stopped = stopped;
+    this.#fleet = request.fleet && { run: pipeline.options.name, ...request.fleet };
     this.#recordIds = request.recordIds ?? false;
     this.#checkpointer = new Checkpointer(join(folder, 'checkpoints'), planOf(request), progressOf(stopped));
     this.#run = {
@@ -215,20 +182,28 @@ class Training {
     using recorder = await RunRecorder.open(this.#folder, this.#stopped && stepsOf(this.#stopped));
     using ids = this.#recordIds ? await this.#openLines<TrainedIds>('ids.jsonl') : undefined;
     const breathe = breather();
-    let trained: readonly string[] = [];
+    let trained: Omit<TrainedIds, 'step'> = { ids: [] };
     return await host.fit(this.#model, train, {
       ...this.#fitOptions,
       ...(validation && { validation }),
       ...(checkpoint && { resume: checkpoint }),
+      ...(this.#fleet && {
+        source: fleet({
+          ...this.#fleet,
+          corpus: this.#context.corpus,
+          onNote: (line) => progress?.note(`fleet    ${line}`),
+        }),
+      }),
       signal,
       onMinibatch: (batch) => {
-        trained = batch.ids;
+        const { origin } = batch.presample;
+        trained = { ids: batch.ids, ...(origin !== undefined && { origin: `${origin}/${batch.turn}` }) };
         recorder.minibatch(batch);
       },
       onScores: (_, scores) => recorder.scores(scores),
       onStep: async (record, snapshot) => {
         metrics.write(record);
-        ids?.write({ step: record.step, ids: trained });
+        ids?.write({ step: record.step, ...trained });
         recorder.step(record);
         progress?.step(record);
         this.#checkpointer.step(record, () => {
@@ -275,6 +250,8 @@ function firstOf(failure: unknown): unknown {
 interface TrainedIds {
   readonly step: number;
   readonly ids: readonly string[];
+  /** Job, part and draw, where minibatches were made by a fleet. */
+  readonly origin?: string;
 }
 
 const planOf = ({ checkpointEvery, checkpointSteps, keep }: TrainingRequest): CheckpointPlan => ({
@@ -286,46 +263,6 @@ const planOf = ({ checkpointEvery, checkpointSteps, keep }: TrainingRequest): Ch
 const progressOf = (stopped: StoppedRun | undefined) => ({
   step: stopped ? stepsOf(stopped) : 0,
   seconds: Number(stopped?.checkpoint?.state['seconds'] ?? 0),
-});
-
-/**
- * The command line's word before the pipeline's. A limit there takes the place of all limits of the pipeline, and of
- * those that a run which goes on began with.
- */
-function fitOptionsOf({ options }: Pipeline, request: TrainingRequest, before: Run | undefined): FitOptions {
-  const { name: _name, engine: _engine, steps, seconds, epochs, ...rest } = options;
-  const limited = (request.steps ?? request.seconds ?? request.epochs) !== undefined;
-  const limits: Limits = limited ? request : ((before?.options as Limits | undefined) ?? { steps, seconds, epochs });
-  const scheme = request.scheme ?? options.scheme;
-  const score = placementOf(request);
-  return {
-    ...rest,
-    ...(score && { score: { ...rest.score, ...score } }),
-    ...(limits.steps !== undefined && { steps: limits.steps }),
-    ...(limits.seconds !== undefined && { seconds: limits.seconds }),
-    ...(limits.epochs !== undefined && { epochs: limits.epochs }),
-    ...(scheme !== undefined && { scheme }),
-    ...(request.mode !== undefined && { mode: request.mode }),
-  };
-}
-
-/** What the command line says of where presamples are scored; it takes the place of its namesakes alone. */
-function placementOf({
-  scoreWhere: where,
-  scoreEngine: engine,
-  scoreAhead: ahead,
-}: TrainingRequest): FitOptions['score'] {
-  const said = Object.entries({ where, engine, ahead }).filter(([, value]) => value !== undefined);
-  return said.length === 0 ? undefined : Object.fromEntries(said);
-}
-
-/** Options as JSON can hold them: a scheme by its name, a function by the word. */
-const plainly = ({ mode = 'paper', scheme = schemeOfMode(mode), ...options }: FitOptions): Record<string, unknown> => ({
-  mode,
-  ...Object.fromEntries(
-    Object.entries(options).map(([name, value]) => [name, typeof value === 'function' ? 'a function' : value]),
-  ),
-  scheme: typeof scheme === 'string' ? scheme : scheme.name,
 });
 
 /**

@@ -5,18 +5,21 @@ import { schemes } from '../importance/schemes.ts';
 import { describeSummary } from '../report/summary.ts';
 import { modes } from '../train/modes.ts';
 import { positive, wholeAbove } from './arguments.ts';
+import { addTrainerFlags, withFleet, type TrainerFlags } from './cluster-flags.ts';
 import type { Host } from './host.ts';
 import { listenForInterrupt } from './interrupt.ts';
 import { tellLoss } from './join-others.ts';
 import { loadPipeline } from './load-pipeline.ts';
 import { alone, countOfTrainers, trainLocally } from './train-locally.ts';
-import { runTraining, type TrainingOutcome, type TrainingRequest } from './run-training.ts';
+import { runTraining, type TrainingOutcome } from './run-training.ts';
+import type { TrainingRequest } from './training-request.ts';
 
-type Flags = Omit<TrainingRequest, 'file'> & { readonly json?: boolean; readonly quiet?: boolean };
+type Flags = Omit<TrainingRequest, 'file' | 'fleet'> &
+  TrainerFlags & { readonly json?: boolean; readonly quiet?: boolean };
 
 /** `taustream train FILE` */
 export function addTrainCommand(program: Command, host: Host, exit: (code: number) => void): void {
-  program
+  const command = program
     .command('train')
     .description('Trains the pipeline that FILE exports, into a run folder of its own.')
     .argument('<FILE>', 'a TypeScript or JavaScript file with `export default definePipeline({ … })`')
@@ -47,9 +50,10 @@ export function addTrainCommand(program: Command, host: Host, exit: (code: numbe
     .option('--trainers <n|list>', 'n trainers on this machine, or host:port,host:port,… of all on several machines')
     .option('--rank <r>', 'which of the list this trainer is, from 0', wholeAbove(-1))
     .option('--json', 'print the summary as one JSON object, and nothing else, on stdout')
-    .option('--quiet', 'show no progress and no summary')
+    .option('--quiet', 'show no progress and no summary');
+  addTrainerFlags(command)
     .addHelpText('after', trainHelp)
-    .action(async (file: string, flags: Flags, command: Command) => {
+    .action(async (file: string, flags: Flags) => {
       const count = countOfTrainers(flags);
       if (count === undefined || count === 1) exit(await train(file, count === 1 ? alone(flags) : flags, host));
       else exit(await trainLocally(file, count, command, host));
@@ -75,11 +79,12 @@ Examples
   taustream train my-pipeline.ts --score-where process --score-engine wasm --score-ahead 2
   taustream train my-pipeline.ts --trainers 4
   taustream train my-pipeline.ts --trainers 10.0.0.1:4700,10.0.0.2:4700 --rank 1
+  taustream train my-pipeline.ts --cluster nats://token@10.0.0.5:4222
   taustream train my-pipeline.ts --steps 1000 --out runs/trial --json > summary.json`;
 
 /** @returns the exit code */
 async function train(file: string, flags: Flags, host: Host): Promise<number> {
-  const { json = false, quiet = false, ...request } = flags;
+  const { json = false, quiet = false, ...request } = withFleet(flags);
   const progress = quiet ? undefined : new Progress({ output: host.stderr, colors: host.colors });
   using interrupt = listenForInterrupt(() =>
     progress?.note('Finishing the step, then saving. Once more to leave at once.'),

@@ -5,7 +5,7 @@ import { freeAddresses, showAddress } from '../cluster/parallel/addresses.ts';
 import { hasNvidiaDriver } from '../engine/tensorflow/install/nvidia-driver.ts';
 import type { Host } from './host.ts';
 import { LocalTrainers } from './local-trainers.ts';
-import type { TrainingRequest } from './run-training.ts';
+import type { TrainingRequest } from './training-request.ts';
 
 /** `4` of `--trainers 4`; nothing of a list, or without the option. */
 export const countOfTrainers = ({ trainers }: Pick<TrainingRequest, 'trainers'>): number | undefined =>

@@ -1,5 +1,7 @@
-import type { Sample } from '../stream/sample.ts';
+import type { Schema } from '../stream/columns.ts';
+import type { Sample, SampleRows } from '../stream/sample.ts';
 import { deriveSeed } from '../stream/random.ts';
+import type { Augmentation, Pass } from './augment/augment.ts';
 import type { BadSamples } from './bad-samples.ts';
 import { inOrder, randomOrder, type Order } from './permutation.ts';
 
@@ -14,14 +16,28 @@ export interface BlockRef {
 /** A block in memory; its samples are made when asked for, at once or in another thread. */
 export interface Block {
   readonly count: number;
-  /** @returns owned by the caller */
-  sample(index: number): Sample | Promise<Sample>;
+  /**
+   * @param pass given where the sample is to be augmented by its block
+   * @returns owned by the caller
+   */
+  sample(index: number, pass?: Pass): Sample | Promise<Sample>;
+  /**
+   * Writes a sample into a row of columns whose schema is the source's, where that is quicker than making it.
+   * @returns its id
+   */
+  write?(index: number, columns: SampleRows['columns'], row: number): string;
 }
 
 /** What a format tells about its data, so that one order and one reader serve every format. */
 export interface BlockSource {
   /** Samples in each part. */
   readonly parts: readonly number[];
+  /** Of the rows that blocks can write into. @default blocks write none */
+  readonly schema?: Schema;
+  /** What is done to the pictures in `x`. @default nothing */
+  readonly augmentation?: Augmentation | undefined;
+  /** Whether the blocks do that themselves, as they decode. @default false */
+  readonly augmentsItself?: boolean;
   /** Samples in a block; the last one of a part may hold fewer. */
   readonly blockSize: number;
   /** Samples mixed at a time: the shuffle buffer. */
@@ -87,10 +103,17 @@ export class Pool {
   }
 
   /** The sample at a place of the order. @returns owned by the caller */
-  sample(place: number): Sample | Promise<Sample> {
+  sample(place: number, pass?: Pass): Sample | Promise<Sample> {
     const number = this.#order(place);
     const block = locate(this.#starts, number);
-    return this.#blocks[block]!.sample(number - this.#starts[block]!);
+    return this.#blocks[block]!.sample(number - this.#starts[block]!, pass);
+  }
+
+  /** Writes the sample at a place into a row. @returns its id; undefined where its block does not write rows */
+  write(place: number, columns: SampleRows['columns'], row: number): string | undefined {
+    const number = this.#order(place);
+    const block = locate(this.#starts, number);
+    return this.#blocks[block]!.write?.(number - this.#starts[block]!, columns, row);
   }
 }
 

@@ -1,5 +1,7 @@
 import { LabelError } from '../errors.ts';
-import type { Sample } from '../stream/sample.ts';
+import type { Schema } from '../stream/columns.ts';
+import type { Sample, SampleRows } from '../stream/sample.ts';
+import { stepSize } from '../stream/steps.ts';
 
 /** Classes of integer columns, by column. */
 export type Classes = Readonly<Record<string, number>>;
@@ -14,6 +16,25 @@ export function checkLabels(where: string, sample: Sample, classes: Classes): vo
     const value = sample[column];
     if (typeof value === 'number') checkLabel(where, sample.id, column, value, count);
     else if (typeof value === 'object') for (const label of value) checkLabel(where, sample.id, column, label, count);
+  }
+}
+
+/**
+ * The same for a sample that was written into a row of columns.
+ * @throws {LabelError} naming the sample
+ */
+export function checkRow(
+  where: string,
+  id: string,
+  { schema, classes }: { readonly schema: Schema; readonly classes: Classes },
+  columns: SampleRows['columns'],
+  row: number,
+): void {
+  for (const column in classes) {
+    const count = classes[column]!;
+    const size = stepSize(schema[column]!);
+    const data = columns[column]!;
+    for (let at = row * size; at < (row + 1) * size; at++) checkLabel(where, id, column, data[at]!, count);
   }
 }
 

@@ -3,6 +3,7 @@ import { basename, join, relative, sep } from 'node:path';
 import { z } from 'zod';
 import { CorpusError } from '../errors.ts';
 import { parseOptions } from '../options.ts';
+import { expectPictures } from './augment/augment.ts';
 import { fileSource, type ByteSource } from './byte-source.ts';
 import { isPacked, unpacked } from './expanded-source.ts';
 import { formatFields, type Format, type Probe } from './formats/format.ts';
@@ -79,7 +80,7 @@ export async function corpus(options: CorpusOptions | string): Promise<OpenedCor
     skipsBad: parsed.onBadSample === 'skip',
     signal: parsed.signal,
   });
-  return shardedCorpus(name, found, parsed);
+  return shardedCorpus(name, found, parsed, parsed.augment);
 }
 
 /** A folder on the web cannot be listed, so it must have a manifest. */
@@ -95,12 +96,13 @@ async function holdsRecords(path: string): Promise<boolean> {
 /** Options of records that differ from the defaults here are handed on; their buffer has a default of its own. */
 function openRecords(
   folder: string,
-  { shuffleBuffer, shardsAtOnce, onBadSample, maxBadSamples }: Parsed,
+  { shuffleBuffer, shardsAtOnce, onBadSample, maxBadSamples, augment }: Parsed,
   given: CorpusOptions,
 ): Promise<RecordCorpus> {
   return recordCorpus(folder, {
     onBadSample,
     maxBadSamples,
+    ...(augment && { augment }),
     ...(given.shuffleBuffer !== undefined && { shuffleBuffer }),
     ...(given.shardsAtOnce !== undefined && Number.isFinite(shardsAtOnce) && { shardsAtOnce }),
   });
@@ -108,8 +110,9 @@ function openRecords(
 
 function openText(
   paths: readonly string[],
-  { window, stride, unit, name, signal, shuffleBuffer }: Parsed,
+  { window, stride, unit, name, signal, shuffleBuffer, augment }: Parsed,
 ): Promise<TextCorpus> {
+  if (augment) expectPictures('corpus()', { type: 'int32', shape: [window] });
   if (paths.length > 1)
     throw new CorpusError(
       `corpus(): expected one file or folder of text, got ${paths.length}. Give the folder that holds them.`,

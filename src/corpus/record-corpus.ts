@@ -2,12 +2,14 @@ import { z } from 'zod';
 import { parseOptions } from '../options.ts';
 import { ShardError } from '../errors.ts';
 import type { Schema } from '../stream/columns.ts';
-import type { Corpus, Sample, SampleOptions } from '../stream/sample.ts';
+import { writeSample, type Corpus, type Sample, type SampleOptions, type SampleRows } from '../stream/sample.ts';
 import type { Block, BlockRef, BlockSource } from './blocks.ts';
+import { AugmentOptions, expectPictures, type Augmentation } from './augment/augment.ts';
 import { badSampleFields, BadSamples } from './bad-samples.ts';
-import { checkLabels, type Classes } from './labels.ts';
+import { checkLabels, checkRow, type Classes } from './labels.ts';
 import { groupBy, mapConcurrently } from './map-concurrently.ts';
 import { unpackSample } from './record-frame.ts';
+import { copyFrame, frameLayout, type FrameLayout } from './record-row.ts';
 import { readManifest, type RecordManifest } from './record-manifest.ts';
 import { streamSamples } from './sample-stream.ts';
 import { expectSamples, splitSegments, type Segment, type Split, type SplitOptions } from './segments.ts';
@@ -30,6 +32,8 @@ export const RecordCorpusOptions = z.strictObject({
   shardsAtOnce: z.int().min(1).default(8),
   /** Whether each shard's sha256 is checked, once in a process. @default true */
   verify: z.boolean().default(true),
+  /** What is done to the pictures in `x` (uint8 [H, W, C]) each time they are read. @default nothing */
+  augment: AugmentOptions.optional(),
   ...badSampleFields,
 });
 export type RecordCorpusOptions = z.input<typeof RecordCorpusOptions>;
@@ -41,7 +45,8 @@ export interface RecordCorpus extends Corpus {
   /** Samples that were left out so far, with `onBadSample: 'skip'`. */
   readonly badSamples: BadSamples | undefined;
   /**
-   * Cuts the samples, in the order in which they were written, into a training and a validation part.
+   * Cuts the samples, in the order in which they were written, into a training and a validation part. Only the former is
+   * augmented.
    * @throws {OptionsError} when an option is unknown or out of range
    * @throws {CorpusError} when a part has no sample
    */
@@ -52,7 +57,7 @@ export interface RecordCorpus extends Corpus {
  * Opens a folder of record shards, as `writeRecords` leaves it. Shards are opened when they are read.
  *
  * @throws {OptionsError} when an option is unknown or out of range
- * @throws {CorpusError} when the folder has no usable manifest
+ * @throws {CorpusError} when the folder has no usable manifest, or no pictures to augment
  * @throws {ShardError} from `samples()`, when a shard is missing, cut short, or not what the manifest says
  * @throws {LabelError} from `samples()`, when a label lies outside its classes
  * @example
@@ -65,7 +70,8 @@ export async function recordCorpus(folder: string, options: RecordCorpusOptions 
   const shards = manifest.shards.map(({ samples }, shard): Segment => ({ shard, from: 0, to: samples }));
   const badSamples =
     parsed.onBadSample === 'skip' ? new BadSamples(`recordCorpus(\`${folder}\`)`, parsed.maxBadSamples) : undefined;
-  return new ShardedRecords({ folder, manifest, options: parsed, badSamples }, manifest.name, shards);
+  if (parsed.augment) expectPictures(`recordCorpus(\`${folder}\`)`, manifest.schema['x']);
+  return new ShardedRecords({ folder, manifest, options: parsed, badSamples }, manifest.name, shards, parsed.augment);
 }
 
 interface RecordLayout {
@@ -85,11 +91,13 @@ class ShardedRecords implements RecordCorpus, BlockSource {
   readonly partsAtOnce: number;
   readonly blockSize: number;
   readonly poolSize: number;
+  readonly augmentation: Augmentation | undefined;
   readonly #layout: RecordLayout;
   readonly #segments: readonly Segment[];
 
-  constructor(layout: RecordLayout, name: string, segments: readonly Segment[]) {
+  constructor(layout: RecordLayout, name: string, segments: readonly Segment[], augmentation?: Augmentation) {
     const { manifest, options } = layout;
+    this.augmentation = augmentation;
     this.name = name;
     this.manifest = manifest;
     this.schema = manifest.schema;
@@ -113,7 +121,7 @@ class ShardedRecords implements RecordCorpus, BlockSource {
 
   split(options: SplitOptions = {}): Split<RecordCorpus> {
     const parts = splitSegments(this.#where, this.#segments, options);
-    const train = new ShardedRecords(this.#layout, `${this.name}/train`, parts.train);
+    const train = new ShardedRecords(this.#layout, `${this.name}/train`, parts.train, this.augmentation);
     const validation = new ShardedRecords(this.#layout, `${this.name}/validation`, parts.validation);
     expectSamples(this.#where, 'train', train.length);
     expectSamples(this.#where, 'validation', validation.length);
@@ -174,11 +182,13 @@ class RecordBlock implements Block {
   readonly #shard: string;
   readonly #frames: Frames;
   readonly #manifest: RecordManifest;
+  readonly #layout: FrameLayout | undefined;
 
   constructor(shard: string, frames: Frames, manifest: RecordManifest) {
     this.#shard = shard;
     this.#frames = frames;
     this.#manifest = manifest;
+    this.#layout = frameLayout(manifest.schema);
   }
 
   get count(): number {
@@ -191,8 +201,26 @@ class RecordBlock implements Block {
     const start = starts[index]!;
     const place = { shard: this.#shard, offset: offset + start };
     const sample = unpackSample(place, bytes, start, ends[index]!, schema);
-    checkLabels(`Shard \`${this.#shard}\``, sample, classes);
+    checkLabels(this.#where, sample, classes);
     return sample;
+  }
+
+  write(index: number, columns: SampleRows['columns'], row: number): string {
+    const { bytes, starts, ends } = this.#frames;
+    const { schema } = this.#manifest;
+    const layout = this.#layout;
+    const id = layout && copyFrame(bytes, starts[index]!, ends[index]!, layout, columns, row);
+    if (id === undefined) {
+      const sample = this.sample(index); // says what is wrong, if anything
+      writeSample({ schema, columns, where: this.#where }, row, sample);
+      return sample.id;
+    }
+    checkRow(this.#where, id, this.#manifest, columns, row);
+    return id;
+  }
+
+  get #where(): string {
+    return `Shard \`${this.#shard}\``;
   }
 }
 

@@ -1,9 +1,10 @@
 import { z } from 'zod';
 import { parseOptions } from '../options.ts';
 import { deriveSeed } from '../stream/random.ts';
-import type { Position, Sample, SampleOptions, SampleStream } from '../stream/sample.ts';
+import type { Position, Sample, SampleOptions, SampleRows, SampleStream } from '../stream/sample.ts';
 import { Pool, type BlockSource } from './blocks.ts';
 import { orderName, placeOf, poolsFrom, positionAt } from './cursor.ts';
+import { Skips, Walk, type PartOfPool } from './sample-walk.ts';
 
 const SampleOptionsSchema = z.strictObject({
   seed: z
@@ -41,80 +42,17 @@ export function streamSamples(where: string, source: BlockSource, options: Sampl
   const order = orderName(source, parsed.shuffle ? parsed.seed : undefined);
   const start = parsed.from === undefined ? 0 : placeOf(`${where}.samples()`, parsed.from, order);
   const skips = new Skips();
-  const samples = emit(readAhead(loadPools(source, parsed, start)), source, skips, parsed.signal);
+  const walk = new Walk(readAhead(loadPools(source, parsed, start)), source, parsed, skips);
+  const samples = walk.samples();
   return Object.assign(samples, {
     position: (taken: number) => positionAt(order, start + taken + skips.before(taken)),
+    fillRows: (into: SampleRows, rows: number) => walk.fillRows(into, rows),
+    // a generator that was never asked for a sample would end without closing what `fillRows` opened
+    return: async () => {
+      await walk.close();
+      return { done: true as const, value: undefined };
+    },
   });
-}
-
-/** Bad samples that were left out, by how many good ones came before each. */
-class Skips {
-  readonly #given: number[] = [];
-
-  add(given: number): void {
-    this.#given.push(given);
-  }
-
-  /** Places left out until the last of `taken` samples. */
-  before(taken: number): number {
-    const next = this.#given.findIndex((given) => given >= taken);
-    return next < 0 ? this.#given.length : next;
-  }
-}
-
-async function* emit(
-  pools: AsyncIterable<PartOfPool>,
-  { decodeAhead = 0, badSamples }: BlockSource,
-  skips: Skips,
-  signal?: AbortSignal,
-): AsyncGenerator<Sample, void, void> {
-  let given = 0;
-  const places = placesOf(pools);
-  for await (const attempt of decodeAhead > 0 ? startedAhead(places, decodeAhead) : places) {
-    if (signal?.aborted) signal.throwIfAborted();
-    let sample: Sample;
-    try {
-      const making = attempt();
-      sample = making instanceof Promise ? await making : making;
-    } catch (error) {
-      if (!badSamples) throw error;
-      badSamples.leaveOut(error);
-      skips.add(given);
-      continue;
-    }
-    given += 1;
-    yield sample;
-  }
-}
-
-/** Makes a sample, or gives the promise of one that is being made. */
-type Attempt = () => Sample | Promise<Sample>;
-
-async function* placesOf(pools: AsyncIterable<PartOfPool>): AsyncGenerator<Attempt, void, void> {
-  for await (const { pool, skip } of pools)
-    for (let place = skip; place < pool.size; place++) yield () => pool.sample(place);
-}
-
-/** Starts a few samples ahead of the one that is asked for, and gives them in their order whichever is ready first. */
-async function* startedAhead(places: AsyncIterable<Attempt>, ahead: number): AsyncGenerator<Attempt, void, void> {
-  const started: Attempt[] = [];
-  for await (const attempt of places) {
-    started.push(begun(attempt));
-    if (started.length > ahead) yield started.shift()!;
-  }
-  yield* started;
-}
-
-function begun(attempt: Attempt): Attempt {
-  const making = Promise.resolve().then(attempt);
-  making.catch(() => {}); // thrown where it is awaited, after the samples before it
-  return () => making;
-}
-
-interface PartOfPool {
-  readonly pool: Pool;
-  /** Places to leave out: the stream begins within the pool. */
-  readonly skip: number;
 }
 
 async function* loadPools(
@@ -130,7 +68,8 @@ async function* loadPools(
     for (const { refs, number, skip } of poolsFrom(source, seed, place)) {
       options.signal?.throwIfAborted();
       const blocks = await source.load(refs, options.signal);
-      yield { pool: new Pool(blocks, seed === undefined ? undefined : deriveSeed(seed, 'pool', number)), skip };
+      const pool = new Pool(blocks, seed === undefined ? undefined : deriveSeed(seed, 'pool', number));
+      yield { pool, skip, pass: { seed: options.seed, epoch } };
     }
   }
 }

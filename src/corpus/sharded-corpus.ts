@@ -1,10 +1,11 @@
 import { z } from 'zod';
 import { isTaustreamError } from '../errors.ts';
 import type { Schema } from '../stream/columns.ts';
-import type { Corpus, SampleOptions } from '../stream/sample.ts';
+import type { Corpus, Sample, SampleOptions } from '../stream/sample.ts';
+import { expectPictures, type Augmentation } from './augment/augment.ts';
 import { badSampleFields, BadSamples } from './bad-samples.ts';
 import type { Block, BlockRef, BlockSource } from './blocks.ts';
-import { checkLabels, type Classes } from './labels.ts';
+import { checkLabels, checkRow, type Classes } from './labels.ts';
 import { mapConcurrently } from './map-concurrently.ts';
 import { streamSamples } from './sample-stream.ts';
 import { expectSamples, splitSegments, type Segment, type Split, type SplitOptions } from './segments.ts';
@@ -30,6 +31,8 @@ export interface ShardSet {
   readonly blockSize?: number;
   /** Samples decoded ahead of the one asked for, where that happens in other threads. */
   readonly decodeAhead?: number;
+  /** Whether blocks augment a sample that they are given a pass for. @default false: it is done to their pixels */
+  readonly augments?: boolean;
 }
 
 export const orderFields = {
@@ -55,19 +58,28 @@ export interface ShardedCorpus extends Corpus {
   /** Samples that were left out so far, with `onBadSample: 'skip'`. */
   readonly badSamples: BadSamples | undefined;
   /**
-   * Cuts the samples, as they lie in the files, into a training and a validation part.
+   * Cuts the samples, as they lie in the files, into a training and a validation part. Only the former is augmented.
    * @throws {OptionsError} when an option is unknown or out of range
    * @throws {CorpusError} when a part has no sample
    */
   split(options?: SplitOptions): Split<ShardedCorpus>;
 }
 
-/** Makes a corpus of what a format found. */
-export function shardedCorpus(name: string, found: ShardSet, options: OrderOptions): ShardedCorpus {
+/**
+ * Makes a corpus of what a format found.
+ * @throws {CorpusError} when there is an augmentation, but no pictures
+ */
+export function shardedCorpus(
+  name: string,
+  found: ShardSet,
+  options: OrderOptions,
+  augmentation?: Augmentation,
+): ShardedCorpus {
   const where = `corpus(\`${name}\`)`;
+  if (augmentation) expectPictures(where, found.schema['x']);
   const badSamples = options.onBadSample === 'skip' ? new BadSamples(where, options.maxBadSamples) : undefined;
   const whole = found.shards.map(({ samples }, shard): Segment => ({ shard, from: 0, to: samples }));
-  return new Shards({ where, found, options, badSamples }, name, whole);
+  return new Shards({ where, found, options, badSamples }, name, whole, augmentation);
 }
 
 interface Layout {
@@ -89,11 +101,15 @@ class Shards implements ShardedCorpus, BlockSource {
   readonly poolSize: number;
   readonly partsAtOnce: number;
   readonly decodeAhead: number;
+  readonly augmentation: Augmentation | undefined;
+  readonly augmentsItself: boolean;
   readonly #layout: Layout;
   readonly #segments: readonly Segment[];
 
-  constructor(layout: Layout, name: string, segments: readonly Segment[]) {
+  constructor(layout: Layout, name: string, segments: readonly Segment[], augmentation?: Augmentation) {
     const { found, options } = layout;
+    this.augmentation = augmentation;
+    this.augmentsItself = found.augments ?? false;
     this.name = name;
     this.format = found.format;
     this.schema = found.schema;
@@ -128,7 +144,7 @@ class Shards implements ShardedCorpus, BlockSource {
   split(options: SplitOptions = {}): Split<ShardedCorpus> {
     const { where } = this.#layout;
     const parts = splitSegments(where, this.#segments, options);
-    const train = new Shards(this.#layout, `${this.name}/train`, parts.train);
+    const train = new Shards(this.#layout, `${this.name}/train`, parts.train, this.augmentation);
     const validation = new Shards(this.#layout, `${this.name}/validation`, parts.validation);
     expectSamples(where, 'train', train.length);
     expectSamples(where, 'validation', validation.length);
@@ -161,16 +177,23 @@ class Shards implements ShardedCorpus, BlockSource {
     const { where } = this.#layout;
     const { classes } = this;
     if (Object.keys(classes).length === 0) return block;
-    const check = <Checked extends Parameters<typeof checkLabels>[1]>(sample: Checked): Checked => {
+    const check = (sample: Sample): Sample => {
       checkLabels(where, sample, classes);
       return sample;
     };
     return {
       count: block.count,
-      sample: (index) => {
-        const made = block.sample(index);
+      sample: (index, pass) => {
+        const made = block.sample(index, pass);
         return made instanceof Promise ? made.then(check) : check(made);
       },
+      ...(block.write && {
+        write: (index, columns, row) => {
+          const id = block.write!(index, columns, row);
+          checkRow(where, id, this, columns, row);
+          return id;
+        },
+      }),
     };
   }
 }

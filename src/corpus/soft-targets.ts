@@ -31,7 +31,7 @@ export const SoftTargetOptions = z.strictObject({
  * @throws {OptionsError} when an option is unknown or out of range
  * @throws {LabelError} from the stream, when a label is none of the classes
  * @example
- * const train = softTargets(photos, { classes: 6, smoothing: 0.1, mixup: 0.2 });
+ * const soft = softTargets(corpus, { classes: 6, smoothing: 0.1, mixup: 0.2 });
  */
 export function softTargets(corpus: Corpus, options: z.input<typeof SoftTargetOptions>): Corpus {
   const parsed = parseOptions('softTargets()', SoftTargetOptions, options);

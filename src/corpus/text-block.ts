@@ -1,4 +1,4 @@
-import type { Sample } from '../stream/sample.ts';
+import type { Sample, SampleRows } from '../stream/sample.ts';
 import type { OpenBytes } from './byte-source.ts';
 import type { Block } from './blocks.ts';
 import type { TextIndex } from './text-index.ts';
@@ -49,6 +49,18 @@ export class TextBlock implements Block {
       x: this.#ids.slice(start, end), // [T]
       y: this.#ids.slice(start + 1, end + 1), // [T], one step later
     };
+  }
+
+  write(index: number, columns: SampleRows['columns'], row: number): string {
+    const start = index * this.#stride;
+    const [x, y] = [columns['x']!, columns['y']!];
+    const ids = this.#ids;
+    let to = row * this.#window;
+    for (let from = start; from < start + this.#window; from++, to++) {
+      x[to] = ids[from]!;
+      y[to] = ids[from + 1]!;
+    }
+    return `${this.#shard}:${this.#first + start}`;
   }
 }
 

@@ -52,13 +52,15 @@ export function infobatch(options: z.input<typeof InfobatchOptions> = {}): Schem
       let rng = createRng(seed, 'infobatch');
       const memory = remembering(table, loss.score!);
       let first: number | undefined;
+      /** Asked for once a step: samples are many, and a clock may be dear. */
+      let shareNow: number | undefined;
       /** Weights of samples that were admitted and not trained on yet: as many as are in flight. */
       const admitted = new Map<string, number>();
       return {
         fetch: 'never',
         admit(id) {
           const isLow = pruneBelow === 1 || table.mean < pruneBelow * (first ?? 0);
-          const last = isLow && share() < fullAfter ? table.get(id) : undefined;
+          const last = isLow && (shareNow ??= share()) < fullAfter ? table.get(id) : undefined;
           const easy = last !== undefined && last < table.mean;
           if (easy && rng.uniform() < pruneShare) return false;
           if (easy) admitted.set(id, 1 / (1 - pruneShare));
@@ -70,6 +72,7 @@ export function infobatch(options: z.input<typeof InfobatchOptions> = {}): Schem
           return weight;
         },
         ...memory,
+        stepped: () => void (shareNow = undefined),
         trained(ids, losses) {
           first ??= losses.reduce((sum, value) => sum + value, 0) / losses.length;
           memory.trained(ids, losses);

@@ -31,6 +31,9 @@ export interface ScoreTableState {
   readonly scores: Float32Array;
 }
 
+/** Slots whose largest score is kept: about the root of a million. */
+const BLOCK = 1024;
+
 /**
  * Scores by sample id, for schemes that remember what a sample scored when it was last trained on. Bounded: it refuses
  * to outgrow `historyLimit`, and tells ids that are not stable by there being more of them than samples.
@@ -46,6 +49,8 @@ export class ScoreTable {
   readonly #slots = new Map<string, number>();
   #scores = new Float32Array(1024);
   #sum = 0;
+  /** The largest of the newest scores of every `BLOCK` slots: so that the largest of all is found among few. */
+  #blocks: number[] = [];
 
   constructor(options: ScoreTableOptions = {}) {
     const { expected = Infinity, ...rest } = options;
@@ -73,9 +78,7 @@ export class ScoreTable {
 
   /** The largest of the newest scores; 0 while there are none. */
   get largest(): number {
-    let largest = 0;
-    for (let slot = 0; slot < this.size; slot++) largest = Math.max(largest, this.#scores[slot * this.depth]!);
-    return largest;
+    return this.#blocks.reduce((largest, score) => Math.max(largest, score), 0);
   }
 
   /** The newest score, if there is one. */
@@ -112,6 +115,20 @@ export class ScoreTable {
     this.#scores.copyWithin(at + 1, at, at + this.depth - 1);
     this.#scores[at] = next;
     this.#sum += this.#scores[at] - last;
+    this.#noteBlock(Math.floor(slot / BLOCK), last, this.#scores[at]);
+  }
+
+  #noteBlock(block: number, last: number, next: number): void {
+    const largest = this.#blocks[block] ?? -Infinity;
+    if (next >= largest) this.#blocks[block] = next;
+    else if (last === largest) this.#blocks[block] = this.#largestOf(block);
+  }
+
+  #largestOf(block: number): number {
+    let largest = -Infinity;
+    for (let slot = block * BLOCK; slot < Math.min(this.size, (block + 1) * BLOCK); slot++)
+      largest = Math.max(largest, this.#scores[slot * this.depth]!);
+    return largest;
   }
 
   #add(id: string): number {
@@ -148,5 +165,6 @@ export class ScoreTable {
     this.#scores = Float32Array.from({ length: Math.max(1024, scores.length) }, (_, i) => scores[i] ?? 0);
     ids.forEach((id, slot) => this.#slots.set(id, slot));
     this.#sum = ids.reduce((sum, _, slot) => sum + this.#scores[slot * this.depth]!, 0);
+    this.#blocks = Array.from({ length: Math.ceil(this.size / BLOCK) }, (_, block) => this.#largestOf(block));
   }
 }

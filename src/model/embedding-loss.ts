@@ -161,7 +161,12 @@ const constantOf = <Result extends tf.Tensor>(x: tf.Tensor2D, compute: (x: tf.Te
 
 const shares = (weights: tf.Tensor2D): tf.Tensor2D => tf.div(weights, tf.maximum(tf.sum(weights, 1, true), 1e-12));
 
-/** Whether each sample's nearest neighbour in its minibatch is of its class: recall@1. For `metrics` of a model. @returns [B] */
+/**
+ * Whether each sample's nearest neighbour in its minibatch is of its class: recall@1. For `metrics` of a model. @returns [B]
+ *
+ * @example
+ * model.compile({ optimizer: 'adam', loss: tripletLoss(), metrics: [recallAt1] });
+ */
 export const recallAt1 = (labels: tf.Tensor, embeddings: tf.Tensor): tf.Tensor =>
   tf.tidy(() => {
     const [samples = 0] = embeddings.shape;

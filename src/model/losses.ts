@@ -45,9 +45,9 @@ const asRows = (y: tf.Tensor, classes: number): tf.Tensor2D => tf.reshape(tf.cas
 const asClasses = (y: tf.Tensor): tf.Tensor1D => tf.reshape(tf.cast(y, 'int32'), [-1]);
 
 /**
- * Softmax cross-entropy.
+ * Softmax cross-entropy. A target that sums to w weighs its position with w.
  *
- *     l = log Σ_c exp(z_c) − Σ_c t_c z_c,    ∂l/∂z = softmax(z) − t
+ *     l = w log Σ_c exp(z_c) − Σ_c t_c z_c,    ∂l/∂z = w softmax(z) − t,    w = Σ_c t_c
  */
 const softmaxPosition: PositionLoss<tf.Tensor2D> = {
   name: 'softmax cross-entropy',
@@ -56,16 +56,18 @@ const softmaxPosition: PositionLoss<tf.Tensor2D> = {
   loss: (z, target) => {
     const crossEntropy = tf.customGrad((logits, targets, save) => {
       const [at, wanted] = [logits as tf.Tensor2D, targets as tf.Tensor2D]; // customGrad types its inputs loosely
-      const value = tf.sub(tf.logSumExp(at, 1), tf.sum(tf.mul(wanted, at), 1));
-      (save as tf.GradSaveFunc)([tf.softmax(at), wanted]);
+      const weight = tf.sum(wanted, 1, true);
+      const normalizer = tf.mul(tf.logSumExp(at, 1), tf.squeeze(weight, [1]));
+      const value = tf.sub(normalizer, tf.sum(tf.mul(wanted, at), 1));
+      (save as tf.GradSaveFunc)([tf.mul(tf.softmax(at), weight), wanted]);
       return { value, gradFunc: softmaxGradient };
     });
     return crossEntropy(z, target) as tf.Tensor1D;
   },
-  gradient: (z, target) => tf.sub(tf.softmax(z), target),
+  gradient: (z, target) => tf.sub(tf.mul(tf.softmax(z), tf.sum(target, 1, true)), target),
 };
 
-/** dy (softmax(z) − t) for z, and none for the target. */
+/** dy (w softmax(z) − t) for z, and none for the target. */
 const softmaxGradient = (dy: tf.Tensor, [probabilities, target]: tf.Tensor[]): tf.Tensor[] => [
   tf.mul(tf.sub(probabilities!, target!), tf.expandDims(dy, 1)),
   tf.zerosLike(target!),

@@ -14,6 +14,8 @@ export class Ring {
   readonly #schema: Schema;
   readonly #keep: number;
   readonly #idle: Storage[] = [];
+  /** What each buffer was made for. */
+  readonly #room = new WeakMap<Storage, { readonly rows: number; readonly steps: number }>();
 
   constructor(schema: Schema, keep: number) {
     this.#schema = schema;
@@ -26,14 +28,18 @@ export class Ring {
    * @param steps of columns with a time axis
    */
   borrow(rows: number, steps = 0): Storage {
-    const idle = this.#idle.pop() ?? {};
-    return Object.fromEntries(
+    const idle = this.#idle.pop();
+    const room = idle && this.#room.get(idle);
+    if (idle && room && rows <= room.rows && steps <= room.steps) return idle;
+    const storage = Object.fromEntries(
       Object.entries(this.#schema).map(([name, spec]) => {
         const fixed = atSteps(spec, steps);
-        const data = idle[name];
+        const data = idle?.[name];
         return [name, data && data.length >= rows * rowSize(fixed) ? data : allocate(fixed, rows)];
       }),
     );
+    this.#room.set(storage, { rows, steps });
+    return storage;
   }
 
   giveBack(storage: Storage): void {

@@ -15,6 +15,8 @@ import { tauOfDraw } from './tau.ts';
 export interface Pick {
   readonly picks: Int32Array /* [b] */;
   readonly weights: Float32Array /* [b] */;
+  /** What each was drawn by, where the draw goes by probabilities that sum to 1. */
+  readonly probabilities?: Float32Array /* [b] */;
   /** τ of the draw, the scores being what gradient norms are taken for; absent where it does not weigh. */
   readonly drawTau?: number;
 }
@@ -75,7 +77,12 @@ export function select(
       : draw === 'systematic'
         ? drawSystematically(g, few, rng.uniform())
         : drawWithReplacement(g, few, rng);
-    return { picks, weights: Float32Array.from(picks, (row) => weightOf[row]!), drawTau };
+    return {
+      picks,
+      weights: Float32Array.from(picks, (row) => weightOf[row]!),
+      probabilities: Float32Array.from(picks, (row) => p[row]!),
+      drawTau,
+    };
   });
 }
 

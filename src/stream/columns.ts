@@ -63,15 +63,23 @@ export function gatherRows(column: Column, picks: ArrayLike<number>): Column {
 
 /**
  * Writes one sample's value into row `row` of `data`.
+ *
+ * @param where for the message; a function is asked only when there is one
  * @throws {ShapeError} when the value does not have the numbers that the spec asks for
  */
-export function writeRow(data: ColumnData, spec: FixedSpec, row: number, value: unknown, where: string): void {
+export function writeRow(
+  data: ColumnData,
+  spec: FixedSpec,
+  row: number,
+  value: unknown,
+  where: string | (() => string),
+): void {
   const size = rowSize(spec);
   if (typeof value === 'number' && size === 1) data[row] = value;
   else if (isNumbers(value) && value.length === size) data.set(value, row * size);
   else
     throw new ShapeError(
-      `${where}: expected ${size === 1 ? 'a number' : `${size} numbers`} (${spec.type} [${spec.shape.join(', ')}]), got ${describeValue(value)}. ` +
+      `${typeof where === 'string' ? where : where()}: expected ${size === 1 ? 'a number' : `${size} numbers`} (${spec.type} [${spec.shape.join(', ')}]), got ${describeValue(value)}. ` +
         'Make the sample match the schema of its corpus.',
       { expected: spec.shape, got: describeValue(value) },
     );

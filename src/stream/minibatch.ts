@@ -10,6 +10,8 @@ export interface Draw {
   readonly picks: Int32Array;
   /** What each sample's loss is multiplied by, [b]: by Algorithm 1 1 / (B g) in the importance phase, 1 in the uniform one. */
   readonly weights: Float32Array;
+  /** What each sample was drawn by, [b], where the draw goes by probabilities that sum to 1 over the presample. */
+  readonly probabilities?: Float32Array;
   /** The smoothed τ when the minibatch was drawn. */
   readonly tau: number;
   /** How many steps the parameters behind the scores had taken. */
@@ -39,6 +41,8 @@ export class Minibatch implements Disposable {
   readonly phase: Phase;
   readonly picks: Int32Array;
   readonly weights: Float32Array;
+  /** What each sample was drawn by, [b]; absent in the uniform phase, and where the draw does not go by probabilities. */
+  readonly probabilities: Float32Array | undefined;
   readonly tau: number;
   readonly version: number;
   /** By what τ the draw has reduced the variance; 1 for a uniform one. */
@@ -61,6 +65,7 @@ export class Minibatch implements Disposable {
     this.phase = draw.phase;
     this.picks = draw.picks;
     this.weights = draw.weights;
+    this.probabilities = draw.probabilities;
     this.tau = draw.tau;
     this.version = draw.version;
     this.drawTau = draw.drawTau ?? 1;

@@ -25,6 +25,8 @@ export interface PresampleFacts {
   readonly rows?: number;
   /** What is still to be taken from it, where an earlier run stopped in its middle. */
   readonly drawn?: readonly Draw[] | undefined;
+  /** What it is called where it was made, if that was elsewhere: job and part, say. */
+  readonly origin?: string;
   /** Called once, when nobody uses the storage any more. */
   readonly recycle?: () => void;
 }
@@ -57,6 +59,8 @@ export class Presample implements Disposable {
   readonly batchSize: number | undefined;
   /** What an earlier run had drawn from it and not trained on yet: then it is neither scored nor drawn from again. */
   readonly drawn: readonly Draw[] | undefined;
+  /** What it is called where it was made, if that was elsewhere. */
+  readonly origin: string | undefined;
   readonly #tensors = new Map<string, tf.Tensor>();
   readonly #recycle: () => void;
   #users = 1;
@@ -76,6 +80,7 @@ export class Presample implements Disposable {
     this.weight = facts.weight ?? 1;
     this.batchSize = facts.batchSize;
     this.drawn = facts.drawn;
+    this.origin = facts.origin;
     this.#recycle = facts.recycle ?? (() => {});
   }
 
@@ -144,3 +149,6 @@ export interface Scored {
   /** How many steps the parameters behind the scores had taken. */
   readonly version: number;
 }
+
+/** Samples that are trained on or passed by for good. */
+export const seenOf = ({ taken, waiting }: Passed): number => taken - waiting.length;

@@ -1,4 +1,5 @@
-import type { ColumnData, Schema } from './columns.ts';
+import { writeRow, type ColumnData, type Schema } from './columns.ts';
+import { atSteps } from './steps.ts';
 
 /**
  * One training example. `id` is stable across runs and machines (shard and index), so that history schemes, logs and
@@ -37,6 +38,30 @@ export interface SampleStream extends AsyncIterable<Sample> {
    * @param taken in [0, samples given so far]
    */
   position?(this: void, taken: number): Position;
+  /**
+   * Writes the next samples straight into rows, without a promise for each: for consumers that fill buffers. It goes on
+   * where the iteration stands and moves it on; not to be called while a sample is being waited for.
+   *
+   * @returns their ids: fewer than `rows` only when the stream has ended
+   */
+  fillRows?(this: void, into: SampleRows, rows: number): Promise<string[]>;
+}
+
+/** Room for samples: row `i` of each column is sample `i`'s. */
+export interface SampleRows {
+  readonly schema: Schema;
+  /** By name, each with room for all the rows. */
+  readonly columns: Readonly<Record<string, ColumnData>>;
+  /** Begins the message about a sample that does not fit. */
+  readonly where: string;
+}
+
+/** Writes a sample into row `row`. @throws {ShapeError} when the sample does not match the schema */
+export function writeSample({ schema, columns, where }: SampleRows, row: number, sample: Sample): void {
+  for (const name in schema) {
+    const whereIs = () => `${where}: column \`${name}\` of sample ${sample.id}`;
+    writeRow(columns[name]!, atSteps(schema[name]!, 0), row, sample[name], whereIs);
+  }
 }
 
 /** A source of samples, read as a stream: nothing is held in memory beyond the shuffle buffer. */

@@ -1,7 +1,8 @@
 import * as tf from '@tensorflow/tfjs';
 import { CorpusError } from '../errors.ts';
+import { crc32Of } from '../corpus/crc32.ts';
 import type { ColumnSpec, Schema } from '../stream/columns.ts';
-import type { Corpus, Sample } from '../stream/sample.ts';
+import type { Corpus } from '../stream/sample.ts';
 
 /** What `model.fitDataset` takes an element for: one tensor, or several by name. */
 type Value = tf.Tensor | Readonly<Record<string, tf.Tensor>>;
@@ -10,7 +11,9 @@ type Element = { readonly xs: Value; readonly ys: Value };
 /**
  * Reads a `tf.data.Dataset` as a corpus. Its elements are those of `model.fitDataset`, `{ xs, ys }`, batched or not:
  * batches are taken apart again, because a minibatch is drawn from single samples. The order is the dataset's own, and
- * `seed` and `shuffle` do nothing: shuffle the dataset itself.
+ * `seed` and `shuffle` do nothing: shuffle the dataset itself. A sample's id is its place in the dataset, if an epoch gives
+ * the first ones as the epoch before did; one that shuffles anew has ids that never come again, for nothing can be
+ * remembered of its samples.
  *
  * @throws {CorpusError} when the dataset is empty or its elements are not `{ xs, ys }` of tensors
  * @example const corpus = await datasetCorpus(tf.data.zip({ xs, ys }).batch(32), model);
@@ -29,6 +32,8 @@ export async function datasetCorpus(
   );
   tf.dispose(first.value);
   let length: number | undefined;
+  /** Sums of the first samples of the first epoch; undefined before its end. */
+  let known: readonly number[] | undefined;
 
   return {
     name: 'dataset',
@@ -39,17 +44,20 @@ export async function datasetCorpus(
     async *samples({ epochs = Infinity, signal }) {
       for (let epoch = 0; epoch < epochs; epoch++) {
         let index = 0;
+        const sums: number[] = [];
+        const idOf = (place: number) => (isNew(known, sums) ? `dataset:${epoch}:${place}` : `dataset:${place}`);
         const iterator = await dataset.iterator();
         for (;;) {
           signal?.throwIfAborted();
           const next = await iterator.next();
           if (next.done) break;
-          const rows = await rowsOf(columnsOf(next.value, model), schema, batched, index);
+          const rows = await rowsOf(columnsOf(next.value, model), schema, batched);
           tf.dispose(next.value);
-          yield* rows;
-          index += rows.length;
+          for (const row of rows.slice(0, compared - sums.length)) sums.push(sumOf(row));
+          for (const row of rows) yield { id: idOf(index++), ...row };
         }
         length = index;
+        known ??= sums;
         if (index === 0)
           throw new CorpusError(
             'Dataset: expected elements in every epoch, got none. Let its generator start anew each time.',
@@ -58,6 +66,21 @@ export async function datasetCorpus(
     },
   };
 }
+
+/** Samples at the beginning of an epoch that tell whether it is as the one before. */
+const compared = 32;
+
+/** Whether what has come of an epoch is not what came in the first. */
+const isNew = (known: readonly number[] | undefined, sums: readonly number[]): boolean =>
+  known !== undefined && sums.some((sum, i) => sum !== known[i]);
+
+/** A sum over all of a sample's bytes. */
+const sumOf = (row: Row): number =>
+  Object.values(row).reduce(
+    (sum, { buffer, byteOffset, byteLength }) =>
+      (31 * sum + crc32Of(new Uint8Array(buffer, byteOffset, byteLength))) >>> 0,
+    0,
+  );
 
 /** An element's tensors, by the names of the columns that the model takes. */
 function columnsOf(element: unknown, model: tf.LayersModel): Record<string, tf.Tensor> {
@@ -85,24 +108,20 @@ const specOf = (value: tf.Tensor, batched: boolean): ColumnSpec => ({
   shape: batched ? value.shape.slice(1) : value.shape,
 });
 
-/** Takes an element apart into samples, with the index in the dataset as their id. */
-async function rowsOf(
-  columns: Record<string, tf.Tensor>,
-  schema: Schema,
-  batched: boolean,
-  begin: number,
-): Promise<Sample[]> {
+type Row = Readonly<Record<string, Float32Array | Int32Array>>;
+
+/** Takes an element apart into samples. */
+async function rowsOf(columns: Record<string, tf.Tensor>, schema: Schema, batched: boolean): Promise<Row[]> {
   const data = await Promise.all(
     Object.keys(schema).map(async (name) => [name, await columns[name]!.data<'float32' | 'int32'>()] as const),
   );
   const rows = batched ? Object.values(columns)[0]!.shape[0] : 1;
-  return Array.from({ length: rows }, (_, row) => ({
-    id: `dataset:${begin + row}`,
-    ...Object.fromEntries(
+  return Array.from({ length: rows }, (_, row) =>
+    Object.fromEntries(
       data.map(([name, values]) => {
         const size = values.length / rows;
         return [name, values.slice(row * size, (row + 1) * size)];
       }),
     ),
-  }));
+  );
 }

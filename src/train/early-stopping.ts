@@ -28,6 +28,7 @@ const PREFIX = 'best/';
 export class EarlyStopping {
   readonly #options: EarlyStoppingOptions;
   readonly #sign: number;
+  /** By the weight's place in the model: tfjs numbers layers without a name over the whole process. */
   readonly #kept = new Map<string, tf.Tensor>();
   #best: number | undefined;
   #waited = 0;
@@ -65,13 +66,13 @@ export class EarlyStopping {
 
   #keep(model: tf.LayersModel): void {
     this.dispose();
-    for (const weight of model.weights) this.#kept.set(weight.originalName, tf.keep(tf.clone(weight.read())));
+    for (const [i, weight] of model.weights.entries()) this.#kept.set(String(i), tf.keep(tf.clone(weight.read())));
   }
 
   /** Gives the model the weights of the best validation, if they were kept. */
   restoreBest(model: tf.LayersModel): void {
-    for (const weight of model.weights) {
-      const best = this.#kept.get(weight.originalName);
+    for (const [i, weight] of model.weights.entries()) {
+      const best = this.#kept.get(String(i));
       if (best) weight.write(best);
     }
   }

@@ -10,6 +10,7 @@ import { clockNames } from '../stream/clock.ts';
 import type { Minibatch } from '../stream/minibatch.ts';
 import type { Presample } from '../stream/presample.ts';
 import type { Corpus } from '../stream/sample.ts';
+import type { OpenBatchSource } from './batch-source.ts';
 import { EarlyStoppingOptions } from './early-stopping.ts';
 import { FineTuningOptions } from './fine-tuning/fine-tuning-options.ts';
 import { RateScalingOptions } from './rate-scaling.ts';
@@ -23,8 +24,11 @@ const count = z.int().positive();
 /** The plain values among the options of a run; see FitOptions for the rest. */
 export const FitValues = z
   .strictObject({
-    /** What the options not given are taken from: `paper` is exactly Algorithm 1, `fast` what pays by the clock. @default 'paper' */
-    mode: z.enum(['paper', 'fast']).default('paper'),
+    /**
+     * What the options not given are taken from: `paper` is exactly Algorithm 1, `fast` what pays by the clock.
+     * @default 'fast'; 'paper' where a scheme, or an option of its scores, gate or draws, is given
+     */
+    mode: z.enum(['paper', 'fast']).default('fast'),
     /** Samples scored at a time, the paper's B. @default 640 – the paper's CIFAR setting */
     presampleSize: count.default(640),
     /** Samples trained on at a time, the paper's b. @default 128 – the paper's CIFAR setting */
@@ -107,7 +111,7 @@ export interface Snapshot {
 
 /** How a run goes. Sizes in samples, times in the unit that the name says. */
 export type FitOptions = z.input<typeof FitValues> & {
-  /** How samples are chosen, by name or of your own. @default 'upper-bound', and what its mode says in mode `fast` */
+  /** How samples are chosen, by name or of your own. @default what the mode says: 'upper-bound' in `paper`, 'infobatch' in `fast` */
   readonly scheme?: string | Scheme;
   /** A number, a schedule over the budget, or a function. @default the optimizer's own rate */
   readonly learningRate?: ScheduleOptions;
@@ -118,6 +122,8 @@ export type FitOptions = z.input<typeof FitValues> & {
   /** Adds measures that follow from others, such as bits from nats. */
   readonly deriveMeasures?: (measures: Measures) => Measures;
   readonly signal?: AbortSignal;
+  /** Makes the minibatches elsewhere, as `fleet` does on other machines. @default in this process */
+  readonly source?: OpenBatchSource;
   /** Trains together with the same run in other processes, from `joinTrainers`: each on its share of the samples. */
   readonly trainers?: Trainers;
   /**
@@ -140,4 +146,22 @@ export type FitOptions = z.input<typeof FitValues> & {
   readonly onSkip?: (ids: readonly string[]) => void;
   /** Called with each sample that `lengths.truncate: 'drop'` left out. */
   readonly onDrop?: (id: string, steps: number) => void;
+};
+
+/** How a copy of a run's model is trained: uniformly, in a share of the run's budget. */
+export const optionsOfCopy = (values: FitSettings, share: number): FitOptions => {
+  const { batchSize, seed, clipNorm, weightDecay, steps, seconds, lengths, clock } = values;
+  return {
+    batchSize,
+    presampleSize: batchSize,
+    seed,
+    weightDecay,
+    clock,
+    scheme: 'uniform',
+    ...(lengths && { lengths }),
+    ...(clipNorm && { clipNorm }),
+    ...(steps !== undefined && { steps: Math.ceil(share * steps) }),
+    ...(seconds !== undefined && { seconds: share * seconds }),
+    ...(steps === undefined && seconds === undefined && { epochs: 1 }),
+  };
 };

@@ -34,15 +34,12 @@ export type GatedStep = (presample: Feed, uniforms: Float64Array, learningRate: 
  * scores by uniform numbers, gathers the rows on the device, weighs and trains on them. Given the numbers that the stages
  * would have drawn, scores, rows and weights are theirs bit for bit, and τ is `tau(scores)` as there.
  *
- * `fit` keeps its separate stages: what this saves is measured by bench/gated-step.ts.
+ * `fit` keeps its separate stages, which tell the gate what scoring and training cost, each by itself; what this saves is
+ * measured by bench/gated-step.ts, which also shows its use.
  *
  * @param batchSize b, the samples in a step
  * @throws {ShapeError} at a call, when the numbers do not make whole minibatches
  * @throws {EngineError} when the active engine cannot draw by itself; `tensorflow` can
- *
- * @example
- * const step = gatedStep(head, { optimizer: adam({ learningRate: 1e-3 }), score: upperBound.score, weightDecay: 0 }, 128);
- * const { scores, picks, losses } = step(feed, Float64Array.from({ length: 128 }, () => rng.uniform()), tf.scalar(1e-3));
  */
 export function gatedStep(head: Head, { score, ...options }: GatedStepOptions, batchSize: number): GatedStep {
   const train = weightedStep(head, { ...options, compilable: true }, false);

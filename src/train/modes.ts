@@ -21,14 +21,39 @@ export const modes: Readonly<Record<'paper' | 'fast', Preset>> = {
   fast: { tauThreshold: 'progress', draws: 4, uniformFloor: 0.1, rateScaling: 'cost', hysteresis: 0.05 },
 };
 
+/** What says how presamples are scored and drawn from: who gives one of these, without a mode, means Algorithm 1 with it. */
+const ofAlgorithm1 = [
+  'scheme',
+  'tauThreshold',
+  'tauSmoothing',
+  'warmUp',
+  'hysteresis',
+  'draws',
+  'rateScaling',
+  'additive',
+  'adaptive',
+  'power',
+  'uniformFloor',
+  'onBadScore',
+  'score',
+] as const;
+
+/**
+ * The mode of a run that may name none: `fast`, unless the options say how to score and draw, which is for `paper`.
+ * docs/schemes.md has what this was decided by.
+ */
+export function modeOf(options: Readonly<Record<string, unknown>>): 'paper' | 'fast' {
+  const { mode } = options;
+  if (mode === 'fast' || mode === 'paper') return mode;
+  return ofAlgorithm1.some((name) => options[name] !== undefined) ? 'paper' : 'fast';
+}
+
 /** The scheme of a run that names none. */
 export const schemeOfMode = (mode: 'paper' | 'fast'): Scheme =>
   mode === 'fast' ? infobatch({ whenFull: 'forget', pruneBelow: 0.25 }) : upperBound;
 
 /** Options with those of their mode, where they do not say otherwise. A mode that does not exist is left to the check. */
-export function withMode(options: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  const { mode } = options;
-  const preset = mode === 'fast' || mode === 'paper' ? modes[mode] : {};
+export function withMode(options: Readonly<Record<string, unknown>>, mode = modeOf(options)): Record<string, unknown> {
   const given = Object.entries(options).filter(([, value]) => value !== undefined);
-  return { ...preset, ...Object.fromEntries(given) };
+  return { mode, ...modes[mode], ...Object.fromEntries(given) };
 }

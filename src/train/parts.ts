@@ -28,6 +28,7 @@ import type { Corpus } from '../stream/sample.ts';
 import { createTurnstile } from '../stream/turnstile.ts';
 import { asReadable, asTransform } from '../stream/transform.ts';
 import { Admission } from './admission.ts';
+import type { BatchSource } from './batch-source.ts';
 import type { FitOptions, FitSettings } from './fit-options.ts';
 import { openStream, type OpenStream } from './open-stream.ts';
 import type { ResumeState } from './resume.ts';
@@ -62,11 +63,11 @@ export function assemble(
   const chooser = scheme.start?.({ head, corpus, schema, seed, ...sizes, ...context }) ?? {};
   const [costs, noise, meter, inFlight] = [new Costs(), new NoiseScale(), new Meter(), new InFlight()];
   const sized = { ...values, presampleSize: chooser.presampleSize ?? presampleSize };
+  // Scored elsewhere it costs this process nothing, whatever B is: the gate breaks even at τ = 1.
+  const weighedBy = options.source ? { ...sized, presampleSize: 0 } : sized;
+  const own = gateOf(scheme, chooser, weighedBy, { costs, noise: () => noise.value / batchSize });
   const { trainers } = options;
-  const own = gateOf(scheme, chooser, sized, { costs, noise: () => noise.value / batchSize });
-  const shared = trainers && sharedGate(own);
-  const gate = shared ?? own;
-  const agreement = trainers && shared && new Agreement(trainers, shared, head.model);
+  const { gate, agreement } = shared(own, trainers, head);
   const place = values.score && placeScores({ head, scheme, chooser, schema, ...sized }, values.score);
   const tickets = place && ticketsOf(place, values.score, gate);
   const turnstile: Turnstile = tickets ?? createTurnstile(values.ahead);
@@ -78,11 +79,15 @@ export function assemble(
     options.onScores?.(batch, scores);
   };
   const { onSkip, onDrop, rateOf } = options;
-  const wiring = { ...common, gate, head, corpus, values, share: context.share, onScores, onSkip, onDrop, rateOf };
+  const offered = { head, corpus, scheme, values, gate, inFlight, onScores, onSkip, position: saved?.position };
+  const source = options.source?.(offered);
+  const told = { onScores, onSkip, onDrop, rateOf };
+  const wiring = { ...common, ...told, gate, head, corpus, values, share: context.share, source };
   const trainer = trainerOf(wiring, noise, observed);
   let stream: OpenStream | undefined;
   const admission = chooser.admit && new Admission((id) => chooser.admit!(id), saved?.admission);
   const stages = (signal: AbortSignal) => {
+    if (source) return [asReadable(meter.taking('source', source.minibatches(signal)), 1)] as const;
     const { epochs = Infinity } = values;
     const mayWait = values.lengths?.boundaries !== undefined;
     stream = openStream(corpus, { seed, epochs, signal }, { from: saved?.position, mayWait, share: trainers });
@@ -99,11 +104,11 @@ export function assemble(
     rng: rng.state(),
     costs: costs.state(),
     optimizer: trainer.optimizer.name,
-    position: stream?.position(admission?.passed(passed) ?? passed) ?? saved?.position ?? {},
+    position: source?.position() ?? stream?.position(admission?.passed(passed) ?? passed) ?? saved?.position ?? {},
     ...(admission && { admission: admission.state() }),
     ...(chooser.state && { scheme: chooser.state() }),
   });
-  return { ...common, gate, noise, observed, trainer, stages, state };
+  return { ...common, gate, noise, observed, trainer, stages, state, source };
 }
 
 /** What a run has seen last. */
@@ -116,6 +121,13 @@ interface Observed {
 const ticketsOf = (place: ScorePlace, placement: Placement, gate: TauGate) =>
   new Tickets({ ...placement, ahead: aheadOf(placement), gate, onScored: (version) => place.retain(version) });
 
+/** The gate of one of several trainers moves by what all of them say; without others it is its own. */
+function shared(own: TauGate, trainers: Trainers | undefined, { model }: Head) {
+  if (!trainers) return { gate: own, agreement: undefined };
+  const gate = sharedGate(own);
+  return { gate, agreement: new Agreement(trainers, gate, model) };
+}
+
 /** Each trainer draws by numbers of its own; a run that goes on with other trainers than before takes new ones. */
 function rngOf(seed: number, saved: ResumeState | undefined, trainers: Trainers | undefined): Rng {
   if (trainers) return createRng(seed, 'resample', 'trainer', trainers.rank, trainers.world, saved?.step ?? 0);
@@ -124,6 +136,7 @@ function rngOf(seed: number, saved: ResumeState | undefined, trainers: Trainers 
 
 interface Wiring {
   readonly agreement: Agreement | undefined;
+  readonly source: BatchSource | undefined;
   readonly place: ScorePlace | undefined;
   readonly tickets: Tickets | undefined;
   readonly onScores: NonNullable<FitOptions['onScores']>;
@@ -145,7 +158,8 @@ interface Wiring {
 }
 
 function trainerOf(wiring: Wiring, noise: NoiseScale, observed: Observed) {
-  const { head, corpus, scheme, chooser, gate, costs, values, onScores, place, rateOf } = wiring;
+  const { head, corpus, scheme, chooser, gate, costs, values, onScores, rateOf } = wiring;
+  const isElsewhere = (wiring.place ?? wiring.source) !== undefined;
   const isNoiseAsked =
     values.tauThreshold === 'progress' || values.rateScaling === 'gain' || values.rateScaling === 'cost';
   const isDrawn = chooser.fetch === undefined ? scheme.score !== undefined : chooser.fetch !== 'never';
@@ -154,7 +168,7 @@ function trainerOf(wiring: Wiring, noise: NoiseScale, observed: Observed) {
     gate,
     onScores,
     score: chooser.fetch === 'always' ? undefined : scheme.score,
-    stepScore: chooser.stepScore ?? (place && !chooser.update ? scheme.score : undefined),
+    stepScore: chooser.stepScore ?? (isElsewhere && !chooser.update ? scheme.score : undefined),
     trained: (ids, scores) => {
       observed.stepScores = scores;
       chooser.trained?.(ids, scores);

@@ -72,6 +72,8 @@ export interface FitSummary {
   /** Share of the time spent waiting for data, 0 to 1. */
   waitedShare: number;
   validation: { first?: Measures; last?: Measures; best?: Measures };
+  /** What became of what a fleet made: jobs given out, parts taken, minibatches trained, lost, duplicate, expired. */
+  source?: Readonly<Record<string, number>>;
   /** What flowed through each stage since the run was last started, and where time was waited. */
   stages?: Readonly<Record<string, StageCounts>>;
 }

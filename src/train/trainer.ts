@@ -133,19 +133,20 @@ export class Trainer {
 
   /**
    * Takes part in a step of the other trainers, having no samples left, and so has the same parameters after it.
-   * @returns whether any trainer had a minibatch; if none had, there was no step
+   * @returns whether any trainer had a minibatch; if none had, or there are no others, there was no step
    */
   async idle(): Promise<boolean> {
     const { agreement, clipNorm, weightDecay = 0 } = this.#options;
-    const said = await agreement!.say(undefined, 0);
+    if (!agreement) return false;
+    const said = await agreement.say(undefined, 0);
     const variables = trainableVariables(this.#head.model);
     const [heard, rate, ...means] = tf.tidy(() => {
       const nothing = variables.map((weight) => ({ ...weight, gradient: tf.zerosLike(weight.variable) }));
-      const shared = shareNothing(agreement!.trainers, this.#head.model, nothing, tf.tensor1d(said));
+      const shared = shareNothing(agreement.trainers, this.#head.model, nothing, tf.tensor1d(said));
       return [shared.heard, shared.rate, ...shared.trained.map(({ gradient }) => gradient)] as const;
     });
     try {
-      const { batches } = agreement!.hear(await heard.data<'float32'>());
+      const { batches } = agreement.hear(await heard.data<'float32'>());
       if (batches === 0) return false;
       const whole = variables.map((weight, i) => ({ ...weight, gradient: means[i]! }));
       tf.tidy(() => applyGradients({ optimizer: this.optimizer, clipNorm, weightDecay }, whole, rate));

@@ -7,6 +7,7 @@ import { debianRegistry } from '../../src/corpus/debian-registry.ts';
 import { pypiRegistry } from '../../src/corpus/pypi-registry.ts';
 import { defineRecipe, fetchCorpus, type ArchiveEntry, type Registry } from '../../src/corpus/recipe.ts';
 import { storedZip } from '../../src/corpus/stored-zip.ts';
+import { fileSource } from '../../src/corpus/byte-source.ts';
 import { Zip, withZip } from '../../src/corpus/formats/zip-pool.ts';
 import { zipBytes } from './formats/write-files.ts';
 import { temporaryFolder } from './folders.ts';
@@ -127,7 +128,8 @@ describe('storedZip', () => {
     ];
     const path = folder.write('a.zip', storedZip(files));
     assert.deepEqual(storedZip(files), readFileSync(path));
-    await withZip(path, 'a.zip', async (zip) => {
+    const source = { ...(await fileSource(path, 'a.zip')), path };
+    await withZip(source, async (zip) => {
       assert.ok(zip instanceof Zip);
       assert.deepEqual(
         (await zip.entries()).map((entry) => entry.path),

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Position } from '../../src/stream/sample.ts';
 import { RowStore } from '../../src/corpus/row-store.ts';
 
 const like = {
@@ -60,12 +61,12 @@ describe('RowStore', () => {
     await using store = await filled(3000);
     const stream = store.samples({ seed: 7, epochs: 2 });
     const ids: string[] = [];
-    let position;
+    let position: Position = {};
     for await (const { id } of stream) {
       ids.push(id);
       if (ids.length === 333) position = stream.position(333);
     }
-    const rest = await take(store, { seed: 7, epochs: 2, from: position! });
+    const rest = await take(store, { seed: 7, epochs: 2, from: position });
     assert.deepEqual(
       rest.map(({ id }) => id),
       ids.slice(333),

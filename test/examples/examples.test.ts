@@ -19,7 +19,15 @@ const notRun: Readonly<Record<string, string>> = {
   remoteSource: 'reads from a host that is none',
   serveMinibatches: 'waits for a consumer',
   conformanceReport: 'takes as long as the one of runConformance',
+  fleet: 'needs a server',
+  scoreForFleet: 'needs a server',
+  askStatus: 'needs a server',
   fetchCorpus: 'downloads a package',
+  pretrained: 'downloads a package',
+  withHead: 'downloads a package',
+  openModel: 'reads a file that is none',
+  labelledImages: 'reads pictures that are none',
+  imageReport: 'judges pictures, which the corpus here is not of',
 };
 
 const key = ({ file, of }: Example): string => `${file}: ${of}`;

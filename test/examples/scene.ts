@@ -59,6 +59,7 @@ export function scene() {
     engine: activeEngine()!, // the runner has chosen one
     mobyDick,
     turnstile: createTurnstile(0),
+    signal: new AbortController().signal,
     vocabulary: byteVocabulary,
     text: JSON.stringify(byteVocabulary),
     snapshot: { tensors: { kernel: tf.ones([2, 3]) }, state: { step: 7 } } satisfies Snapshot,

@@ -28,6 +28,7 @@ const sceneNames = [
   'engine',
   'mobyDick',
   'turnstile',
+  'signal',
   'vocabulary',
   'text',
   'snapshot',
@@ -47,7 +48,7 @@ const functions: ReadonlySet<string> = new Set(['train', 'loss']);
 
 /** The module that runs an example: its code, after imports of the names that it uses. */
 export async function writeExample({ file, code }: Example): Promise<string> {
-  const bare = code.replace(/\/\/.*$/gm, '').replace(/'[^'\n]*'/g, "''");
+  const bare = code.replace(/'[^'\n]*'/g, "''").replace(/\/\/.*$/gm, '');
   const used = new Set(bare.match(/(?<![.\w$])[A-Za-z_$][\w$]*/g));
   const called = (name: string) => new RegExp(`(?<![.\\w$])${name}\\(`).test(bare);
   const declared = declarations(bare);

@@ -21,6 +21,25 @@ describe('ScoreTable', () => {
     assert.equal(table.get('unknown'), undefined);
   });
 
+  it('knows the largest of its scores, whatever falls and rises', () => {
+    const table = new ScoreTable();
+    const rng = createRng(4, 'largest');
+    const plain = new Map<string, number>();
+    for (let i = 0; i < 6000; i++) {
+      const id = `s:${rng.integer(3000)}`;
+      const isToFall = i > 0 && i % 100 === 5; // the largest falls, too
+      const chosen = isToFall ? [...plain].toSorted(([, a], [, b]) => b - a)[0]![0] : id;
+      const score = Math.fround(rng.uniform());
+      plain.set(chosen, score);
+      table.update([chosen], [score]);
+      if (i % 100 < 10) assert.equal(table.largest, Math.max(...plain.values()));
+    }
+    const copy = new ScoreTable();
+    copy.restore(table.state());
+    assert.equal(copy.largest, table.largest);
+    assert.equal(new ScoreTable().largest, 0);
+  });
+
   it('averages with its memory', () => {
     const table = new ScoreTable({ memory: 0.5 });
     for (const score of [4, 0, 1]) table.update(['a'], [score]);

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import * as tf from '@tensorflow/tfjs';
 import { CorpusError } from '../../src/errors.ts';
+import { datasetCorpus } from '../../src/train/dataset-corpus.ts';
 import { fitImportance } from '../../src/train/fit-importance.ts';
 import { useTestEngine } from '../test-engine.ts';
 import { classifier, clusters } from './toy.ts';
@@ -42,6 +43,24 @@ describe('fitImportance', () => {
       assert.deepEqual(history.epoch, [0, 1, 2, 3]);
       assert.ok(losses.at(-1)! < losses[0]!);
     });
+
+  it('names samples by their place, and anew in each epoch of a dataset that shuffles', async () => {
+    const idsOf = async (data: tf.data.Dataset<tf.TensorContainer>) => {
+      const ids: string[] = [];
+      const tensors = data.map((element) => {
+        const { xs, ys } = element as { xs: number[]; ys: number };
+        return { xs: tf.tensor1d(xs), ys: tf.scalar(ys, 'int32') };
+      });
+      const corpus = await datasetCorpus(tensors, classifier());
+      for await (const { id } of corpus.samples({ seed: 1, epochs: 3 })) ids.push(id);
+      return ids;
+    };
+    const still = await idsOf(await dataset(20));
+    assert.equal(new Set(still).size, 20);
+    assert.deepEqual(still.slice(0, 2), ['dataset:0', 'dataset:1']);
+    const moving = await idsOf((await dataset(20)).shuffle(20, '7'));
+    assert.equal(new Set(moving).size, 60);
+  });
 
   it("calls tfjs callbacks in tfjs' order", async () => {
     const calls: string[] = [];

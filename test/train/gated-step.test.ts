@@ -129,7 +129,7 @@ describe('gatedStep', () => {
     for (const draws of [1, 3]) {
       it(`scores, draws, weighs and decides as the separate stages do, bit for bit, ${draws} a presample`, async () => {
         const [stages, one] = [await byStages(6, draws), inOne(6, draws)];
-        const without = ({ losses: _, ...rest }: Told) => rest;
+        const without = (step: Told) => ({ ...step, losses: [] });
         assert.deepEqual(one.told.map(without), stages.told.map(without));
         const losses = one.told.flatMap((step) => step.losses);
         stages.told

@@ -4,7 +4,7 @@ import { OptionsError } from '../../src/errors.ts';
 import type { Minibatch } from '../../src/stream/minibatch.ts';
 import type { FitOptions } from '../../src/train/fit-options.ts';
 import { fit } from '../../src/train/fit.ts';
-import { modes, withMode } from '../../src/train/modes.ts';
+import { modeOf, modes, withMode } from '../../src/train/modes.ts';
 import { rateFactor } from '../../src/train/rate-scaling.ts';
 import type { StepRecord } from '../../src/train/step-record.ts';
 import { useTestEngine } from '../test-engine.ts';
@@ -99,7 +99,25 @@ describe('rateFactor', () => {
 describe('modes', () => {
   before(useTestEngine);
 
-  it('is Algorithm 1 as `paper`, and by default', async () => {
+  it('is `fast` for those who say nothing of scores, gate or draws, and `paper` for the others', () => {
+    assert.equal(modeOf({}), 'fast');
+    assert.equal(modeOf({ batchSize: 8, presampleSize: 24, steps: 3, seed: 1 }), 'fast');
+    for (const said of [{ scheme: 'loss' }, { tauThreshold: 1.2 }, { draws: 2 }, { uniformFloor: 0.1 }, { score: {} }])
+      assert.equal(modeOf(said), 'paper', JSON.stringify(said));
+    assert.equal(modeOf({ mode: 'fast', tauThreshold: 1.2 }), 'fast');
+    assert.equal(modeOf({ mode: 'paper' }), 'paper');
+  });
+
+  it('is `fast` in a run that says nothing else', async () => {
+    const plain = { tauThreshold: undefined } as Partial<FitOptions>; // in place of the tests' own
+    const [named, unnamed] = [await watched({ ...plain, mode: 'fast' }), await watched(plain)];
+    assert.deepEqual(unnamed.batches, named.batches);
+    assert.equal(unnamed.summary.openShare, 0);
+    const paper = await watched({ ...plain, mode: 'paper', tauThreshold: 1.1 });
+    assert.notDeepEqual(unnamed.batches, paper.batches);
+  });
+
+  it('is Algorithm 1 as `paper`, and where the gate is set', async () => {
     assert.deepEqual(modes.paper, {});
     const [named, plain] = [await watched({ mode: 'paper' }), await watched({})];
     assert.deepEqual(named.batches, plain.batches);

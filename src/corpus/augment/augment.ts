@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { CorpusError } from '../../errors.ts';
-import { createRng, type Rng } from '../../stream/random.ts';
+import { createRng, deriveSeed, type Rng } from '../../stream/random.ts';
 import type { ColumnSpec } from '../../stream/columns.ts';
 import { flipped, moved, stretched, type Picture, type Rectangle } from './picture.ts';
 import { jittered, MOST_MAGNITUDE, randAugmented } from './rand-augment.ts';
@@ -59,8 +59,11 @@ export interface Pass {
   readonly epoch: number;
 }
 
-/** The random numbers of one sample in one epoch: the same in a resumed run and whichever thread draws them. */
-export const augmentRng = ({ seed, epoch }: Pass, id: string): Rng => createRng(seed, 'augment', epoch, id);
+/** The seed of one sample in one epoch: the same in a resumed run and whichever thread draws from it. */
+export const augmentSeed = ({ seed, epoch }: Pass, id: string): number => deriveSeed(seed, 'augment', epoch, id);
+
+/** The random numbers of one sample in one epoch. */
+export const augmentRng = (pass: Pass, id: string): Rng => createRng(augmentSeed(pass, id));
 
 /**
  * Augments pixels. A pure function of the pixels, the options and the state of `rng`.

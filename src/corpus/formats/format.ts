@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { ByteSource } from '../byte-source.ts';
 import type { ShardSet } from '../sharded-corpus.ts';
+import { AugmentOptions } from '../augment/augment.ts';
 import { TableOptions } from './table.ts';
 import { ImageOptions } from './image.ts';
 
@@ -9,6 +10,13 @@ export const formatFields = {
   ...TableOptions.shape,
   /** How images become pixels. */
   image: ImageOptions.prefault({}),
+  /** What is done to pictures (`x`) each time they are read, each epoch anew. @default nothing */
+  augment: AugmentOptions.optional(),
+  /**
+   * Threads in which images are augmented. They change nothing but the time. 0 does it in this one.
+   * @default 1 – augmentation takes about as long as decoding, and would hold up this thread
+   */
+  augmentWorkers: z.int().min(0).max(64).default(1),
   /** A CSV file with the columns `file` and `label`, beside or inside the images. @default an image's folder is its class */
   labels: z.string().min(1).optional(),
 };

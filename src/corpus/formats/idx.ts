@@ -1,4 +1,6 @@
 import type { ColumnData, ColumnType } from '../../stream/columns.ts';
+import type { SampleRows } from '../../stream/sample.ts';
+import type { Block } from '../blocks.ts';
 import type { ByteSource } from '../byte-source.ts';
 import { CorpusError } from '../../errors.ts';
 import type { Format } from './format.ts';
@@ -124,7 +126,7 @@ async function readLabels({ source, code, count, start }: IdxFile): Promise<Int3
   return Int32Array.from({ length: count }, (_, i) => types[code]!.at(bytes, i));
 }
 
-async function readBlock(file: IdxFile, labels: Int32Array | undefined, first: number, count: number) {
+async function readBlock(file: IdxFile, labels: Int32Array | undefined, first: number, count: number): Promise<Block> {
   const { source, code, shape, start } = file;
   const size = shape.reduce((product, axis) => product * axis, 1);
   const { bytes: width } = types[code]!;
@@ -136,6 +138,13 @@ async function readBlock(file: IdxFile, labels: Int32Array | undefined, first: n
       x: numbers(bytes.subarray(i * size * width, (i + 1) * size * width), file),
       ...(labels && { y: labels[first + i]! }),
     }),
+    write: (i: number, columns: SampleRows['columns'], row: number) => {
+      const x = columns['x']!;
+      if (file.type === 'uint8' && x instanceof Uint8Array) bytes.copy(x, row * size, i * size, (i + 1) * size);
+      else x.set(numbers(bytes.subarray(i * size * width, (i + 1) * size * width), file), row * size);
+      if (labels) columns['y']![row] = labels[first + i]!;
+      return `${source.name}:${first + i}`;
+    },
   };
 }
 

@@ -1,6 +1,8 @@
-import sharp from 'sharp';
 import { z } from 'zod';
 import type { ColumnSpec } from '../../stream/columns.ts';
+import { augmentSeed, type Augmentation, type Pass } from '../augment/augment.ts';
+import { decodePixels } from './image-pixels.ts';
+import { decodeInThread } from './image-pool.ts';
 import { shardError } from './shard-access.ts';
 
 export const ImageOptions = z.strictObject({
@@ -12,6 +14,8 @@ export const ImageOptions = z.strictObject({
   channels: z.union([z.literal(1), z.literal(3)]).default(3),
   /** Whether an image of another form is cropped at its centre, padded, or stretched. @default 'cover' */
   fit: z.enum(['cover', 'contain', 'fill']).default('cover'),
+  /** How pixels are weighed when a size changes: `linear` is quicker, `lanczos3` sharper. @default 'lanczos3' */
+  kernel: z.enum(['linear', 'cubic', 'lanczos3']).default('lanczos3'),
   /** What shows through transparent pixels, and pads. @default '#ffffff' */
   background: z.string().default('#ffffff'),
   /** Images that claim more pixels than this are refused before they are decoded. @default 100 million */
@@ -21,9 +25,6 @@ export type ImageOptions = z.output<typeof ImageOptions>;
 
 /** Images that are decoded at a time, ahead of the one asked for. libvips decodes in libuv's threads, four by default. */
 export const IMAGES_AHEAD = 16;
-
-sharp.cache(false); // each image is decoded once: libvips' cache would only grow
-sharp.concurrency(1); // one thread an image: several images are decoded at a time
 
 export const imageSpec = ({ height, width, channels }: ImageOptions): ColumnSpec => ({
   type: 'uint8',
@@ -40,28 +41,32 @@ export function isImage(head: Uint8Array): boolean {
 /** Names of files that hold images. */
 export const IMAGE_NAME = /\.(jpe?g|png|webp|gif|tiff?|avif)$/i;
 
+/** What images are to become, and where that is done. */
+export interface ImageDecoding {
+  readonly image: ImageOptions;
+  readonly augment?: Augmentation | undefined;
+  /** @default 0 – in this thread */
+  readonly augmentWorkers?: number | undefined;
+}
+
 /**
- * Decodes an image in another thread: turned upright, resized, blended onto the background.
+ * Decodes an image in libvips' threads: turned upright, resized, blended onto the background; and augments it, in a
+ * thread of ours where there is one.
+ *
+ * @param pass given where the image is to be augmented
  * @returns [H, W, C] pixels, owned by the caller
  * @throws {ShardError} when the bytes are no whole image, or claim too many pixels
  */
 export async function decodeImage(
   bytes: Uint8Array,
-  options: ImageOptions,
+  { image, augment, augmentWorkers = 0 }: ImageDecoding,
   place: { readonly shard: string; readonly offset: number; readonly id: string },
+  pass?: Pass,
 ): Promise<Uint8Array> {
-  const { height, width, channels, fit, background, maxPixels } = options;
   try {
-    const pixels = await sharp(bytes, { failOn: 'truncated', limitInputPixels: maxPixels, pages: 1 })
-      .rotate()
-      .resize({ width, height, fit, background })
-      .flatten({ background })
-      .toColourspace(channels === 1 ? 'b-w' : 'srgb')
-      .raw()
-      .toBuffer();
-    if (pixels.length !== height * width * channels)
-      throw new Error(`${pixels.length} bytes instead of ${height * width * channels}`);
-    return new Uint8Array(pixels.buffer, pixels.byteOffset, pixels.length);
+    if (!augment || !pass) return await decodePixels(bytes, { image });
+    const recipe = { image, augmentation: { ...augment, seed: augmentSeed(pass, place.id) } };
+    return await (augmentWorkers === 0 ? decodePixels(bytes, recipe) : decodeInThread(bytes, recipe, augmentWorkers));
   } catch (cause) {
     const got = cause instanceof Error ? cause.message.split('\n', 1)[0]! : String(cause);
     throw shardError(place.shard, place.offset, 'an image', got, { id: place.id }, cause);

@@ -1,4 +1,5 @@
 import { CorpusError } from '../../errors.ts';
+import type { Pass } from '../augment/augment.ts';
 import type { Block } from '../blocks.ts';
 import type { ByteSource } from '../byte-source.ts';
 import type { Shard } from '../sharded-corpus.ts';
@@ -61,6 +62,7 @@ export const images: Format = {
       classNames: { y: classes },
       blockSize: BLOCK,
       decodeAhead: IMAGES_AHEAD,
+      augments: true,
       shards: shards.map((shard) => toShard(shard, input, (image) => numbers.get(labelOf(shard, image) ?? '') ?? -1)),
     };
   },
@@ -71,10 +73,10 @@ function toShard(shard: ImageShard, { options }: FormatInput, classOf: (image: I
   const read = async (first: number, count: number): Promise<Block> => {
     const wanted = shard.images.slice(first, first + count);
     // Each is read with its decoding, so that one that is damaged is one bad sample, and few bytes wait.
-    const sample = async (i: number) => {
+    const sample = async (i: number, pass?: Pass) => {
       const image = wanted[i]!;
       const packed = await image.read();
-      const x = await decodeImage(packed, options.image, { shard: name, offset: 0, id: image.id });
+      const x = await decodeImage(packed, options, { shard: name, offset: 0, id: image.id }, pass);
       return { id: image.id, x, y: classOf(image) };
     };
     return { count, sample };
@@ -83,10 +85,9 @@ function toShard(shard: ImageShard, { options }: FormatInput, classOf: (image: I
 }
 
 async function openZip(where: string, source: ByteSource): Promise<ImageShard> {
-  const path = source.path;
-  if (path === undefined)
+  if (!isFile(source))
     throw new CorpusError(`${where}: expected \`${source.name}\` as a file on this machine. Fetch it first.`);
-  return withZip(path, source.name, async (zip) => {
+  return withZip(source, async (zip) => {
     const entries = await zip.entries();
     const labels = entries.find((entry) => LABELS_NAME.test(entry.path));
     const found = entries.filter((entry) => IMAGE_NAME.test(entry.path) && !/(^|\/)(\.|__MACOSX\/)/.test(entry.path));
@@ -100,12 +101,14 @@ async function openZip(where: string, source: ByteSource): Promise<ImageShard> {
       images: found.map((entry) => ({
         path: entry.path,
         id: `${source.name}:${entry.path}`,
-        read: () => withZip(path, source.name, (again) => again.read(entry.path)),
+        read: () => withZip(source, (again) => again.read(entry.path)),
       })),
       ...(labels && { labels: parseLabels(where, (await zip.read(labels.path)).toString('utf8')) }),
     };
   });
 }
+
+const isFile = (source: ByteSource): source is ByteSource & { readonly path: string } => source.path !== undefined;
 
 const fileShard = (where: string, files: readonly ByteSource[]): ImageShard => ({
   name: where.replace(/^corpus\(`|`\)$/g, ''),

@@ -1,7 +1,5 @@
-import { createRequire } from 'node:module';
-import { pathToFileURL } from 'node:url';
-import { Worker } from 'node:worker_threads';
 import type { FileMetaData } from 'hyparquet';
+import { startWorker } from '../worker-file.ts';
 import type { Answer, FilePiece, Job, RowsRequest } from './parquet-worker.ts';
 
 /** A thread with nothing to do ends after so long. */
@@ -9,7 +7,9 @@ const IDLE_MS = 1000;
 
 /** One thread, which takes a job at a time. */
 class Thread {
-  readonly #worker = startWorker();
+  readonly #worker = startWorker(import.meta.url, 'parquet-worker', {
+    resourceLimits: { maxOldGenerationSizeMb: 2048 },
+  });
   idle: NodeJS.Timeout | undefined;
 
   /** @throws {Error} when it takes longer than `limitMs`, or the thread dies; it cannot be used again then */
@@ -43,18 +43,6 @@ class Thread {
 
 /** The thread that a job ran in is gone. */
 class Dead extends Error {}
-
-/** Node loads TypeScript in a thread only when it is told how there, too; a built package needs nothing of it. */
-function startWorker(): Worker {
-  const limits = { resourceLimits: { maxOldGenerationSizeMb: 2048 }, execArgv: [] };
-  if (!import.meta.url.endsWith('.ts')) return new Worker(new URL('./parquet-worker.js', import.meta.url), limits);
-  const loader = createRequire(import.meta.url)
-    .resolve('tsx/esm/api')
-    .replace(/\.cjs$/, '.mjs'); // `require` finds its other half
-  const urls = [pathToFileURL(loader).href, new URL('./parquet-worker.ts', import.meta.url).href];
-  const [load, enter] = urls.map((url) => `import(${JSON.stringify(url)})`);
-  return new Worker(`${load}.then(({ register }) => { register(); return ${enter}; })`, { ...limits, eval: true });
-}
 
 const idle: Thread[] = [];
 

@@ -55,13 +55,13 @@ export async function openTable(
         .join(', ')}, got none that can be read. Check the files.`,
       { files: sources.map(({ name }) => name) },
     );
-  const table = tableOf(where, survey, options, options.image);
+  const table = tableOf(where, survey, options);
   return {
     format,
     schema: table.schema,
     classes: table.classes,
     classNames: table.classNames,
-    ...(table.decodes && { decodeAhead: IMAGES_AHEAD }),
+    ...(table.decodes && { decodeAhead: IMAGES_AHEAD, augments: true }),
     shards: opened
       .filter(({ rows }) => rows.rows > 0)
       .map(({ source, rows }) => {
@@ -75,8 +75,8 @@ export async function openTable(
 
 const rowBlock = (table: Table, shard: string, first: number, rows: readonly RowRef[]): Block => ({
   count: rows.length,
-  sample: (i) => {
+  sample: (i, pass) => {
     const { row, offset, id } = rows[i]!;
-    return table.sample(row(), { id: id ?? `${shard}:${first + i}`, shard, offset });
+    return table.sample(row(), { id: id ?? `${shard}:${first + i}`, shard, offset, pass });
   },
 });

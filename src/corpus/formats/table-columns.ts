@@ -3,7 +3,7 @@ import type { ColumnData, ColumnSpec, Schema } from '../../stream/columns.ts';
 import type { Sample } from '../../stream/sample.ts';
 import type { Classes } from '../labels.ts';
 import type { Tokenizer } from '../tokenizer.ts';
-import { decodeImage, imageSpec, type ImageOptions } from './image.ts';
+import { decodeImage, imageSpec, type ImageDecoding } from './image.ts';
 import type { FieldFacts, Survey } from './survey.ts';
 import type { ColumnRule, Row, RowPlace, TableOptions } from './table.ts';
 
@@ -24,8 +24,7 @@ export interface ColumnRequest {
   readonly name: string;
   readonly rule: ColumnRule;
   readonly survey: Survey;
-  readonly options: TableOptions;
-  readonly image: ImageOptions;
+  readonly options: TableOptions & ImageDecoding;
   readonly tokenizer: Tokenizer;
   /** Whether there is no target but the text's own next token. */
   readonly isOnly: boolean;
@@ -50,15 +49,15 @@ export function columnOf(request: ColumnRequest): Column {
   return request.rule.kind === 'text' ? textColumn(request, facts[0]!) : imageColumn(request, facts[0]!);
 }
 
-function imageColumn({ name, image }: ColumnRequest, { name: field }: FieldFacts): Column {
+function imageColumn({ name, options }: ColumnRequest, { name: field }: FieldFacts): Column {
   return {
-    schema: { [name]: imageSpec(image) },
+    schema: { [name]: imageSpec(options.image) },
     fields: [field],
     decodes: true,
     fill: async (row, place, sample) => {
       const bytes = row[field];
       if (!(bytes instanceof Uint8Array)) throw notA(place, field, 'the bytes of an image', bytes);
-      sample[name] = await decodeImage(bytes, image, place);
+      sample[name] = await decodeImage(bytes, options, place, name === 'x' ? place.pass : undefined);
     },
   };
 }

@@ -5,7 +5,8 @@ import type { Sample } from '../../stream/sample.ts';
 import type { Classes } from '../labels.ts';
 import type { Tokenizer } from '../tokenizer.ts';
 import { columnOf, type Column } from './table-columns.ts';
-import type { ImageOptions } from './image.ts';
+import type { Pass } from '../augment/augment.ts';
+import type { ImageDecoding } from './image.ts';
 import { guessRules, type Survey } from './survey.ts';
 
 /** A row of a table, as its format reads it. */
@@ -67,6 +68,8 @@ export interface RowPlace {
   readonly id: string;
   readonly shard: string;
   readonly offset: number;
+  /** Given where the sample's pictures are to be augmented. */
+  readonly pass?: Pass | undefined;
 }
 
 /**
@@ -74,11 +77,11 @@ export interface RowPlace {
  * `y`; `x` from `text`, `image` or `x`, else from all fields that hold one number. Text without a `y` gets the tokens one
  * step later as `y`, and a `mask` of the steps that are no padding.
  */
-export function tableOf(where: string, survey: Survey, options: TableOptions, image: ImageOptions): Table {
+export function tableOf(where: string, survey: Survey, options: TableOptions & ImageDecoding): Table {
   const rules = options.columns ?? guessRules(where, survey);
   const tokenizer = survey.tokenizer(options);
   const columns = Object.entries(rules).map(([name, rule]) =>
-    columnOf({ where, name, rule, survey, options, image, tokenizer, isOnly: !('y' in rules) && name === 'x' }),
+    columnOf({ where, name, rule, survey, options, tokenizer, isOnly: !('y' in rules) && name === 'x' }),
   );
   const names = columns.flatMap(({ schema }) => Object.keys(schema));
   const twice = names.find((name, i) => names.indexOf(name) !== i);

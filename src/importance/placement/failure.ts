@@ -34,8 +34,8 @@ const plainly = (facts: TaustreamError['facts']): TaustreamError['facts'] =>
   ) as TaustreamError['facts']; // an object gives an object
 
 /** The error that was written down elsewhere, as one of its class. */
-export function errorOf({ code, message, facts }: Failure): TaustreamError {
+export function errorOf({ code, message, facts }: Failure, where = 'Scoring process'): TaustreamError {
   const ErrorClass = byCode.get(code);
-  if (ErrorClass) return new ErrorClass(`Scoring process: ${message}`, facts);
-  return new PlacementError(`Scoring process: ${message.replaceAll(/\s*\n\s*/g, ' ')}`, facts);
+  if (ErrorClass) return new ErrorClass(`${where}: ${message}`, facts);
+  return new PlacementError(`${where}: ${message.replaceAll(/\s*\n\s*/g, ' ')}`, facts);
 }

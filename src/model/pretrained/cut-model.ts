@@ -15,7 +15,7 @@ export interface CutModel {
  * @param layer its name
  * @throws {ModelError} when there is no such layer, or when something bypasses it
  * @example
- * const { trunk, tail } = cutModel(model, 'block_12');
+ * const { trunk, tail } = cutModel(model, model.layers[0].name);
  */
 export function cutModel(model: tf.LayersModel, layer: string): CutModel {
   const cut = outputOf(model, layer);

@@ -27,8 +27,9 @@ export async function readHdf5<Result>(
   use: (file: Hdf5) => Promise<Result>,
 ): Promise<Result> {
   const h5 = await import('h5wasm/node');
-  const { FS, activate_throwing_error_handler: throwErrors } = await h5.ready;
-  throwErrors(); // else HDF5 prints what went wrong, and goes on
+  const library = await h5.ready;
+  const { FS } = library;
+  library.activate_throwing_error_handler(); // else HDF5 prints what went wrong, and goes on
   const name = `${randomUUID()}.h5`;
   FS.writeFile(name, bytes);
   let file: H5File | undefined;

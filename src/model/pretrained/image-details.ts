@@ -38,6 +38,7 @@ export type ImageDetailsInput = z.input<typeof ImageDetails>;
 /**
  * Writes image details into a model, where `saveModel` and tfjs' own `save` find them.
  * @throws {OptionsError} when a detail is unknown or out of range
+ * @example setImageDetails(model, { height: 224, width: 224, mean: [127.5], scale: [1 / 127.5], classNames: ['cat', 'dog'] });
  */
 export function setImageDetails(model: tf.LayersModel, details: ImageDetailsInput): void {
   const checked = parseOptions('setImageDetails()', ImageDetails, details);
@@ -54,6 +55,9 @@ export function findImageDetails(model: tf.LayersModel): ImageDetails | undefine
 /**
  * The image details of a model.
  * @throws {ModelError} when it has none
+ * @example
+ * setImageDetails(model, { height: 224, width: 224 });
+ * const { height, classNames = [] } = imageDetails(model);
  */
 export function imageDetails(model: tf.LayersModel): ImageDetails {
   const details = findImageDetails(model);

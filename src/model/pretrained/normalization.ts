@@ -13,6 +13,10 @@ import { imageDetails, setImageDetails, type ImageDetails } from './image-detail
  *
  * @param model with image details; it goes into the new one
  * @returns owned by the caller
+ * @example
+ * const bare = tf.sequential({ layers: [tf.layers.flatten({ inputShape: [8, 8, 3] })] });
+ * setImageDetails(bare, { height: 8, width: 8, mean: [127.5], scale: [1 / 127.5] });
+ * const takesPixels = withNormalization(bare);
  */
 export function withNormalization(model: tf.LayersModel): tf.LayersModel {
   const details = imageDetails(model);

@@ -8,7 +8,7 @@ import { ModelError } from '../../errors.ts';
 import { loadModel, saveModel } from '../files.ts';
 import { writeAtomically } from '../../corpus/atomic-file.ts';
 import { efficientNetBlocks, efficientNetFeatures, efficientNetLite0, takeTorchWeights } from './efficientnet-lite0.ts';
-import { setImageDetails, type ImageDetailsInput } from './image-details.ts';
+import { imageDetails, setImageDetails, type ImageDetails, type ImageDetailsInput } from './image-details.ts';
 import { withNormalization } from './normalization.ts';
 import { squeezeNet, squeezeNetBlocks, squeezeNetFeatures, takeKerasWeights } from './squeezenet.ts';
 import { readTorchFile } from './torch-file.ts';
@@ -100,6 +100,8 @@ export type PretrainedName = keyof typeof sources;
 export const pretrainedNames = Object.keys(sources) as readonly PretrainedName[]; // keys of a constant
 
 export interface PretrainedOptions {
+  /** Whether pictures of another form are cropped at their centre, padded, or stretched. @default 'cover' */
+  readonly fit?: ImageDetails['fit'];
   /** Where weights and converted models are kept. @default `pretrained` in the user's cache folder (`TAUSTREAM_CACHE`, `XDG_CACHE_HOME`) */
   readonly folder?: string;
   readonly signal?: AbortSignal;
@@ -135,7 +137,9 @@ export async function pretrained(name: PretrainedName, options: PretrainedOption
     );
   const root = options.folder ?? pretrainedFolder();
   const folder = join(root, `${name}-${CONVERSION}`);
-  return (await loadSealed(folder)) ?? convert(source, root, folder, options);
+  const model = (await loadSealed(folder)) ?? (await convert(source, root, folder, options));
+  if (options.fit) setImageDetails(model, { ...imageDetails(model), fit: options.fit });
+  return model;
 }
 
 const pretrainedFolder = () =>

@@ -59,17 +59,16 @@ same training samples for all.</p>
 `;
 }
 
-const over = (x: 'seconds' | 'step') => (x === 'seconds' ? 'over wall-clock' : 'over steps');
-
 function panelsOf(comparison: Comparison): Panel[] {
   const last = comparison.runs[0]!.measures;
   const measure = 'bitsPerCharacter' in last ? 'bitsPerCharacter' : 'loss';
   const axes = ['seconds', 'step'] as const;
   const validated = comparison.runs.some(({ curve }) => curve.some(({ validation }) => validation));
   const accuracy = Object.keys(last).find((name) => name.startsWith('acc'));
+  const over = { seconds: comparison.budget.clock === 'processor' ? 'processor time' : 'wall-clock', step: 'steps' };
   const of = (title: string, value: Panel['value'], log: boolean) =>
     axes.map((x): Panel => ({
-      title: `${title} ${over(x)}`,
+      title: `${title} over ${over[x]}`,
       x,
       label: x === 'seconds' ? 'seconds' : 'steps',
       log,

@@ -28,7 +28,7 @@ export interface ImageReportOptions extends JudgeOptions {
  * @throws {CorpusError} when a corpus is empty
  * @throws {RunError} when a file cannot be written
  * @example
- * console.log(await imageReport(model, { folder: 'runs/photos', corpora: [train, test] }));
+ * console.log(await imageReport(model, { folder: 'runs/photos', corpora: [corpus] }));
  */
 export async function imageReport(model: tf.LayersModel, options: ImageReportOptions): Promise<string> {
   const { folder, corpora, title = 'Contact sheet', ...judging } = options;

@@ -10,7 +10,7 @@ import { freezeStatistics } from './frozen-statistics.ts';
 import { frozenFeatures } from './frozen-features.ts';
 import { openRound, type OpenRound } from './open-round.ts';
 import { compileTail, targetsOf, type TailTargets } from './tail-targets.ts';
-import { limitsOf, Totals } from './totals.ts';
+import { Totals } from './totals.ts';
 
 /** Trains a model once through: `fit` without rounds. */
 export type FitOnce = (
@@ -58,7 +58,7 @@ export async function fitRounds(model: tf.LayersModel, corpus: Corpus, job: Job)
       if (number < first) continue;
       compileTail(model, opened.tail, targets);
       const resume = number === first && saved ? innerCheckpoint(job.options.resume!, saved.inner) : undefined;
-      const own = { ...values, ...limitsOf(values, rounds, number) };
+      const own = { ...values, ...totals.limits(values) };
       const common = { ...job, model, targets, totals, fineTuning: fineTuning! };
       const summary = await fitRound(corpus, { ...common, values: own, opened, round, number, resume });
       totals.add(summary);
@@ -89,7 +89,9 @@ async function fitRound(corpus: Corpus, job: RoundJob): Promise<FitSummary> {
     if (!opened.trunk) return samples;
     const { scoreBatchSize: batchSize, seed } = values;
     const { cacheBytes: memoryBytes, cacheFolder: folder } = fineTuning;
-    const cache = { memoryBytes, folder, batchSize: Math.min(16, batchSize), views, seed, signal: options.signal };
+    const { signal } = options;
+    const augment = views > 1 ? fineTuning.augment : undefined;
+    const cache = { memoryBytes, folder, batchSize: Math.min(16, batchSize), views, augment, seed, signal };
     const features = await frozenFeatures(samples, opened.trunk, cache);
     caches.push(features);
     return features;

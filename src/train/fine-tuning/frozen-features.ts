@@ -1,19 +1,23 @@
 import * as tf from '@tensorflow/tfjs';
 import { CorpusError } from '../../errors.ts';
 import { RowStore, type RowStoreOptions } from '../../corpus/row-store.ts';
+import { augmentPixels, augmentRng, expectPictures, type Augmentation } from '../../corpus/augment/augment.ts';
 import { compile } from '../../engine/compile.ts';
 import { bindColumns, feedOf } from '../../model/binding.ts';
 import { presample } from '../../presample/presample.ts';
 import { shutGate } from '../../resample/tau-gate.ts';
 import { gatherRows, rowSize } from '../../stream/columns.ts';
+import { fixedSchema } from '../../stream/steps.ts';
 import type { Presample } from '../../stream/presample.ts';
 import type { Corpus, Sample } from '../../stream/sample.ts';
 
 export interface FrozenFeatureOptions extends RowStoreOptions {
   /** Samples in one forward pass. */
   readonly batchSize: number;
-  /** Passes over the corpus whose features are kept: more than one where each pass augments anew. @default 1 */
+  /** Features kept of each sample: of as many augmentations, or of as many passes over a corpus that augments itself. @default 1 */
   readonly views?: number;
+  /** How pixels are augmented in each view but the first. @default the corpus does it itself, if at all */
+  readonly augment?: Augmentation | undefined;
   /** Base of the augmentation. @default 0 */
   readonly seed?: number;
   readonly signal?: AbortSignal | undefined;
@@ -29,14 +33,15 @@ export interface FrozenFeatureOptions extends RowStoreOptions {
  * @throws {ShapeError} when the corpus does not fit the network
  * @throws {CorpusError} when the corpus is empty
  * @example
- * await using features = await frozenFeatures(photos, cutModel(model, 'features').trunk, { memoryBytes: 2 ** 28, batchSize: 32 });
+ * const { trunk } = cutModel(model, model.layers[0].name);
+ * const features = await frozenFeatures(corpus, trunk, { memoryBytes: 2 ** 28, batchSize: 32 });
  */
 export async function frozenFeatures(
   corpus: Corpus,
   trunk: tf.LayersModel,
   options: FrozenFeatureOptions,
 ): Promise<RowStore> {
-  const { batchSize, views = 1, seed = 0, signal } = options;
+  const { batchSize, views = 1, augment, seed = 0, signal } = options;
   const { schema } = corpus;
   const binding = bindColumns(trunk, schema);
   const [output] = trunk.outputs;
@@ -44,8 +49,11 @@ export async function frozenFeatures(
   const store = new RowStore({ ...corpus, schema: { ...schema, x: { type: 'float32', shape } } }, options);
   const forward = compile((inputs: readonly tf.Tensor[]) => trunk.apply([...inputs], { training: false }) as tf.Tensor);
   const fill = presample({ schema, gate: shutGate(), presampleSize: batchSize, batchSize });
-  const samples = corpus.samples({ seed, epochs: views, shuffle: false, ...(signal && { signal }) });
-  const nameOf = viewNames();
+  const pass = { seed, shuffle: false, ...(signal && { signal }) };
+  const samples = augment
+    ? augmented(corpus, corpus.samples({ ...pass, epochs: 1 }), augment, { seed, views })
+    : corpus.samples({ ...pass, epochs: views });
+  const nameOf = augment ? asItIs : viewNames();
   try {
     for await (const batch of fill(samples)) {
       const features = tf.tidy(() => forward(feedOf(trunk, binding, batch).inputs));
@@ -63,6 +71,27 @@ export async function frozenFeatures(
   } catch (error) {
     await store[Symbol.asyncDispose]();
     throw error;
+  }
+}
+
+const asItIs = (id: string): string => id;
+
+/** Each sample as it is, then its augmentations: decoded once for all of them. */
+async function* augmented(
+  corpus: Corpus,
+  samples: AsyncIterable<Sample>,
+  augment: Augmentation,
+  { seed, views }: { readonly seed: number; readonly views: number },
+): AsyncGenerator<Sample, void, void> {
+  expectPictures(`Corpus \`${corpus.name}\``, corpus.schema['x']);
+  const { x: spec } = fixedSchema('frozenFeatures()', { x: corpus.schema['x']! });
+  for await (const sample of samples) {
+    yield sample;
+    const pixels = sample['x'] as Uint8Array; // as the schema says
+    for (let view = 1; view < views; view++) {
+      const x = augmentPixels(pixels, spec!.shape, augment, augmentRng({ seed, epoch: view }, sample.id));
+      yield { ...sample, id: `${sample.id}~${view}`, x };
+    }
   }
 }
 

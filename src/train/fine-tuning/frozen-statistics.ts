@@ -6,6 +6,9 @@ import type * as tf from '@tensorflow/tfjs';
  * network was pretrained with, and would differ from what scores are computed with. Their scales and offsets train on.
  *
  * @returns puts things back
+ * @example
+ * const thaw = freezeStatistics(model);
+ * thaw();
  */
 export function freezeStatistics(model: tf.LayersModel): () => void {
   const frozen = model.layers.filter((layer) => layer.getClassName() === 'BatchNormalization');

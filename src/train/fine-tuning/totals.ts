@@ -4,17 +4,6 @@ import type { Round } from './fine-tuning-options.ts';
 
 type Limits = Pick<FitSettings, 'steps' | 'seconds' | 'epochs'>;
 
-/** A round's share of each limit of the run; whole numbers, at least 1. */
-export function limitsOf({ steps, seconds, epochs }: Limits, rounds: readonly Round[], number: number): Limits {
-  const [from, to] = [startOf(rounds, number), startOf(rounds, number + 1)];
-  const whole = (limit: number) => Math.max(1, Math.round(limit * to) - Math.round(limit * from));
-  return {
-    steps: steps === undefined ? undefined : whole(steps),
-    seconds: seconds === undefined ? undefined : seconds * (to - from),
-    epochs: epochs === undefined ? undefined : whole(epochs),
-  };
-}
-
 /** Where a round begins, as a share of the whole. */
 function startOf(rounds: readonly Round[], number: number): number {
   return sumOfShares(rounds.slice(0, number)) / sumOfShares(rounds);
@@ -34,6 +23,24 @@ export class Totals {
 
   add(summary: FitSummary): void {
     this.#done.push(summary);
+  }
+
+  /**
+   * A round's limits: its share of what is left of the run's, in whole numbers of at least 1, and its own number of steps.
+   * What a round leaves unused is the later ones'.
+   */
+  limits({ steps, seconds, epochs }: Limits): Limits {
+    const number = this.#done.length;
+    const round = this.#rounds[number]!;
+    const part = round.share / sumOfShares(this.#rounds.slice(number));
+    const whole = (limit: number, used: number) => Math.max(1, Math.round((limit - used) * part));
+    const own = steps === undefined ? Infinity : whole(steps, this.#sum('steps'));
+    const most = Math.min(own, round.steps ?? Infinity);
+    return {
+      steps: Number.isFinite(most) ? most : undefined,
+      seconds: seconds === undefined ? undefined : Math.max(1e-3, (seconds - this.#sum('seconds')) * part),
+      epochs: epochs === undefined ? undefined : whole(epochs, this.epochs),
+    };
   }
 
   get epochs(): number {

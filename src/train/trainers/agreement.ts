@@ -69,9 +69,15 @@ export class Agreement {
     return this.#trainers;
   }
 
-  /** Asks the others to stop after the next step. */
-  wish(reason: StopReason): void {
-    this.#wishes.add(reason);
+  /**
+   * What ends the run for all. Every trainer counts the same steps; whatever else one has reached, it asks the others to
+   * stop with it after the next step.
+   */
+  ends(reached: StopReason | undefined, signal?: AbortSignal): StopReason | undefined {
+    if (reached === 'steps') return reached;
+    if (signal?.aborted) this.#wishes.add('signal');
+    if (reached) this.#wishes.add(reached);
+    return this.heard?.stop;
   }
 
   /** What this trainer says about a minibatch; without one, that it has none. */

@@ -1,12 +1,26 @@
 import { ParallelError } from '../../errors.ts';
 import type { Scheme } from '../../importance/scheme.ts';
-import type { FitSettings } from '../fit-options.ts';
+import type { FitOptions, FitSettings } from '../fit-options.ts';
 
 /**
  * Checks that a run can be divided among trainers.
+ *
+ * A source of minibatches is refused because it divides the corpus itself: its trainer gives out jobs, counts what was
+ * trained on and alone knows which; several would each train on all of it.
+ *
  * @throws {ParallelError} naming what each trainer would know for itself alone
  */
-export function expectSharable(scheme: Scheme, { lengths, score, ahead, fineTuning }: FitSettings): void {
+export function expectSharable(
+  scheme: Scheme,
+  { lengths, score, ahead, fineTuning }: FitSettings,
+  { source }: Pick<FitOptions, 'source'>,
+): void {
+  if (source)
+    refuse(
+      'minibatches made by each trainer',
+      '`source`, a fleet that makes them for one',
+      'Use one trainer with the fleet, or several that score for themselves.',
+    );
   if (scheme.start)
     refuse(
       'a scheme that remembers nothing between presamples',

@@ -1,3 +1,4 @@
+import { crc32, deflateRawSync } from 'node:zlib';
 import { pack } from 'tar-stream';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import sharp from 'sharp';
@@ -94,6 +95,50 @@ export async function tarBytes(files: Readonly<Record<string, string | Uint8Arra
 }
 
 export const zipBytes = (files: Readonly<Record<string, Uint8Array>>): Buffer => storedZip(files);
+
+/** A file of a zip archive, and what its headers say of it instead of the truth. */
+export interface ZipFile {
+  readonly name: string;
+  readonly data: Uint8Array;
+  readonly method?: number;
+  readonly flags?: number;
+  readonly crc?: number;
+  readonly size?: number;
+  readonly packedSize?: number;
+  readonly extra?: number;
+}
+
+/** A zip archive whose files are deflated, and whose headers say what they are told to. */
+export function liarZip(files: readonly ZipFile[]): Buffer {
+  const [parts, directory]: [Buffer[], Buffer[]] = [[], []];
+  let offset = 0;
+  for (const { name, data, method = 8, flags = 0, extra = 0, ...said } of files) {
+    const packed = method === 8 ? deflateRawSync(data, { level: 9 }) : Buffer.from(data);
+    const fields = Buffer.alloc(26);
+    fields.writeUInt16LE(20, 0);
+    fields.writeUInt16LE(flags, 2);
+    fields.writeUInt16LE(method, 4);
+    fields.writeUInt32LE(said.crc ?? crc32(data), 10);
+    fields.writeUInt32LE(said.packedSize ?? packed.length, 14);
+    fields.writeUInt32LE(said.size ?? data.length, 18);
+    fields.writeUInt16LE(Buffer.byteLength(name), 22);
+    const place = Buffer.alloc(14);
+    place.writeUInt32LE(offset, 10);
+    directory.push(Buffer.concat([Buffer.from('PK\x01\x02\x14\x00', 'latin1'), fields, place, Buffer.from(name)]));
+    const local = Buffer.from(fields);
+    local.writeUInt16LE(extra, 24); // of the local header alone, as some archivers write it
+    parts.push(Buffer.concat([Buffer.from('PK\x03\x04'), local, Buffer.from(name), Buffer.alloc(extra), packed]));
+    offset += parts.at(-1)!.length;
+  }
+  const index = Buffer.concat(directory);
+  const end = Buffer.alloc(22);
+  end.write('PK\x05\x06', 'latin1');
+  end.writeUInt16LE(files.length, 8);
+  end.writeUInt16LE(files.length, 10);
+  end.writeUInt32LE(index.length, 12);
+  end.writeUInt32LE(offset, 16);
+  return Buffer.concat([...parts, index, end]);
+}
 
 /** A PNG of one colour. */
 export const png = (

@@ -93,6 +93,30 @@ describe('fit with fineTuning', () => {
     whole.dispose();
   });
 
+  it('ends a round after its own number of steps, and leaves the rest to the next', async () => {
+    const { corpus } = colours();
+    const model = classifier();
+    const rates: number[] = [];
+    const { steps } = await fit(model, corpus, {
+      ...common,
+      scheme: 'uniform',
+      steps: 20,
+      fineTuning: {
+        rounds: [
+          { train: 'head', steps: 3, learningRate: 0.01 },
+          { train: 1, learningRate: 0.001 },
+        ],
+      },
+      onStep: ({ lr }) => void rates.push(lr),
+    });
+    assert.equal(steps, 20);
+    assert.deepEqual(
+      [rates.filter((rate) => rate === 0.01).length, rates.filter((rate) => rate === 0.001).length],
+      [3, 17],
+    );
+    model.dispose();
+  });
+
   it('multiplies learning rates below the head', async () => {
     const { corpus } = colours();
     const start = classifier();

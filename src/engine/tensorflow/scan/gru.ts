@@ -18,13 +18,11 @@ export const gruOnLoops = (loops: Loops): Recurrence => ({
   forward(inputs) {
     const { x, kernel, bias, mask } = inputs;
     const { batch, steps, size } = sizesOf(inputs);
-    const run = () => {
-      const projected = byStep(x)
-        .matMul(kernel)
-        .add(bias)
-        .reshape([steps, batch, 3 * size]);
-      return runForward(loops, inputs, projected, mask && stepsOf(mask));
-    };
+    const projected = byStep(x)
+      .matMul(kernel)
+      .add(bias)
+      .reshape([steps, batch, 3 * size]);
+    const run = () => runForward(loops, inputs, projected, mask && stepsOf(mask));
     const [outputs, gates, candidates] = loops.together(run) as Three;
     return { outputs: outputs.transpose<tf.Tensor3D>([1, 0, 2]), saved: [gates, candidates, outputs] };
   },
@@ -33,13 +31,11 @@ export const gruOnLoops = (loops: Loops): Recurrence => ({
     const { x, kernel, states, mask } = inputs;
     const { batch, steps, input, size } = sizesOf(inputs);
     const [gates, , outputs] = saved as Three;
-    const run = () => {
-      const dByStep = dOutputs.transpose([1, 0, 2]); // [B, T, H] -> [T, B, H]
-      const [dzs, dState] = runBackward(loops, inputs, saved as Three, dByStep, mask && stepsOf(mask)) as Two;
-      const flat = dzs.reshape<tf.Tensor2D>([steps * batch, 3 * size]);
-      return [flat, flat.sum(0), dState];
-    };
-    const [dz, dBias, dh] = loops.together(run) as [tf.Tensor2D, tf.Tensor, tf.Tensor];
+    const dByStep = dOutputs.transpose([1, 0, 2]); // [B, T, H] -> [T, B, H]
+    const [dzs, dh] = loops.together(() =>
+      runBackward(loops, inputs, saved as Three, dByStep, mask && stepsOf(mask)),
+    ) as Two;
+    const dz = dzs.reshape<tf.Tensor2D>([steps * batch, 3 * size]);
     const before = shifted(states[0], outputs);
     const [, reset] = tf.split(gates, 2, 2) as Two;
     const [dGates, dCandidate] = tf.split(dz, [2 * size, size], 1) as Two;
@@ -48,7 +44,7 @@ export const gruOnLoops = (loops: Loops): Recurrence => ({
       dz.matMul(kernel, false, true).reshape([steps, batch, input]).transpose([1, 0, 2]),
       byStep(x).matMul(dz, true, false),
       tf.concat([flat(before).matMul(dGates, true, false), flat(reset.mul(before)).matMul(dCandidate, true, false)], 1),
-      dBias,
+      dz.sum(0),
       dh,
     ];
   },

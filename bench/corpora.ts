@@ -1,0 +1,193 @@
+/**
+ * Reading corpora: samples a second, in shuffled batches as a trainer gets them, against tf.data, PyTorch's DataLoader,
+ * WebDataset, MosaicML Streaming and tfjs-data, on the same samples in the same run; then how long it takes to go on in the
+ * middle of a corpus, and whether memory depends on its size.
+ *
+ *     sh bench/peers/make-venv.sh && node --import tsx bench/corpora.ts [--quick] [--seed 7] [--rounds 5] [--only images]
+ *
+ * Each measurement is a process of its own, and systems take turns, round after round: the table holds medians, and
+ * ratios are medians of each round's ratio. `text`: windows of 64 bytes, two columns of int32 [64]. `records`: 28 × 28
+ * bytes and a class in each system's own format. `idx`: the same as IDX files. `images`: 500 × 375 JPEG and PNG in a zip
+ * (each peer's own archive where it has one) to 224 × 224. Workers: `UV_THREADPOOL_SIZE` here, `num_workers` of a
+ * DataLoader (0 is the process itself), threads of tf.data.
+ */
+import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { cpus, loadavg, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs, promisify } from 'node:util';
+import { writeRecords } from '../src/corpus/write-records.ts';
+import { peerScript, python, repeatText, writeFiles } from './corpora/files.ts';
+import {
+  isCase,
+  measureOurs,
+  measurePeak,
+  measureResume,
+  measureTfjs,
+  type Case,
+  type Measured,
+} from './corpora/readers.ts';
+
+const { values: flags } = parseArgs({
+  options: {
+    seed: { type: 'string', default: '7' },
+    rounds: { type: 'string' },
+    quick: { type: 'boolean', default: false },
+    only: { type: 'string' },
+    /** Internal: what to measure in this process, of which case, on which files. */
+    measure: { type: 'string' },
+    case: { type: 'string' },
+    path: { type: 'string' },
+  },
+});
+const seed = Number(flags.seed);
+const rounds = Number(flags.rounds ?? (flags.quick ? 1 : 5));
+const sizes = flags.quick
+  ? { textBytes: 16e6, digits: 20_000, images: 200 }
+  : { textBytes: 128e6, digits: 200_000, images: 2000 };
+const GIGABYTE = 1e9;
+
+const run = promisify(execFile);
+const median = (numbers: readonly number[]) => numbers.toSorted((a, b) => a - b)[numbers.length >> 1]!;
+
+/** Runs this file in a process of its own. */
+async function apart<Result>(args: readonly string[], workers = 4): Promise<Result> {
+  const env = { ...process.env, UV_THREADPOOL_SIZE: String(workers) };
+  const command = [...process.execArgv, fileURLToPath(import.meta.url), '--seed', String(seed), ...args];
+  const { stdout } = await run(process.execPath, command, { env, maxBuffer: 2 ** 26 });
+  return JSON.parse(stdout.trim().split('\n').at(-1)!) as Result; // printed at the end of this file
+}
+
+async function peer(system: string, name: Case, workers: number, folder: string): Promise<Measured> {
+  const args = [peerScript, system, name, String(workers), folder, String(seed)];
+  const { stdout } = await run(python, args, { maxBuffer: 2 ** 26 });
+  return JSON.parse(stdout.trim().split('\n').at(-1)!) as Measured; // printed by `measure` there
+}
+
+interface Contender {
+  readonly label: string;
+  readonly measure: (folder: string) => Promise<Measured>;
+}
+
+/** Who reads a case with so many workers: we first. */
+function contenders(name: Case, workers: number): Contender[] {
+  const args = (what: string, folder: string) => ['--measure', what, '--case', name, '--path', folder];
+  const ours = { label: 'taustream', measure: (folder: string) => apart<Measured>(args('ours', folder), workers) };
+  const peers = {
+    text: ['tf.data', 'torch'],
+    records: ['tf.data', 'webdataset', 'mosaicml'],
+    idx: ['tf.data', 'torch'],
+    images: ['tf.data', 'torch', 'webdataset', 'mosaicml'],
+  }[name];
+  const theirs = peers.flatMap((system) => {
+    const alone = workers === 1 && system !== 'tf.data' ? [0] : []; // a DataLoader is at times quicker without a process
+    return [...alone, workers].map((count) => ({
+      label: system === 'tf.data' ? system : `${system} (num_workers ${count})`,
+      measure: (folder: string) => peer(system, name, count, folder),
+    }));
+  });
+  const hasTfjs = workers === 1 && (name === 'text' || name === 'idx');
+  const tfjs = { label: 'tfjs-data', measure: (folder: string) => apart<Measured>(args('tfjs', folder)) };
+  return [ours, ...theirs, ...(hasTfjs ? [tfjs] : [])];
+}
+
+async function compare(name: Case, workers: number, folder: string): Promise<void> {
+  const rows = contenders(name, workers).map((contender) => ({ ...contender, results: [] as Measured[] }));
+  for (let round = 0; round < rounds; round++) for (const row of rows) row.results.push(await row.measure(folder));
+  const [ours, ...peers] = rows;
+  const of = (row: (typeof rows)[number], key: 'perSecond' | 'perProcessorSecond') =>
+    row.results.map((own) => own[key]);
+  console.log(`\n${name}, ${workers} worker${workers === 1 ? '' : 's'}`);
+  for (const row of rows) {
+    const ratios = (key: 'perSecond' | 'perProcessorSecond') =>
+      median(of(ours!, key).map((own, round) => own / of(row, key)[round]!)).toFixed(2);
+    console.log(
+      `  ${row.label.padEnd(28)} ${whole(median(of(row, 'perSecond')))}/s  ${whole(median(of(row, 'perProcessorSecond')))} a processor second` +
+        (row === ours
+          ? ''
+          : `   taustream: ${ratios('perSecond')} times, ${ratios('perProcessorSecond')} by processor time`),
+    );
+  }
+  const best = median(
+    of(ours!, 'perSecond').map((own, i) => own / Math.max(...peers.map((row) => of(row, 'perSecond')[i]!))),
+  );
+  console.log(
+    `  against the fastest peer of each round: ${best.toFixed(2)} times (goal 1.00: ${best >= 1 ? 'reached' : 'MISSED'})`,
+  );
+}
+
+const whole = (value: number) => String(Math.round(value)).padStart(8);
+
+/** How long it takes to go on in the middle, for text and for records of 64 KiB. */
+async function compareResume(folder: string): Promise<void> {
+  const bytes = flags.quick ? GIGABYTE / 10 : GIGABYTE;
+  const text = join(folder, 'resume.txt');
+  await repeatText(text, bytes);
+  const records = join(folder, 'resume-records');
+  const x = Uint8Array.from({ length: 2 ** 16 }, (_, i) => (i * 31) % 251);
+  const samples = (function* () {
+    for (let i = 0; i < bytes / x.length; i++) yield { id: `r${i}`, x };
+  })();
+  await writeRecords(records, samples, { schema: { x: { type: 'uint8', shape: [x.length] } } });
+  for (const [label, path] of [
+    ['text', text],
+    ['records', records],
+  ] as const) {
+    const times: { opening: number; resuming: number }[] = [];
+    for (let i = 0; i < Math.max(3, rounds); i++) times.push(await apart(['--measure', 'resume', '--path', path]));
+    const [opening, resuming] = [median(times.map((t) => t.opening)), median(times.map((t) => t.resuming))];
+    console.log(
+      `going on in the middle of ${bytes / 1e9} GB of ${label}: ${resuming.toFixed(0)} ms (goal 100: ${resuming < 100 ? 'reached' : 'MISSED'}), after ${opening.toFixed(0)} ms of opening`,
+    );
+    await rm(path, { recursive: true });
+  }
+}
+
+async function comparePeaks(folder: string): Promise<void> {
+  const [small, large] = flags.quick ? [2e7, 2e8] : [1e8, 2e9];
+  const peaks = await Promise.all(
+    [small, large].map(async (bytes) => {
+      const path = join(folder, `${bytes}.txt`);
+      await repeatText(path, bytes);
+      return { bytes, path, peaks: [] as number[] };
+    }),
+  );
+  for (let round = 0; round < Math.max(3, rounds); round++)
+    for (const row of peaks) row.peaks.push(await apart(['--measure', 'peak', '--path', row.path]));
+  const [low, high] = peaks.map((row) => median(row.peaks));
+  const told = peaks.map((row) => `${row.bytes / 1e6} MB: ${(median(row.peaks) / 2 ** 20).toFixed(0)} MiB`).join(', ');
+  const ratio = high! / low!;
+  console.log(
+    `peak memory of reading: ${told}: ${ratio.toFixed(3)} times (goal 1.100: ${ratio < 1.1 ? 'reached' : 'MISSED'})`,
+  );
+}
+
+async function main(): Promise<void> {
+  if (!existsSync(python)) throw new Error('expected bench/peers/.venv. Make it with `sh bench/peers/make-venv.sh`.');
+  const folder = await mkdtemp(join(tmpdir(), 'taustream-bench-'));
+  const leave = () => void rm(folder, { recursive: true, force: true }).then(() => process.exit(130));
+  process.once('SIGINT', leave).once('SIGTERM', leave);
+  try {
+    const versions = (await run(python, [peerScript, 'versions'])).stdout.trim().split('\n').at(-1)!;
+    console.log(
+      `${cpus()[0]!.model}, ${cpus().length} cores, load ${loadavg()[0]!.toFixed(1)}; Node ${process.version}; ${versions}; seed ${seed}; ${rounds} rounds`,
+    );
+    const names = (['text', 'records', 'idx', 'images'] as const).filter((name) => !flags.only || name === flags.only);
+    await writeFiles(folder, names, sizes, seed);
+    for (const name of names) for (const workers of [1, 2]) await compare(name, workers, folder);
+    if (!flags.only || flags.only === 'resume') await compareResume(folder);
+    if (!flags.only || flags.only === 'memory') await comparePeaks(folder);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+const path = flags.path ?? '';
+if (flags.measure === 'resume') console.log(JSON.stringify(await measureResume(path, seed)));
+else if (flags.measure === 'peak') console.log(await measurePeak(path, 2_000_000, seed));
+else if (flags.measure === 'tfjs' && isCase(flags.case))
+  console.log(JSON.stringify(await measureTfjs(flags.case, path, seed)));
+else if (isCase(flags.case)) console.log(JSON.stringify(await measureOurs(flags.case, path, seed)));
+else await main();
