@@ -6,6 +6,7 @@ import { fleet, type FleetChoices } from '../cluster/fleet.ts';
 import type { Placement } from '../importance/placement/placement-options.ts';
 import { saveModel } from '../model/files.ts';
 import type { ModelContext, Pipeline, PipelineCorpus } from '../pipeline.ts';
+import { writeFleetFile } from '../report/fleet-file.ts';
 import { cutAfter, MetricsFile } from '../report/metrics-file.ts';
 import type { Progress } from '../report/progress.ts';
 import {
@@ -55,7 +56,7 @@ export interface TrainingRequest {
   /** Whether the ids of every minibatch are written too, to `ids.jsonl`. */
   readonly recordIds?: boolean;
   /** The fleet that makes its minibatches. @default this process does */
-  readonly fleet?: Omit<FleetChoices, 'corpus' | 'onNote'>;
+  readonly fleet?: Omit<FleetChoices, 'corpus' | 'onNote' | 'onStatus'>;
   /** Goes on with a run that was stopped: its folder, or `true` for `runs/<name>`. */
   readonly resume?: string | true;
 }
@@ -196,6 +197,7 @@ class Training {
           ...this.#fleet,
           corpus: this.#context.corpus,
           onNote: (line) => progress?.note(`fleet    ${line}`),
+          onStatus: (report) => writeFleetFile(this.#folder, report),
         }),
       }),
       signal,
