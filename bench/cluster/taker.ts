@@ -12,7 +12,7 @@ import { plainValues } from '../../src/train/plain-values.ts';
 import { runName } from './processes.ts';
 
 /** The pipeline's options, with the gate open from the start. */
-export function valuesFor(pipeline: Pipeline): FitSettings {
+export function valuesOf(pipeline: Pipeline): FitSettings {
   const { name: _name, engine: _engine, ...own } = pipeline.options;
   return parseOptions('bench', FitValues, {
     ...plainValues(own),
@@ -40,7 +40,7 @@ export async function take(
   begin: Promise<unknown>,
   counted: { from: () => Promise<void>; to: () => Promise<void> },
 ): Promise<Taken> {
-  const values = valuesFor(pipeline);
+  const values = valuesOf(pipeline);
   const context = { seed: values.seed, engine };
   const corpus = await pipeline.openCorpus(context);
   const model = await pipeline.buildModel({ ...context, corpus });

@@ -11,7 +11,7 @@ import { openHead } from '../../src/model/head.ts';
 import type { Pipeline } from '../../src/pipeline.ts';
 import { tasks } from '../tasks/tasks.ts';
 import { oneThread, readOnce, runName } from './processes.ts';
-import { valuesFor } from './taker.ts';
+import { valuesOf } from './taker.ts';
 
 const [name, engineName, where, seconds] = process.argv.slice(2) as [string, EngineName, string, string];
 const pipeline = readOnce(tasks[name]!);
@@ -27,7 +27,7 @@ else
 
 /** Reads, scores and draws as for a fleet, with nobody to send to: what the machine itself can do. */
 async function scoreAlone(own: Pipeline, on: Engine, forSeconds: number): Promise<void> {
-  const values = valuesFor(own);
+  const values = valuesOf(own);
   const context = { seed: values.seed, engine: on };
   const corpus = await own.openCorpus(context);
   const model = await own.buildModel({ ...context, corpus });

@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ClusterError } from '../errors.ts';
 import type { PipelineCorpus } from '../pipeline.ts';
 import { parseOptions } from '../options.ts';
 import { Minibatch } from '../stream/minibatch.ts';
@@ -11,10 +10,11 @@ import { Bell } from './bell.ts';
 import { FleetOptions, type FleetSettings } from './cluster-options.ts';
 import { connectTo, explain, type Connection } from './connect.ts';
 import { Desk, type Delivered } from './desk.ts';
-import { expectAlone, expectPlain, placesIn, starvedError } from './fleet-checks.ts';
+import { expectAlone, expectPlain, starvedError } from './fleet-checks.ts';
 import { fingerprintOf, orderOf } from './fingerprint.ts';
 import { JobQueue, lostJobs } from './job-queue.ts';
-import { Ledger, parseLedgerState, type OpenJob } from './ledger.ts';
+import type { Ledger, OpenJob } from './ledger.ts';
+import { openLedger } from './open-ledger.ts';
 import { ParameterPublisher } from './parameter-publisher.ts';
 import { pack, Question, type Answer, subjectsOf, unpack } from './protocol.ts';
 import { Room } from './room.ts';
@@ -91,21 +91,7 @@ class Fleet implements BatchSource {
     this.#context = context;
     this.#data = data;
     this.#told = told;
-    const { corpus, values, position } = context;
-    const saved = position && parseLedgerState(position);
-    const order = orderOf(corpus, values);
-    if (saved && saved.order !== order)
-      throw new ClusterError(
-        `fleet(): expected a checkpoint of the same order (${order}), got one of another (${saved.order}). Go on with the corpus and seed that it comes from.`,
-      );
-    this.#ledger = new Ledger({
-      order,
-      places: saved?.places ?? settings.jobPresamples * values.presampleSize,
-      end: placesIn(context),
-      grantMs: 1000 * settings.ackWaitSeconds,
-      ahead: () => settings.ahead ?? this.#room.size,
-    });
-    if (saved) this.#ledger.restore(saved, performance.now());
+    this.#ledger = openLedger(settings, context, this.#room);
   }
 
   get #workers(): number {
