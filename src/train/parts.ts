@@ -24,7 +24,7 @@ import type { Presample, Scored } from '../stream/presample.ts';
 import { createRng, rngFrom, type Rng } from '../stream/random.ts';
 
 import type { Stage } from '../stream/stage.ts';
-import type { Corpus } from '../stream/sample.ts';
+import { fillsRows, type Corpus } from '../stream/sample.ts';
 import { createTurnstile } from '../stream/turnstile.ts';
 import { asReadable, asTransform } from '../stream/transform.ts';
 import { Admission } from './admission.ts';
@@ -38,7 +38,7 @@ import { Agreement } from './trainers/agreement.ts';
 import { sharedGate } from './trainers/shared-gate.ts';
 import type { Trainers } from './trainers/trainers.ts';
 
-/** Samples read ahead of presample, so that a shard's reads overlap with computing. */
+/** Samples made ahead of presample, where each takes a promise, so that making them overlaps with computing. */
 const samplesAhead = 64;
 
 /** The stages of one run and what they share. */
@@ -185,7 +185,10 @@ function trainerOf(wiring: Wiring, noise: NoiseScale, observed: Observed) {
   });
 }
 
-/** The source and the three stages, as Node streams. */
+/**
+ * The source and the three stages, as Node streams. A source that writes rows is no stream of its own: presample has it
+ * fill its buffers, and it reads ahead by itself.
+ */
 function stagesOf(
   wiring: Wiring,
   { samples, rejoined }: Pick<OpenStream, 'samples' | 'rejoined'>,
@@ -208,9 +211,12 @@ function stagesOf(
     presampleSize: chooser.presampleSize ?? values.presampleSize,
     fillSize: chooser.fillSize && (() => chooser.fillSize!(gate.tau)),
   });
+  const fills = meter.count('presample', fill);
+  const filled = fillsRows(samples)
+    ? ([asReadable(fills(samples), 1)] as const)
+    : ([asReadable(samples, samplesAhead), asTransform(fills, 1)] as const);
   return [
-    asReadable(samples, samplesAhead),
-    asTransform(meter.count('presample', fill), 1),
+    ...filled,
     asTransform(meter.count('importance', scored(wiring, signal)), 1),
     asTransform(meter.count('resample', drawing(wiring)), 1),
   ] as const;
