@@ -7,6 +7,8 @@ import * as tf from '@tensorflow/tfjs';
 import { fuse } from '../src/engine/layers/fuse.ts';
 import { lstmSequence } from '../src/engine/layers/lstm-sequence.ts';
 import { loadTensorflow } from '../src/engine/tensorflow/index.ts';
+import { smallCnn } from '../src/model/small-cnn.ts';
+import { wideResnet } from '../src/model/wide-resnet.ts';
 
 /*
  * Training steps on the engine `tensorflow`, compiled, against Keras (compiled) and PyTorch in the same run: rounds take
@@ -114,50 +116,6 @@ function lstm(steps: number, batch: number, input: number, size: number): () => 
   };
 }
 
-function wideResnet(blocks = 4, width = 2): tf.LayersModel {
-  const { layers: L } = tf;
-  const conv = (filters: number, kernelSize: number, strides: number) =>
-    L.conv2d({ filters, kernelSize, strides, padding: 'same', useBias: false });
-  const apply = (layer: { apply(x: tf.SymbolicTensor): unknown }, x: tf.SymbolicTensor) => {
-    const y = layer.apply(x);
-    if (!(y instanceof tf.SymbolicTensor)) throw new TypeError('the layers of this model have one output');
-    return y;
-  };
-  const active = (x: tf.SymbolicTensor) => apply(L.reLU(), apply(L.batchNormalization(), x));
-  const block = (x: tf.SymbolicTensor, filters: number, strides: number) => {
-    const h = active(x);
-    const shortcut = strides === 1 && x.shape[3] === filters ? x : apply(conv(filters, 1, strides), h);
-    const y = apply(conv(filters, 3, 1), active(apply(conv(filters, 3, strides), h)));
-    const sum = L.add().apply([y, shortcut]);
-    if (!(sum instanceof tf.SymbolicTensor)) throw new TypeError('a sum is one tensor');
-    return sum;
-  };
-  const inputs = tf.input({ shape: [32, 32, 3] });
-  let x = apply(conv(16, 3, 1), inputs);
-  for (const [filters, strides] of [
-    [16, 1],
-    [32, 2],
-    [64, 2],
-  ] as const) {
-    for (let i = 0; i < blocks; i++) x = block(x, filters * width, i ? 1 : strides);
-  }
-  const pooled = apply(L.globalAveragePooling2d({}), active(x));
-  return tf.model({ inputs, outputs: apply(L.dense({ units: 10 }), pooled) });
-}
-
-const smallCnn = () =>
-  tf.sequential({
-    layers: [
-      tf.layers.conv2d({ filters: 16, kernelSize: 3, activation: 'relu', inputShape: [28, 28, 1] }),
-      tf.layers.maxPooling2d({ poolSize: 2 }),
-      tf.layers.conv2d({ filters: 32, kernelSize: 3, activation: 'relu' }),
-      tf.layers.maxPooling2d({ poolSize: 2 }),
-      tf.layers.flatten(),
-      tf.layers.dense({ units: 64, activation: 'relu' }),
-      tf.layers.dense({ units: 10 }),
-    ],
-  });
-
 const charLstm = () =>
   tf.sequential({
     layers: [
@@ -184,13 +142,25 @@ const cases: readonly Case[] = [
     name: 'wide-resnet',
     title: 'WRN-28-2, b 32, 32x32x3, SGD momentum',
     steps: 3,
-    make: () => training(wideResnet(), tf.randomNormal([32, 32, 32, 3]), randomClasses([32], 10), momentum()),
+    make: () =>
+      training(
+        wideResnet({ logits: true, seed: 1 }),
+        tf.randomNormal([32, 32, 32, 3]),
+        randomClasses([32], 10),
+        momentum(),
+      ),
   },
   {
     name: 'small-cnn',
     title: 'small CNN, b 128, 28x28, SGD momentum',
     steps: 60,
-    make: () => training(smallCnn(), tf.randomNormal([128, 28, 28, 1]), randomClasses([128], 10), momentum()),
+    make: () =>
+      training(
+        smallCnn({ halvedBy: 'maximum', logits: true, seed: 1 }),
+        tf.randomNormal([128, 28, 28, 1]),
+        randomClasses([128], 10),
+        momentum(),
+      ),
   },
   {
     name: 'char-lstm',

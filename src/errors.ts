@@ -17,13 +17,23 @@ export type ErrorCode =
   | 'ERR_COMPILE' // a step cannot be compiled as it is written
   | 'ERR_PIPELINE' // a pipeline file cannot be loaded or is incomplete
   | 'ERR_RUN' // a run folder or checkpoint cannot be read or written
+  | 'ERR_PLACEMENT' // scoring in another process cannot be set up, died, hung, or breaks the protocol
   | 'ERR_CONSUMER' // a trainer in another process cannot be reached, or breaks the protocol
   | 'ERR_FETCH'; // a package or remote file cannot be had
 
 /** The facts behind an error: ids, paths, expected and actual values, for callers that report them in their own way. */
 export type ErrorFacts = Readonly<Record<string, unknown>>;
 
-/** Base of every error thrown for bad input. */
+/**
+ * Base of every error thrown for bad input.
+ *
+ * @example
+ * try {
+ *   schemeOf('upper-bond');
+ * } catch (error) {
+ *   if (error instanceof TaustreamError) console.log(error.code, error.message);
+ * }
+ */
 export class TaustreamError extends Error {
   override readonly name: string = 'TaustreamError';
   readonly code: ErrorCode;
@@ -39,6 +49,10 @@ export class TaustreamError extends Error {
 /**
  * Whether an error is one of these, of this copy of the package or another: a file that Node takes for CommonJS gets a
  * copy of its own.
+ * @example
+ * await corpus('no-such-folder').catch((error: unknown) => {
+ *   if (isTaustreamError(error) && error.code === 'ERR_CORPUS') console.log(error.message);
+ * });
  */
 export const isTaustreamError = (error: unknown): error is TaustreamError =>
   error instanceof TaustreamError ||
@@ -67,5 +81,6 @@ export class EngineError extends errorOf('ERR_ENGINE', 'EngineError') {}
 export class CompileError extends errorOf('ERR_COMPILE', 'CompileError') {}
 export class PipelineError extends errorOf('ERR_PIPELINE', 'PipelineError') {}
 export class RunError extends errorOf('ERR_RUN', 'RunError') {}
+export class PlacementError extends errorOf('ERR_PLACEMENT', 'PlacementError') {}
 export class ConsumerError extends errorOf('ERR_CONSUMER', 'ConsumerError') {}
 export class FetchError extends errorOf('ERR_FETCH', 'FetchError') {}

@@ -1,5 +1,6 @@
 import type { OpenedCorpus } from '../corpus/open-corpus.ts';
 import type { Sample } from '../stream/sample.ts';
+import { shapeText } from '../stream/steps.ts';
 
 /** What can be said of a corpus without reading its samples. */
 export function describeCorpus(opened: OpenedCorpus): Record<string, unknown> {
@@ -11,7 +12,7 @@ export function describeCorpus(opened: OpenedCorpus): Record<string, unknown> {
     shards: shards.length,
     bytes: shards.reduce((sum, { bytes }) => sum + bytes, 0),
     columns: Object.fromEntries(
-      Object.entries(opened.schema).map(([name, { type, shape }]) => [name, `${type} [${shape.join(', ')}]`]),
+      Object.entries(opened.schema).map(([name, spec]) => [name, `${spec.type} [${shapeText(spec)}]`]),
     ),
     classes: opened.classes ?? {},
     ...('classNames' in opened && Object.keys(opened.classNames).length > 0 && { names: opened.classNames }),

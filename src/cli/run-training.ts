@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import type * as tf from '@tensorflow/tfjs';
 import type { Engine, EngineName } from '../engine/engine.ts';
+import type { Placement } from '../importance/placement/placement-options.ts';
 import { saveModel } from '../model/files.ts';
 import type { ModelContext, Pipeline, PipelineCorpus } from '../pipeline.ts';
 import { cutAfter, MetricsFile } from '../report/metrics-file.ts';
@@ -35,6 +36,10 @@ export interface TrainingRequest {
   readonly mode?: 'paper' | 'fast';
   readonly engine?: EngineName | 'auto';
   readonly seed?: number;
+  /** Where presamples are scored, with which engine, and how far ahead. */
+  readonly scoreWhere?: Placement['where'];
+  readonly scoreEngine?: EngineName | 'auto';
+  readonly scoreAhead?: number;
   /** The run's folder. @default runs/<name> */
   readonly out?: string;
   /** Seconds between checkpoints. @default 60, unless `checkpointSteps` is given */
@@ -254,14 +259,26 @@ function fitOptionsOf({ options }: Pipeline, request: TrainingRequest, before: R
   const limited = (request.steps ?? request.seconds ?? request.epochs) !== undefined;
   const limits: Limits = limited ? request : ((before?.options as Limits | undefined) ?? { steps, seconds, epochs });
   const scheme = request.scheme ?? options.scheme;
+  const score = placementOf(request);
   return {
     ...rest,
+    ...(score && { score: { ...rest.score, ...score } }),
     ...(limits.steps !== undefined && { steps: limits.steps }),
     ...(limits.seconds !== undefined && { seconds: limits.seconds }),
     ...(limits.epochs !== undefined && { epochs: limits.epochs }),
     ...(scheme !== undefined && { scheme }),
     ...(request.mode !== undefined && { mode: request.mode }),
   };
+}
+
+/** What the command line says of where presamples are scored; it takes the place of its namesakes alone. */
+function placementOf({
+  scoreWhere: where,
+  scoreEngine: engine,
+  scoreAhead: ahead,
+}: TrainingRequest): FitOptions['score'] {
+  const said = Object.entries({ where, engine, ahead }).filter(([, value]) => value !== undefined);
+  return said.length === 0 ? undefined : Object.fromEntries(said);
 }
 
 /** Options as JSON can hold them: a scheme by its name, a function by the word. */

@@ -26,6 +26,14 @@ export function addTrainCommand(program: Command, host: Host, exit: (code: numbe
       new Option('--mode <name>', 'Algorithm 1 exactly, or what pays by the clock').choices(Object.keys(modes)),
     )
     .addOption(new Option('--engine <name>', 'where to compute').choices([...engineNames, 'auto']))
+    .addOption(
+      new Option('--score-where <place>', 'score in this process, or in one of its own, ahead of training').choices([
+        'inline',
+        'process',
+      ]),
+    )
+    .addOption(new Option('--score-engine <name>', 'where that process computes').choices([...engineNames, 'auto']))
+    .option('--score-ahead <n>', 'presamples scored ahead of the trainer (default: 1 in a process)', wholeAbove(-1))
     .option('--seed <n>', 'base of every random number', wholeAbove(-1))
     .option('--out <folder>', 'the run folder (default: runs/<name>); -2, -3, … is added if it is there already')
     .option('--checkpoint-every <s>', 'seconds between checkpoints (default: 60)', positive)
@@ -55,6 +63,7 @@ with a fixed tauThreshold the same parameters bit for bit. It keeps the limits t
 Examples
   taustream train pipelines/moby-dick.ts --resume
   taustream train pipelines/moby-dick.ts --seconds 60 --scheme uniform --seed 1
+  taustream train my-pipeline.ts --score-where process --score-engine wasm --score-ahead 2
   taustream train my-pipeline.ts --steps 1000 --out runs/trial --json > summary.json`;
 
 /** @returns the exit code */

@@ -20,6 +20,8 @@ export interface WriteLimits {
  * can answer connects to `serveMinibatches`. The corpus is read no faster than the output takes.
  *
  * @throws {ConsumerError} when the output was closed before the end
+ * @example
+ * await writeMinibatches(corpus, { batchSize: 32, seed: 7 }, createWriteStream('batches'), { steps: 2 });
  */
 export async function writeMinibatches(
   corpus: Corpus,

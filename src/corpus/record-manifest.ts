@@ -10,7 +10,12 @@ const count = z.int().min(0);
 const ColumnSpecJson = z
   .strictObject({
     type: z.enum(['float32', 'int32', 'uint8']),
-    shape: z.array(z.int().min(1)).max(8).readonly(),
+    /** A first axis of null is time. */
+    shape: z
+      .array(z.int().min(1).nullable())
+      .max(8)
+      .refine((shape) => shape.lastIndexOf(null) < 1, { error: 'must be fixed but for the first axis' })
+      .readonly(),
   })
   .readonly();
 

@@ -16,7 +16,12 @@ export interface Tokenizer {
 
 const encoder = new TextEncoder();
 
-/** Each UTF-8 byte is its number and 1 more. */
+/**
+ * Each UTF-8 byte is its number and 1 more.
+ *
+ * @example
+ * byteTokenizer.encode('Ahab'); // [66, 105, 98, 99]
+ */
 export const byteTokenizer: Tokenizer = {
   name: 'byte',
   size: 257,
@@ -64,7 +69,12 @@ export class VocabularyBuilder {
   }
 }
 
-/** A tokenizer of these pieces: the first has id 2. */
+/**
+ * A tokenizer of these pieces: the first has id 2.
+ *
+ * @example
+ * pieceTokenizer('word', ['call', 'me']).encode('call me Ishmael'); // [2, 3, 1]: 1 stands for what is not known
+ */
 export function pieceTokenizer(unit: keyof typeof units, pieces: readonly string[]): Tokenizer {
   const { cut, joint } = units[unit];
   const ids = new Map(pieces.map((piece, i) => [piece, i + 2]));

@@ -16,6 +16,8 @@ export interface Verification {
  * Reads all of a corpus: every checksum, every sample, every label.
  *
  * @param folder of record shards
+ * @example
+ * const { samples, bad } = await verifyCorpus(await corpus('digits'), 'digits');
  */
 export async function verifyCorpus(opened: OpenedCorpus, folder: string, signal?: AbortSignal): Promise<Verification> {
   const bad: BadSample[] = 'manifest' in opened ? await badShards(opened, folder, signal) : [];

@@ -39,7 +39,13 @@ export interface Vocabulary {
 const UNKNOWN_TOKEN = '\uFFFD';
 const NONE = -1;
 
-/** Numbers for the characters (code points) of a text, in the order of their code points. */
+/**
+ * Numbers for the characters (code points) of a text, in the order of their code points.
+ *
+ * @example
+ * const vocabulary = new CharacterVocabulary([97, 101, 104, 108, 119]);
+ * vocabulary.decode(vocabulary.encode('whale')); // 'whale'
+ */
 export class CharacterVocabulary implements Vocabulary {
   readonly unit = 'character';
   readonly size: number;
@@ -116,7 +122,12 @@ export class CharacterVocabulary implements Vocabulary {
   }
 }
 
-/** The 256 bytes, each its own number: needs no pass over the text and knows no unknown. */
+/**
+ * The 256 bytes, each its own number: needs no pass over the text and knows no unknown.
+ *
+ * @example
+ * byteVocabulary.encode('Ahab'); // Int32Array [65, 104, 97, 98]
+ */
 export const byteVocabulary: Vocabulary = {
   unit: 'byte',
   size: 256,
@@ -137,7 +148,12 @@ export function parseVocabulary(json: unknown): Vocabulary {
   return new CharacterVocabulary(codePoints, parsed.unknown);
 }
 
-/** Saves a vocabulary as JSON, under a temporary name first, so that no reader sees half of it. */
+/**
+ * Saves a vocabulary as JSON, under a temporary name first, so that no reader sees half of it.
+ *
+ * @example
+ * await saveVocabulary('vocabulary.json', byteVocabulary);
+ */
 export const saveVocabulary = (path: string, vocabulary: Vocabulary): Promise<void> =>
   writeAtomically(path, `${JSON.stringify(vocabulary, null, 2)}\n`);
 
@@ -145,6 +161,8 @@ export const saveVocabulary = (path: string, vocabulary: Vocabulary): Promise<vo
  * Loads a vocabulary saved by `saveVocabulary`.
  * @throws {CorpusError} when the file cannot be read or holds no JSON
  * @throws {OptionsError} when the JSON is not a vocabulary
+ * @example
+ * const vocabulary = await loadVocabulary('runs/moby-dick/model/vocabulary.json');
  */
 export async function loadVocabulary(path: string): Promise<Vocabulary> {
   let json: unknown;

@@ -54,7 +54,8 @@ type Parsed = z.output<typeof WriteRecordsOptions>;
  * @throws {LabelError} when a label lies outside its classes
  * @throws {CorpusError} when there is no sample, or the folder already holds a corpus
  * @example
- * await writeRecords('digits', samples, { schema: { x: { type: 'uint8', shape: [8, 8] }, y: { type: 'int32', shape: [] } }, classes: { y: 10 } });
+ * const digits = [{ id: 'digits:0', x: new Uint8Array(64), y: 3 }];
+ * await writeRecords('digits', digits, { schema: { x: { type: 'uint8', shape: [8, 8] }, y: { type: 'int32', shape: [] } }, classes: { y: 10 } });
  */
 export async function writeRecords(
   folder: string,

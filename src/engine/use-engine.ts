@@ -66,7 +66,12 @@ export function registerEngine(name: EngineName, loader: EngineLoader): void {
 
 let active: Engine | undefined;
 
-/** The engine that `useEngine` activated last. */
+/**
+ * The engine that `useEngine` activated last.
+ *
+ * @example
+ * activeEngine()?.name; // 'cpu', if nobody has chosen another
+ */
 export const activeEngine = (): Engine | undefined => active;
 
 /**

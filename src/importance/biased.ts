@@ -15,6 +15,8 @@ export const BiasedOptions = z.strictObject({
  *     p_i ∝ loss_i,   w_i ∝ (1 / (B p_i))^k,   Σ p_i w_i = 1          Katharopoulos & Fleuret 2017, arXiv:1706.00043
  *
  * @throws {OptionsError} when k is out of range
+ * @example
+ * await fit(model, corpus, { scheme: biased({ k: 0.5 }), steps: 5, batchSize: 32, presampleSize: 128, seed: 7 });
  */
 export function biased(options: z.input<typeof BiasedOptions> = {}): Scheme {
   const { k } = parseOptions('biased()', BiasedOptions, options);

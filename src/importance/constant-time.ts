@@ -23,6 +23,8 @@ export const ConstantTimeOptions = z.strictObject({
  * Both are rounded to eighths of b, so that an engine compiles few shapes. As in their code the gate opens at τ > 2 by
  * default, whatever is measured, since a step costs the same.
  * @throws {OptionsError} when an option is out of range
+ * @example
+ * await fit(model, corpus, { scheme: constantTime({ ratio: 0.5 }), steps: 5, batchSize: 32, seed: 7 });
  */
 export function constantTime(options: z.input<typeof ConstantTimeOptions> = {}): Scheme {
   const parsed = parseOptions('constantTime()', ConstantTimeOptions, options);

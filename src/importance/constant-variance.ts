@@ -19,6 +19,8 @@ export const ConstantVarianceOptions = z.strictObject({
  *
  * It pays where B f + (b / τ²) s < b s, f and s being the cost of scoring and of training on a sample; the gate asks so.
  * @throws {OptionsError} when an option is out of range
+ * @example
+ * await fit(model, corpus, { scheme: constantVariance(), steps: 5, batchSize: 32, presampleSize: 128, seed: 7 });
  */
 export function constantVariance(options: z.input<typeof ConstantVarianceOptions> = {}): Scheme {
   const { extraSamples, sizes } = parseOptions('constantVariance()', ConstantVarianceOptions, options);

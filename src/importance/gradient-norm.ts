@@ -12,15 +12,13 @@ import { upperBound } from './upper-bound.ts';
 export const gradientNorm: Scheme = {
   name: 'gradient-norm',
   score: upperBound.score!,
-  start: ({ head, schema, scoreBatchSize }) => {
+  scorer: (head, { schema, scoreBatchSize }) => {
     const norms = exactNorms(head);
-    return {
-      scorer: modelScorer(head, {
-        schema,
-        scoreBatchSize: Math.min(scoreBatchSize, norms.batchSize),
-        scoreBatch: (inputs, targets, mask) => norms.of(inputs, targets, mask),
-        name: 'gradient-norm',
-      }),
-    };
+    return modelScorer(head, {
+      schema,
+      scoreBatchSize: Math.min(scoreBatchSize, norms.batchSize),
+      scoreBatch: (inputs, targets, mask) => norms.of(inputs, targets, mask),
+      name: 'gradient-norm',
+    });
   },
 };

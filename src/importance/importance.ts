@@ -57,7 +57,8 @@ export function importance(scorer: Scorer | undefined, options: ImportanceOption
         continue;
       }
       try {
-        yield { presample, version, scores: await scoreOne(presample, scorer) };
+        const scoredBy = scorer.versionOf?.(presample) ?? version;
+        yield { presample, version: scoredBy, scores: await scoreOne(presample, scorer) };
       } catch (error) {
         presample.dispose();
         throw error;

@@ -29,6 +29,8 @@ export const InfobatchOptions = z.strictObject({
  * Unbiased. Samples are left out before they are buffered, so it saves their reading into buffers, too. Samples not seen
  * yet are always trained on.
  * @throws {OptionsError} when an option is out of range
+ * @example
+ * await fit(model, corpus, { scheme: infobatch({ pruneShare: 0.5 }), steps: 5, batchSize: 32, seed: 7 });
  */
 export function infobatch(options: z.input<typeof InfobatchOptions> = {}): Scheme {
   const { pruneShare, fullAfter, pruneBelow, historyLimit, whenFull } = parseOptions(

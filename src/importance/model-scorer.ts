@@ -11,6 +11,8 @@ import type { Scheme } from './scheme.ts';
 export interface Scorer {
   /** The scores of every sample: unnormalised, at least 0. */
   score(presample: Presample): Promise<Float32Array /* [B] */>;
+  /** How many steps the parameters had taken that a presample is scored with. @default those of now */
+  versionOf?(presample: Presample): number;
 }
 
 /** Scores of a micro-batch by a computation of its own. @returns [rows], owned by the caller */
@@ -31,6 +33,12 @@ export type ModelScorerOptions = {
  *
  * @throws {ShapeError} when the columns do not fit the model
  * @throws {LabelError} when a label lies outside the model's classes
+ * @example
+ * const scorer = modelScorer(head, { scheme: schemeOf('upper-bound'), schema, scoreBatchSize: 64 });
+ * for await (const buffer of presamples) {
+ *   const scores = await scorer.score(buffer); // one a sample
+ *   buffer.release();
+ * }
  */
 export function modelScorer(head: Head, options: ModelScorerOptions): Scorer {
   const { schema, scoreBatchSize } = options;

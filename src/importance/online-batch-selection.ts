@@ -26,6 +26,9 @@ export const OnlineBatchSelectionOptions = z.strictObject({
  * DEVIATION: ranked within presamples of the stream (B for their N), and every `recomputeEvery`-th presample is scored
  * anew, where they recompute the losses of a share of the whole data set.
  * @throws {OptionsError} when an option is out of range
+ * @example
+ * const scheme = onlineBatchSelection({ pressure: [100, 1] });
+ * await fit(model, corpus, { scheme, steps: 5, batchSize: 32, presampleSize: 128, seed: 7 });
  */
 export function onlineBatchSelection(options: z.input<typeof OnlineBatchSelectionOptions> = {}): Scheme {
   const values = parseOptions('onlineBatchSelection()', OnlineBatchSelectionOptions, options);

@@ -24,6 +24,9 @@ export const OnlineScoresOptions = z.strictObject({
  * DEVIATION: drawn within presamples of the stream, not from the whole data set.
  * @throws {OptionsError} when an option is out of range
  * @throws {HistoryError} in the run, when the corpus outgrows `historyLimit` or its ids are not stable
+ * @example
+ * const scheme = onlineScores({ uniformShare: 0.1 });
+ * await fit(model, corpus, { scheme, steps: 5, batchSize: 32, presampleSize: 128, seed: 7 });
  */
 export function onlineScores(options: z.input<typeof OnlineScoresOptions> = {}): Scheme {
   const { uniformShare, ...table } = parseOptions('onlineScores()', OnlineScoresOptions, options);

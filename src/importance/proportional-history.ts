@@ -24,6 +24,9 @@ export const ProportionalHistoryOptions = z.strictObject({
  *
  * DEVIATION: drawn within presamples of the stream, since a stream cannot be asked for a sample by its number.
  * @throws {OptionsError} when an option is out of range
+ * @example
+ * const scheme = proportionalHistory({ alpha: 0.6 });
+ * await fit(model, corpus, { scheme, steps: 5, batchSize: 32, presampleSize: 128, seed: 7 });
  */
 export function proportionalHistory(options: z.input<typeof ProportionalHistoryOptions> = {}): Scheme {
   const values = parseOptions('proportionalHistory()', ProportionalHistoryOptions, options);

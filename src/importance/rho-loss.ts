@@ -29,6 +29,8 @@ export type RhoLossOptions = z.input<typeof Values> & {
  *
  * The holdout's losses never change, so they are remembered by id. Biased; no weights.
  * @throws {OptionsError} when an option is out of range
+ * @example
+ * await fit(model, corpus, { scheme: rhoLoss(), steps: 5, batchSize: 32, presampleSize: 128, seed: 7 });
  */
 export function rhoLoss({ holdout, ...rest }: RhoLossOptions = {}): Scheme {
   const values = parseOptions('rhoLoss()', Values, rest);

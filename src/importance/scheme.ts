@@ -20,6 +20,11 @@ export interface Scheme {
   readonly name: string;
   /** By this a presample is scored, and a uniform step's own batch, for nothing. Absent for a scheme that never scores. */
   readonly score?: HeadScore;
+  /**
+   * Makes what scores presamples, in place of a forward pass with `score`, for a scheme whose scores follow from model and
+   * samples alone: then they may be computed anywhere.
+   */
+  readonly scorer?: (head: Head, options: Pick<SchemeContext, 'schema' | 'scoreBatchSize'>) => Scorer;
   /** Starts it for one run. @throws {ModelError | OptionsError} when it does not fit the model or its loss */
   readonly start?: (context: SchemeContext) => SchemeRun;
 }
@@ -57,7 +62,7 @@ export type VarianceReduction =
 
 /** A scheme at work. All of it is optional: what is absent is as in Algorithm 1. */
 export interface SchemeRun {
-  /** Scores presamples, in place of a forward pass with `score`. `null` if they are never scored. */
+  /** Scores presamples with what it knows of this run, in place of the scheme's own scorer. `null` if they are never scored. */
   readonly scorer?: Scorer | null;
   readonly selection?: Selection;
   /** When presamples of B are fetched and drawn from. @default 'gate' if the scheme has a `score`, else 'never' */

@@ -20,7 +20,12 @@ import { uniform } from './uniform.ts';
 import { upperBound } from './upper-bound.ts';
 import { katyusha, scsg, svrg } from './variance-reduced.ts';
 
-/** Every scheme that can be chosen by name, with its own defaults. */
+/**
+ * Every scheme that can be chosen by name, with its own defaults.
+ *
+ * @example
+ * Object.keys(schemes).includes('upper-bound'); // true
+ */
 export const schemes: Readonly<Record<string, Scheme>> = Object.fromEntries(
   [
     uniform,
@@ -47,7 +52,12 @@ export const schemes: Readonly<Record<string, Scheme>> = Object.fromEntries(
   ].map((scheme) => [scheme.name, scheme]),
 );
 
-/** @throws {OptionsError} when there is no scheme of that name */
+/**
+ * @throws {OptionsError} when there is no scheme of that name
+ *
+ * @example
+ * schemeOf('upper-bound').name; // 'upper-bound'
+ */
 export function schemeOf(choice: string | Scheme): Scheme {
   if (typeof choice !== 'string') return choice;
   const scheme = schemes[choice];

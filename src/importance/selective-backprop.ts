@@ -17,6 +17,9 @@ export const SelectiveBackpropOptions = z.strictObject({
  *     P(keep i) = percentile(loss_i)^β          Jiang et al. 2019, arXiv:1910.00762
  *
  * @throws {OptionsError} when an option is out of range
+ * @example
+ * const scheme = selectiveBackprop({ beta: 2 });
+ * await fit(model, corpus, { scheme, steps: 5, batchSize: 32, presampleSize: 128, seed: 7 });
  */
 export function selectiveBackprop(options: z.input<typeof SelectiveBackpropOptions> = {}): Scheme {
   const { beta, windowSize } = parseOptions('selectiveBackprop()', SelectiveBackpropOptions, options);

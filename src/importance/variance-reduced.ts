@@ -21,13 +21,20 @@ const KatyushaOptions = Common.extend({
  *
  * The large batch is a presample; the minibatches are drawn from it, uniformly and with replacement. The model's own
  * optimizer takes the step with g.
+ * @example
+ * await fit(model, corpus, { scheme: svrg({ anchorBatches: 4 }), steps: 5, batchSize: 32, seed: 7 });
  */
 export const svrg = (options: z.input<typeof Common> = {}): Scheme => {
   const { anchorBatches, steps = anchorBatches } = parseOptions('svrg()', Common, options);
   return named('svrg', anchorBatches, { kind: 'svrg' }, () => () => steps);
 };
 
-/** SVRG with a random number of steps to each anchor, geometric with mean `steps`: Lei & Jordan 2017, arXiv:1609.03261. */
+/**
+ * SVRG with a random number of steps to each anchor, geometric with mean `steps`: Lei & Jordan 2017, arXiv:1609.03261.
+ *
+ * @example
+ * await fit(model, corpus, { scheme: scsg({ anchorBatches: 4 }), steps: 5, batchSize: 32, seed: 7 });
+ */
 export const scsg = (options: z.input<typeof Common> = {}): Scheme => {
   const { anchorBatches, steps = anchorBatches } = parseOptions('scsg()', Common, options);
   return named('scsg', anchorBatches, { kind: 'scsg' }, (seed) => {
@@ -44,6 +51,9 @@ export const scsg = (options: z.input<typeof Common> = {}): Scheme => {
  *     θ = τ₁ z + τ₂ θ̃ + (1 − τ₁ − τ₂) y;   z ← z − (η / τ₁) g(θ);   y ← θ − η g(θ)
  *
  * with η their 1 / (3 L). It is an optimizer of its own: the model's is not used.
+ * @example
+ * const scheme = katyusha({ anchorBatches: 4 });
+ * await fit(model, corpus, { scheme, steps: 5, batchSize: 32, seed: 7 });
  */
 export const katyusha = (options: z.input<typeof KatyushaOptions> = {}): Scheme => {
   const { anchorBatches, steps = anchorBatches, weights } = parseOptions('katyusha()', KatyushaOptions, options);

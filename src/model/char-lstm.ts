@@ -1,12 +1,10 @@
-import assert from 'node:assert/strict';
 import * as tf from '@tensorflow/tfjs';
 import { z } from 'zod';
 import { parseOptions } from '../options.ts';
 import { deriveSeed } from '../stream/random.ts';
 import { SeededDropout } from './dropout.ts';
-import { orthogonal } from './orthogonal.ts';
+import { applied, built, glorot, lstmLayer, setOrthogonal, size } from './seeded-layers.ts';
 
-const size = z.int().positive();
 export const CharLstmOptions = z.strictObject({
   /** Characters known, V. */
   vocabularySize: size.max(2 ** 24),
@@ -38,16 +36,14 @@ export const CharLstmOptions = z.strictObject({
  */
 export function charLstm(options: z.input<typeof CharLstmOptions>): tf.LayersModel {
   const o = parseOptions('charLstm()', CharLstmOptions, options);
-  let model: tf.LayersModel | undefined;
-  tf.tidy(() => void (model = build(o))); // tfjs' initialisers leak; variables outlive a tidy
-  return model!;
+  return built(() => build(o));
 }
 
 function build(o: Options): tf.LayersModel {
   const input = tf.input({ shape: [o.window ?? null], dtype: 'int32', name: 'characters' }); // [B, T]
   let hidden = applied(embedding(o), input); // [B, T] -> [B, T, E]
   for (let layer = 1; layer <= o.layers; layer++) {
-    hidden = applied(lstm(layer, o), hidden); // [B, T, E or U] -> [B, T, U]
+    hidden = applied(lstmLayer({ ...o, name: `lstm_${layer}`, returnSequences: true }), hidden); // [B, T, E or U] -> [B, T, U]
     const seed = deriveSeed(o.seed, 'dropout', layer);
     if (o.dropout > 0) hidden = applied(new SeededDropout({ name: `dropout_${layer}`, rate: o.dropout, seed }), hidden);
   }
@@ -65,14 +61,6 @@ function build(o: Options): tf.LayersModel {
 
 type Options = z.output<typeof CharLstmOptions>;
 
-function applied(layer: tf.layers.Layer, input: tf.SymbolicTensor): tf.SymbolicTensor {
-  const output = layer.apply(input);
-  assert(output instanceof tf.SymbolicTensor, 'a symbol went in, so a symbol comes out');
-  return output;
-}
-
-const glorot = (seed: number, name: string) => tf.initializers.glorotUniform({ seed: deriveSeed(seed, name) | 0 });
-
 /** One-hot is an embedding too, with an identity matrix that is not trained: then the saved model is a stock one. */
 function embedding({ vocabularySize, embedding: width, seed }: Options): tf.layers.Layer {
   const oneHot = width === 'one-hot';
@@ -84,30 +72,5 @@ function embedding({ vocabularySize, embedding: width, seed }: Options): tf.laye
     embeddingsInitializer: oneHot
       ? tf.initializers.identity({})
       : tf.initializers.randomUniform({ minval: -0.05, maxval: 0.05, seed: deriveSeed(seed, 'embedding') | 0 }),
-  });
-}
-
-const lstm = (layer: number, { units, seed }: Options) =>
-  tf.layers.lstm({
-    name: `lstm_${layer}`,
-    units,
-    returnSequences: true,
-    recurrentActivation: 'sigmoid', // as Keras, PyTorch and every fused kernel have it; tfjs' default is a hard sigmoid
-    kernelInitializer: glorot(seed, `lstm_${layer}`),
-    recurrentInitializer: 'zeros', // replaced by setOrthogonal
-    unitForgetBias: true,
-  });
-
-/** Gives each of the four gates an orthogonal recurrent matrix: [U, 4U], gate beside gate. */
-function setOrthogonal(layer: tf.layers.Layer, units: number, seed: number): void {
-  const values = new Float32Array(units * 4 * units);
-  for (let gate = 0; gate < 4; gate++) {
-    const matrix = orthogonal(units, deriveSeed(seed, 'gate', gate));
-    for (let row = 0; row < units; row++)
-      values.set(matrix.subarray(row * units, (row + 1) * units), (row * 4 + gate) * units);
-  }
-  tf.tidy(() => {
-    const [kernel, , ...bias] = layer.getWeights();
-    layer.setWeights([kernel!, tf.tensor2d(values, [units, 4 * units]), ...bias]);
   });
 }

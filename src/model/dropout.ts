@@ -29,6 +29,7 @@ export class SeededDropout extends tf.layers.Layer {
     super({ name: options.name });
     this.#rate = options.rate;
     this.#seed = options.seed;
+    this.supportsMasking = true; // as the stock layer: steps that are not seen stay so
     this.drawn = tf.tidy(() => tf.variable(tf.scalar(0), false));
   }
 

@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs';
 import { ModelError } from '../errors.ts';
 import { compiledParts, type LossFunction, type LossSpec } from './compiled.ts';
 import { findActivation, type ActivationSlot } from './activation.ts';
+import { maskLayers } from './masking.ts';
 import {
   anyLoss,
   sigmoidCrossEntropy,
@@ -20,7 +21,12 @@ import {
 export interface Head {
   readonly model: tf.LayersModel;
   readonly losses: readonly HeadLoss[];
-  /** The pre-activations z. @param training whether dropout is on and batch statistics are used and updated */
+  /**
+   * The pre-activations z.
+   *
+   * @param inputs those of the model; one more is the mask of the real steps, [B, T], which recurrent layers pass by
+   * @param training whether dropout is on and batch statistics are used and updated
+   */
   forward(inputs: readonly tf.Tensor[], training: boolean): tf.Tensor[];
   /** What the model would answer: its activations applied to z. */
   predictions(z: readonly tf.Tensor[]): tf.Tensor[];
@@ -50,9 +56,11 @@ export function openHead(model: tf.LayersModel): Head {
     model,
     losses,
     forward(inputs, training) {
+      const steps = inputs[model.inputs.length];
       const restore = slots.map((slot) => slot.makeLinear());
+      if (steps) restore.push(maskLayers(model, steps));
       try {
-        const z = model.apply([...inputs], { training }) as tf.Tensor | tf.Tensor[];
+        const z = model.apply(inputs.slice(0, model.inputs.length), { training }) as tf.Tensor | tf.Tensor[];
         return Array.isArray(z) ? z : [z];
       } finally {
         for (const undo of restore) undo();

@@ -33,7 +33,9 @@ export const WriteTextOptions = z.strictObject({
  * @throws {OptionsError} when an option is unknown or out of range
  * @throws {ModelError} when the model does not go forward in time, character by character
  *
- * @example await writeText(model, vocabulary, { prompt: 'Call me ', length: 200, seed: 7 });
+ * @example
+ * const model = charLstm({ vocabularySize: vocabulary.size, units: 16, seed: 7 });
+ * await writeText(model, vocabulary, { prompt: 'Call me ', length: 200, seed: 7 });
  */
 export async function writeText(
   model: tf.LayersModel,

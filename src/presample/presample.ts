@@ -1,13 +1,17 @@
 import { z } from 'zod';
-import { ShapeError } from '../errors.ts';
 import { parseOptions } from '../options.ts';
-import { rowSize, writeRow, type Column, type Schema } from '../stream/columns.ts';
+import type { Schema } from '../stream/columns.ts';
 import type { Gate, Turnstile } from '../stream/gate.ts';
 import type { InFlight } from '../stream/in-flight.ts';
 import { Presample } from '../stream/presample.ts';
 import type { Sample } from '../stream/sample.ts';
 import type { Stage } from '../stream/stage.ts';
-import { Ring, type Storage } from './ring.ts';
+import { bufferSchema, variesInLength } from '../stream/steps.ts';
+import { LengthFiller } from './fill-lengths.ts';
+import { RowFiller } from './fill-rows.ts';
+import { columnsOf, type Filler } from './fill.ts';
+import { LengthOptions } from './lengths.ts';
+import { Ring } from './ring.ts';
 
 const count = z.int().positive();
 
@@ -19,6 +23,8 @@ export const PresampleOptions = z
     batchSize: count.default(128),
     /** Buffers kept for reuse. @default 2 – one being filled, one in use */
     ringSize: count.default(2),
+    /** Buckets, padding and the longest sample, where samples have lengths of their own. */
+    lengths: LengthOptions.optional(),
   })
   .refine((o) => o.batchSize <= o.presampleSize, {
     path: ['batchSize'],
@@ -35,14 +41,21 @@ export type PresampleOptions = z.input<typeof PresampleOptions> & {
   readonly turnstile?: Turnstile;
   /** Counts the buffers that are not released yet. */
   readonly inFlight?: InFlight;
+  /** Told of each sample that is left out because it is too long (`truncate: 'drop'`). */
+  readonly onDrop?: ((id: string, steps: number) => void) | undefined;
   readonly signal?: AbortSignal;
 };
 
 /**
  * Fills buffers of samples: B of them when the gate is open as a fill begins, b when it is shut. Nothing is dropped
- * between fills, and what is left when the source ends is emitted as a smaller last buffer.
+ * between fills, and what is left when the source ends is emitted as smaller last buffers.
  *
- * Memory: one buffer of `presampleSize × bytes a sample` being filled, plus those not yet released downstream.
+ * Columns with a time axis are padded with zeros to one length a buffer, and a column `mask` (float32 [rows, T]) is 1 in
+ * real steps. With `lengths.boundaries` each buffer holds samples of one bucket: the one that is full first, or whose
+ * samples have waited longest where several are.
+ *
+ * Memory: one buffer of `presampleSize × bytes a sample` being filled, plus those not yet released downstream; with
+ * buckets up to as many samples wait in each.
  *
  * @throws {OptionsError} when an option is unknown or out of range
  * @throws {ShapeError} when a sample does not match the schema
@@ -50,84 +63,40 @@ export type PresampleOptions = z.input<typeof PresampleOptions> & {
  * for await (const buffer of presample({ schema, gate, presampleSize: 640, batchSize: 128 })(samples)) buffer.release();
  */
 export function presample(options: PresampleOptions): Stage<Sample, Presample> {
-  const { schema, gate, turnstile, inFlight, signal, fillSize, ...sizes } = options;
-  const { presampleSize, batchSize, ringSize } = parseOptions('presample()', PresampleOptions, sizes);
-  const ring = new Ring(schema, presampleSize, ringSize);
+  const { schema, gate, turnstile, inFlight, signal, fillSize, onDrop, ...plain } = options;
+  const { ringSize, lengths, ...sizes } = parseOptions('presample()', PresampleOptions, plain);
+  const { presampleSize, batchSize } = sizes;
+  const whole = bufferSchema(schema);
+  const ring = new Ring(whole, ringSize);
+  const filler = (): Filler =>
+    variesInLength(schema) || lengths
+      ? new LengthFiller({ schema, ring, sizes, lengths: lengths ?? LengthOptions.parse({}), onDrop })
+      : new RowFiller(schema, ring, presampleSize);
+  filler(); // what is wrong with the options is said at once
 
   return async function* (source) {
     const samples = source[Symbol.asyncIterator]();
+    const own = filler();
     try {
       for (;;) {
         await turnstile?.enter(signal);
         const phase = gate.isOpen ? 'importance' : 'uniform';
-        const fill = await fillBuffer(
-          samples,
-          schema,
-          ring.borrow(),
-          phase === 'importance' ? Math.min(fillSize?.() ?? presampleSize, presampleSize) : batchSize,
-        );
-        if (fill.ids.length === 0) return;
-        const columns = viewRows(schema, fill.storage, fill.ids.length);
-        const buffer = new Presample(fill.ids, columns, phase, () => {
-          ring.giveBack(fill.storage);
-          inFlight?.remove(buffer);
+        const rows = phase === 'importance' ? Math.min(fillSize?.() ?? presampleSize, presampleSize) : batchSize;
+        const fill = await own.fill(samples, phase, rows);
+        if (!fill) return;
+        const buffer = new Presample(fill.ids, columnsOf(whole, fill), phase, {
+          ...fill,
+          recycle: () => {
+            ring.giveBack(fill.storage);
+            inFlight?.remove(buffer);
+          },
         });
         inFlight?.add(buffer);
         yield buffer;
-        if (fill.ended) return;
+        if (fill.isLast) return;
       }
     } finally {
       await samples.return?.();
     }
   };
 }
-
-interface Fill {
-  readonly storage: Storage;
-  readonly ids: string[];
-  readonly ended: boolean;
-}
-
-/** Takes up to `rows` samples and writes their columns, row after row. */
-async function fillBuffer(
-  samples: AsyncIterator<Sample>,
-  schema: Schema,
-  storage: Storage,
-  rows: number,
-): Promise<Fill> {
-  const columns = Object.entries(schema);
-  const ids: string[] = [];
-  while (ids.length < rows) {
-    const next = await samples.next();
-    if (next.done) return { storage, ids, ended: true };
-    const sample = next.value;
-    if (typeof sample?.id !== 'string')
-      throw new ShapeError(
-        `presample(): expected a sample \`{ id, ...columns }\` with a string \`id\`, got ${typeof sample?.id}. ` +
-          'Give each sample a stable id, such as its shard and index.',
-      );
-    for (const [name, spec] of columns)
-      writeRow(
-        storage[name]!,
-        spec,
-        ids.length,
-        sample[name],
-        `presample(): column \`${name}\` of sample ${sample.id}`,
-      );
-    ids.push(sample.id);
-  }
-  return { storage, ids, ended: false };
-}
-
-/** The first `rows` rows of the storage, as columns. */
-const viewRows = (schema: Schema, storage: Storage, rows: number): Record<string, Column> =>
-  Object.fromEntries(
-    Object.entries(schema).map(([name, spec]) => [
-      name,
-      {
-        type: spec.type,
-        shape: [rows, ...spec.shape],
-        data: storage[name]!.subarray(0, rows * rowSize(spec)),
-      },
-    ]),
-  );

@@ -1,4 +1,5 @@
-import { allocate, type ColumnData, type Schema } from '../stream/columns.ts';
+import { allocate, rowSize, type ColumnData, type Schema } from '../stream/columns.ts';
+import { atSteps } from '../stream/steps.ts';
 
 /** Storage for one fill: every column's rows. */
 export type Storage = Readonly<Record<string, ColumnData>>;
@@ -7,24 +8,31 @@ export type Storage = Readonly<Record<string, ColumnData>>;
  * A small store of buffers that are used again and again, so that filling presamples allocates nothing once training
  * runs level. A borrower that never gives back costs an allocation, never a hang or an overwrite.
  *
- * Memory: at most `keep` buffers lie idle, each of `rows × Σ rowBytes(column)` bytes.
+ * Memory: at most `keep` buffers lie idle, each as large as the largest that was borrowed.
  */
 export class Ring {
   readonly #schema: Schema;
-  readonly #rows: number;
   readonly #keep: number;
   readonly #idle: Storage[] = [];
 
-  constructor(schema: Schema, rows: number, keep: number) {
+  constructor(schema: Schema, keep: number) {
     this.#schema = schema;
-    this.#rows = rows;
     this.#keep = keep;
   }
 
-  borrow(): Storage {
-    return (
-      this.#idle.pop() ??
-      Object.fromEntries(Object.entries(this.#schema).map(([name, spec]) => [name, allocate(spec, this.#rows)]))
+  /**
+   * Storage for so many rows or more; what lies in it is left from before.
+   *
+   * @param steps of columns with a time axis
+   */
+  borrow(rows: number, steps = 0): Storage {
+    const idle = this.#idle.pop() ?? {};
+    return Object.fromEntries(
+      Object.entries(this.#schema).map(([name, spec]) => {
+        const fixed = atSteps(spec, steps);
+        const data = idle[name];
+        return [name, data && data.length >= rows * rowSize(fixed) ? data : allocate(fixed, rows)];
+      }),
     );
   }
 

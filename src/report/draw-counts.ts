@@ -1,4 +1,4 @@
-import { rowSize, type Column } from '../stream/columns.ts';
+import { rowSize, type ColumnData } from '../stream/columns.ts';
 import type { Minibatch } from '../stream/minibatch.ts';
 
 /** A sample that was drawn often, and what it holds. */
@@ -18,22 +18,28 @@ const numbers = 200_000;
 /** Counts how often each sample was drawn by importance, and keeps those drawn most as they are. */
 export class DrawCounts {
   readonly #counts = new Map<string, number>();
-  #kept = new Map<string, DrawnSample['columns']>();
+  #kept = new Map<string, Row>();
   /** A sample is kept once it was drawn more often than this: a corpus may never give it again. */
   #bar = 0;
 
   add(batch: Minibatch): void {
     if (batch.phase === 'uniform') return;
-    for (const id of batch.ids) this.#counts.set(id, (this.#counts.get(id) ?? 0) + 1);
-    for (const [row, id] of batch.ids.entries())
-      if (this.#counts.get(id)! > this.#bar && !this.#kept.has(id)) this.#kept.set(id, rowOf(batch, row));
+    for (const [row, id] of batch.ids.entries()) {
+      const drawn = (this.#counts.get(id) ?? 0) + 1;
+      this.#counts.set(id, drawn);
+      if (drawn > this.#bar && !this.#kept.has(id)) this.#kept.set(id, rowOf(batch, row));
+    }
     if (this.#kept.size > 4 * shown) this.#prune();
     if (this.#counts.size > 2 * counted) this.#forget();
   }
 
   /** The samples drawn most, and how often. */
   top(): DrawnSample[] {
-    return this.#leaders().map((id) => ({ id, drawn: this.#counts.get(id) ?? 0, columns: this.#kept.get(id)! }));
+    return this.#leaders().map((id) => ({
+      id,
+      drawn: this.#counts.get(id) ?? 0,
+      columns: written(this.#kept.get(id)!),
+    }));
   }
 
   #leaders(): string[] {
@@ -53,18 +59,31 @@ export class DrawCounts {
   }
 }
 
-const rowOf = (batch: Minibatch, row: number): DrawnSample['columns'] =>
+/** A sample's columns as they lay in its presample. */
+type Row = Readonly<Record<string, { readonly shape: readonly number[]; readonly data: ColumnData }>>;
+
+const rowOf = (batch: Minibatch, row: number): Row =>
   Object.fromEntries(
-    Object.entries(batch.presample.columns).flatMap(([name, column]) => {
-      const shape = column.shape.slice(1);
-      return rowSize({ type: column.type, shape }) > numbers
-        ? []
-        : [[name, { shape, values: valuesAt(batch, column, row) }]];
-    }),
+    Object.entries(batch.presample.columns).flatMap(
+      ([
+        name,
+        {
+          type,
+          shape: [, ...shape],
+          data,
+        },
+      ]) => {
+        const size = rowSize({ type, shape });
+        const from = batch.picks[row]! * size;
+        return size > numbers ? [] : [[name, { shape, data: data.slice(from, from + size) }]];
+      },
+    ),
   );
 
-function valuesAt(batch: Minibatch, { type, shape, data }: Column, row: number): number[] {
-  const size = rowSize({ type, shape: shape.slice(1) });
-  const from = batch.picks[row]! * size;
-  return Array.from(data.subarray(from, from + size), (value) => Number(value.toPrecision(6)));
-}
+const written = (row: Row): DrawnSample['columns'] =>
+  Object.fromEntries(
+    Object.entries(row).map(([name, { shape, data }]) => [
+      name,
+      { shape, values: Array.from(data, (value) => Number(value.toPrecision(6))) },
+    ]),
+  );

@@ -41,7 +41,8 @@ export type ResampleOptions = z.input<typeof ResampleOptions> & {
  * Turns scored presamples into weighted minibatches. In the importance phase it tells the gate the scores and draws as
  * the selection says: by Algorithm 1 b rows with replacement by g, each weighed by 1 / (B g). In the uniform phase it
  * passes the buffer on, with weights 1. Presamples without scores are passed on, too, unless a selection
- * is given: then all scores count as equal.
+ * is given: then all scores count as equal. Where a presample is of a bucket of lengths, its minibatches have the bucket's
+ * size, and its samples the weight of the bucket on top.
  *
  * Each presample is released when the last minibatch drawn from it is disposed.
  *
@@ -58,12 +59,21 @@ export function resample(options: ResampleOptions): Stage<Scored, Minibatch> {
   const draw = ({ presample, scores, version }: Scored): Draw[] => {
     if (scores) gate.observe(scores);
     const at = { tau: gate.tau, version };
-    if (presample.phase === 'uniform' || (!scores && !selection)) return [passOn(presample.ids, at, weightOf)];
+    if (presample.phase === 'uniform' || (!scores && !selection))
+      return [weighed(passOn(presample.ids, at, weightOf), presample.weight)];
     const known = scores ?? new Float32Array(presample.size).fill(1);
     const moment = { tau: scores ? tauOf(scores) : 1, share: share() };
-    const settings = { selection: selection ?? proportional, smoothing, batchSize, draws: drawCount?.() ?? draws, rng };
-    const picked = select(known, moment, settings);
-    return picked.map((pick, turn) => ({ phase: 'importance', ...pick, ...at, turn, turns: picked.length }));
+    const picked = select(known, moment, {
+      selection: selection ?? proportional,
+      smoothing,
+      batchSize,
+      ...(presample.batchSize !== undefined && { bucketShare: presample.batchSize / batchSize }),
+      draws: drawCount?.() ?? draws,
+      rng,
+    });
+    return picked.map((pick, turn) =>
+      weighed({ phase: 'importance', ...pick, ...at, turn, turns: picked.length }, presample.weight),
+    );
   };
 
   return async function* (source) {
@@ -78,6 +88,10 @@ export function resample(options: ResampleOptions): Stage<Scored, Minibatch> {
     }
   };
 }
+
+/** A draw whose samples weigh so much for the buffer that they came in. */
+const weighed = (draw: Draw, weight: number): Draw =>
+  weight === 1 ? draw : { ...draw, weights: draw.weights.map((own) => own * weight) };
 
 const passOn = (
   ids: readonly string[],

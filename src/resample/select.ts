@@ -23,6 +23,8 @@ export interface SelectOptions {
   readonly selection: Selection;
   readonly smoothing: Smoothing;
   readonly batchSize: number;
+  /** A minibatch's samples against those of one without buckets, b_k / b, where buckets have sizes of their own. @default 1 */
+  readonly bucketShare?: number;
   /** Minibatches to be drawn; `keep` makes as many as its rows fill. */
   readonly draws: number;
   readonly rng: Rng;
@@ -45,13 +47,14 @@ export interface Moment {
 export function select(
   scores: Float32Array /* [B] */,
   { tau, share }: Moment,
-  { selection, smoothing, batchSize, draws, rng }: SelectOptions,
+  { selection, smoothing, batchSize, bucketShare = 1, draws, rng }: SelectOptions,
 ): Pick[] {
   const rows = scores.length;
-  const count = selection.size?.(tau, rows) ?? batchSize;
+  const count = Math.max(1, Math.round((selection.size?.(tau, rows / bucketShare) ?? batchSize) * bucketShare));
   const chosen = selection.chances?.(scores, share) ?? scores;
   const { draw } = selection;
-  if (draw === 'keep') return keep(chosen, batchSize, powerOf(selection, share), rng);
+  if (draw === 'keep')
+    return keep(chosen, Math.max(1, Math.round(batchSize * bucketShare)), powerOf(selection, share), rng);
   const chances = smoothing.scores(chosen);
   if (draw === 'top' || draw === 'subset') {
     const few = Math.min(count, rows);

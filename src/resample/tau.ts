@@ -14,6 +14,9 @@
  * effective sample size of the weights is B / τ².
  *
  * Scores that are all zero say nothing, so g = u and τ = 1.
+ * @example
+ * tau([1, 1, 1, 1]); // 1
+ * tau([1, 0, 0, 0]); // 2
  */
 export function tau(scores: ArrayLike<number> /* [B] */): number {
   let sum = 0;
@@ -25,7 +28,12 @@ export function tau(scores: ArrayLike<number> /* [B] */): number {
   return sum === 0 || squares === 0 ? 1 : Math.max(1, Math.sqrt(scores.length * squares) / sum);
 }
 
-/** Kish's effective sample size: of B scored samples, how many equally weighted ones carry as much information. */
+/**
+ * Kish's effective sample size: of B scored samples, how many equally weighted ones carry as much information.
+ *
+ * @example
+ * effectiveSampleSize([1, 1, 1, 1]); // 4
+ */
 export const effectiveSampleSize = (scores: ArrayLike<number> /* [B] */): number => scores.length / tau(scores) ** 2;
 
 /**

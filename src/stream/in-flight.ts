@@ -3,6 +3,13 @@ import type { Presample } from './presample.ts';
 /**
  * The buffers between presample and the trainer: how many, how large, and a way to let go of all of them when a
  * pipeline is stopped while some lie in a stream's buffer.
+ * @example
+ * const inFlight = new InFlight();
+ * const stage = presample({ schema, gate, presampleSize: 128, batchSize: 32, inFlight });
+ * for await (const buffer of stage(samples)) {
+ *   console.log(inFlight.samples, inFlight.bytes);
+ *   buffer.release();
+ * }
  */
 export class InFlight {
   readonly #buffers = new Set<Presample>();

@@ -26,6 +26,11 @@ export interface Draw {
  * kind, or on the engine, where the presample's tensors already lie.
  *
  * Whoever takes it calls `dispose()` when done; until then its presample's buffers cannot be used again.
+ * @example
+ * for await (const batch of resample({ gate, batchSize: 32, seed: 7 })(scored)) {
+ *   using taken = batch; // disposed at the end of the block
+ *   console.log(taken.ids, taken.weights, taken.column('x').shape);
+ * }
  */
 export class Minibatch implements Disposable {
   readonly ids: readonly string[];

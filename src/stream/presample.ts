@@ -4,31 +4,68 @@ import type { Column } from './columns.ts';
 import type { Phase } from './gate.ts';
 
 /**
+ * Which samples of its source a presample stage is done with: so many were taken, and of these some wait in buckets, by
+ * their number in the source, ascending.
+ */
+export interface Passed {
+  readonly taken: number;
+  readonly waiting: readonly number[];
+}
+
+/** What is known of a buffer beside its samples. */
+export interface PresampleFacts {
+  /** Which samples were passed when it was filled. @default its own, as if it were the first */
+  readonly passed?: Passed;
+  /** What its samples weigh for the buffer that they came in. @default 1 */
+  readonly weight?: number;
+  /** Samples in a minibatch that is drawn from it, where its bucket has a size of its own. */
+  readonly batchSize?: number;
+  /** Called once, when nobody uses the storage any more. */
+  readonly recycle?: () => void;
+}
+
+/**
  * A buffer of samples as columns: B of them when the gate was open at the fill, b when it was shut.
  *
  * Several minibatches may be drawn from one presample, so it counts its users: it is born with one, `retain` adds one,
  * `release` takes one away. With the last, its tensors are disposed and its storage goes back to the ring.
+ * @example
+ * const column = { type: 'float32', shape: [2, 3], data: new Float32Array(6) } as const;
+ * const buffer = new Presample(['a:0', 'a:1'], { x: column }, 'importance');
+ * buffer.tensor('x').shape; // [2, 3]
+ * buffer.release();
  */
-export class Presample {
+export class Presample implements Disposable {
   readonly ids: readonly string[];
   readonly columns: Readonly<Record<string, Column>>;
   readonly phase: Phase;
+  /** Which samples of the source the stage had done with when it had filled this buffer. */
+  readonly passed: Passed;
+  /**
+   * What its samples weigh, so that each moves the parameters equally, whichever bucket's buffer it came in: the
+   * buffer's samples over those that a buffer has without buckets.
+   */
+  readonly weight: number;
+  /** Samples in a minibatch that is drawn from it, where its bucket has a size of its own. */
+  readonly batchSize: number | undefined;
   readonly #tensors = new Map<string, tf.Tensor>();
   readonly #recycle: () => void;
   #users = 1;
   #disposed = false;
 
-  /** @param recycle called once, when nobody uses the storage any more */
   constructor(
     ids: readonly string[],
     columns: Readonly<Record<string, Column>>,
     phase: Phase,
-    recycle: () => void = () => {},
+    facts: PresampleFacts = {},
   ) {
     this.ids = ids;
     this.columns = columns;
     this.phase = phase;
-    this.#recycle = recycle;
+    this.passed = facts.passed ?? { taken: ids.length, waiting: [] };
+    this.weight = facts.weight ?? 1;
+    this.batchSize = facts.batchSize;
+    this.#recycle = facts.recycle ?? (() => {});
   }
 
   /** Bytes held on the host. */
@@ -71,6 +108,11 @@ export class Presample {
   release(): void {
     this.#users -= 1;
     if (this.#users === 0) this.dispose();
+  }
+
+  /** `using` a presample releases it. */
+  [Symbol.dispose](): void {
+    this.release();
   }
 
   /** Ends its life whoever uses it still: for a pipeline that was stopped with buffers on their way. */

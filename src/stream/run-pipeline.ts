@@ -10,6 +10,16 @@ import type { Sink } from './stage.ts';
  *
  * @returns what the sink returned; by then the streams are destroyed and their `finally` blocks are on their way
  * @throws {unknown} whatever the source, a stage or the sink threw, or the signal's reason
+ * @example
+ * const stage = asTransform(presample({ schema, gate, presampleSize: 128, batchSize: 32 }), 1);
+ * const count = await runPipeline([asReadable(samples, 64), stage], async (buffers: AsyncIterable<Presample>) => {
+ *   let size = 0;
+ *   for await (const buffer of buffers) {
+ *     size += buffer.size;
+ *     buffer.release();
+ *   }
+ *   return size;
+ * });
  */
 export async function runPipeline<In, Result>(
   streams: readonly [Readable, ...Duplex[]],

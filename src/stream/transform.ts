@@ -10,7 +10,7 @@ import type { Stage } from './stage.ts';
  *
  * @param highWaterMark items that may wait in each of its two buffers, so at most `2 × highWaterMark` items are held
  * @example
- * await pipeline(samples, asTransform(presample({ gate, presampleSize: 640, batchSize: 128 }), 1), consumer)
+ * await pipeline(samples, asTransform(presample({ schema, gate, presampleSize: 640, batchSize: 128 }), 1), consumer)
  */
 export const asTransform = <In, Out>(stage: Stage<In, Out>, highWaterMark: number): Duplex =>
   objectTransform({ highWaterMark }, async function* (source: AsyncIterable<In>) {
@@ -21,6 +21,8 @@ export const asTransform = <In, Out>(stage: Stage<In, Out>, highWaterMark: numbe
  * Makes a Node Readable of any async iterable, in object mode. Destroying it ends the iterable.
  *
  * @param highWaterMark items read ahead of a stalled consumer, at most one more
+ * @example
+ * asReadable(samples, 64).once('data', (sample) => console.log(sample.id));
  */
 export const asReadable = <Item>(items: AsyncIterable<Item>, highWaterMark: number): Readable =>
   Readable.from(items, { objectMode: true, highWaterMark });

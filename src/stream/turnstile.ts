@@ -44,7 +44,7 @@ export function createTurnstile(ahead: number): Turnstile {
 }
 
 /** A promise that the next wake resolves, or that an abort rejects. */
-function nextWake(register: (resolve: () => void) => void, signal?: AbortSignal): Promise<void> {
+export function nextWake(register: (resolve: () => void) => void, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     const abort = () => reject(signal?.reason as Error);
     signal?.addEventListener('abort', abort, { once: true });

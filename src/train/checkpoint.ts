@@ -34,6 +34,8 @@ const Seal = z.strictObject({
  * tensors never change, and variables are assigned new ones.
  *
  * @param snapshot its tensors are borrowed
+ * @example
+ * const { tensors, state } = await takeCheckpoint(snapshot);
  */
 export async function takeCheckpoint(snapshot: Snapshot): Promise<Checkpoint> {
   const state = structuredClone(snapshot.state);
@@ -177,6 +179,9 @@ export interface ReadCheckpoint extends Checkpoint {
  * in `damaged`.
  *
  * @throws {RunError} when there is none, or every one is damaged
+ * @example
+ * const resume = await readCheckpoint('runs/moby-dick/checkpoints');
+ * await fit(model, corpus, { steps: 2000, seed: 7, resume });
  */
 export async function readCheckpoint(folder: string): Promise<ReadCheckpoint> {
   const damaged: RunError[] = [];

@@ -4,6 +4,8 @@ import { compile } from '../engine/compile.ts';
 import { bindColumns, checkLabels, feedOf } from '../model/binding.ts';
 import { compiledParts } from '../model/compiled.ts';
 import type { Head } from '../model/head.ts';
+import { weightedMean } from '../model/losses.ts';
+import { inOrder, type LengthOptions } from '../presample/lengths.ts';
 import { presample } from '../presample/presample.ts';
 import { shutGate } from '../resample/tau-gate.ts';
 import type { Corpus } from '../stream/sample.ts';
@@ -14,6 +16,8 @@ export interface EvaluateOptions {
   readonly batchSize?: number;
   /** Samples to look at, from the beginning; all of them without it. */
   readonly limit?: number | undefined;
+  /** What is done about samples of different lengths; they keep their order, so there are no buckets. */
+  readonly lengths?: LengthOptions | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -22,22 +26,25 @@ export interface EvaluateOptions {
  * inference mode and in the corpus' own order.
  *
  * @returns `loss` and each metric by its tfjs name, means over the samples
+ * @example
+ * const { loss } = await evaluate(openHead(model), corpus, { limit: 500 });
  */
 export async function evaluate(head: Head, corpus: Corpus, options: EvaluateOptions = {}): Promise<Measures> {
-  const { batchSize = 128, limit = Infinity, signal } = options;
+  const { batchSize = 128, limit = Infinity, lengths, signal } = options;
   const binding = bindColumns(head.model, corpus.schema);
   const metrics = metricsOf(head.model);
   const measure = compile((inputs: readonly tf.Tensor[], targets: readonly tf.Tensor[], mask: readonly tf.Tensor[]) => {
     const z = head.forward(inputs, false);
     const predictions = head.predictions(z);
-    const values = metrics.map(({ of, output }) => tf.mean(of(targets[output]!, predictions[output]!)));
+    const values = metrics.map(({ of, output }) => meanOf(of(targets[output]!, predictions[output]!), z[0]!, mask[0]));
     return tf.stack([tf.mean(head.perSampleLoss(z, targets, mask[0])), ...values]);
   });
 
   const sums = new Float64Array(1 + metrics.length);
   let seen = 0;
   const samples = corpus.samples({ seed: 0, epochs: 1, shuffle: false, ...(signal ? { signal } : {}) });
-  const batches = presample({ schema: corpus.schema, gate: shutGate(), presampleSize: batchSize, batchSize });
+  const sizes = { presampleSize: batchSize, batchSize, lengths: inOrder(lengths) };
+  const batches = presample({ schema: corpus.schema, gate: shutGate(), ...sizes });
   for await (const batch of batches(samples)) {
     try {
       checkLabels(head, binding, batch);
@@ -59,6 +66,12 @@ export async function evaluate(head: Head, corpus: Corpus, options: EvaluateOpti
     );
   const names = ['loss', ...metrics.map(({ name }) => name)];
   return Object.fromEntries(names.map((name, i) => [name, sums[i]! / seen]));
+}
+
+/** The mean of a metric over the samples: of one value each, of one a step by the mask, or as it comes. */
+function meanOf(values: tf.Tensor, z: tf.Tensor, mask: tf.Tensor | undefined): tf.Scalar {
+  const isSteps = mask && values.size === mask.size;
+  return isSteps ? tf.mean(weightedMean(tf.reshape(values, [z.shape[0], -1]), mask)) : tf.mean(values);
 }
 
 /** The metrics that the model was compiled with, without the losses that tfjs lists among them. */

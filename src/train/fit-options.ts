@@ -2,6 +2,8 @@ import type * as tf from '@tensorflow/tfjs';
 import { z } from 'zod';
 import type { Scheme } from '../importance/scheme.ts';
 import { ImportanceOptions } from '../importance/importance.ts';
+import { LengthOptions } from '../presample/lengths.ts';
+import { PlacementOptions } from '../importance/placement/placement-options.ts';
 import { SmoothingOptions } from '../resample/smoothing.ts';
 import { TauGateOptions } from '../resample/tau-gate.ts';
 import type { Minibatch } from '../stream/minibatch.ts';
@@ -44,6 +46,8 @@ export const FitValues = z
     seconds: z.number().positive().optional(),
     /** Passes over the corpus after which to stop. */
     epochs: count.optional(),
+    /** Buckets, padding and the longest sample, where samples have lengths of their own. */
+    lengths: LengthOptions.optional(),
     /** The largest norm of the whole gradient. */
     clipNorm: z.number().positive().optional(),
     /** Decoupled weight decay of kernels and embeddings, per unit of learning rate. @default 0 */
@@ -56,6 +60,12 @@ export const FitValues = z
     validationSamples: count.optional(),
     /** Minibatches that may be made ahead of the trainer; 0 is lockstep, exactly Algorithm 1. @default 0 */
     ahead: z.int().nonnegative().default(0),
+    /** Where presamples are scored: here, or ahead of the trainer by another process. @default here */
+    score: PlacementOptions.optional(),
+  })
+  .refine((o) => o.ahead === 0 || o.score === undefined, {
+    path: ['ahead'],
+    error: 'cannot be given beside `score`: give `score.ahead`',
   })
   .refine((o) => o.batchSize <= o.presampleSize, {
     path: ['batchSize'],

@@ -6,6 +6,8 @@ import { fuse } from '../engine/layers/fuse.ts';
 import { openHead, type Head } from '../model/head.ts';
 import { parseOptions } from '../options.ts';
 import type { Minibatch } from '../stream/minibatch.ts';
+import type { Passed } from '../stream/presample.ts';
+import { freshTau } from '../resample/fresh-tau.ts';
 import { runPipeline } from '../stream/run-pipeline.ts';
 import type { Corpus } from '../stream/sample.ts';
 import { until } from '../stream/until.ts';
@@ -43,7 +45,7 @@ export async function fit(model: tf.LayersModel, corpus: Corpus, options: FitOpt
   try {
     return await run.go();
   } finally {
-    run.dispose();
+    await run.dispose();
   }
 }
 
@@ -58,13 +60,14 @@ async function trainCopy(
   share: number,
 ): Promise<tf.LayersModel> {
   const copy = await copyModel(model);
-  const { batchSize, seed, clipNorm, weightDecay, steps, seconds } = values;
+  const { batchSize, seed, clipNorm, weightDecay, steps, seconds, lengths } = values;
   await fit(copy, corpus, {
     batchSize,
     presampleSize: batchSize,
     seed,
     weightDecay,
     scheme: 'uniform',
+    ...(lengths && { lengths }),
     ...(clipNorm && { clipNorm }),
     ...(steps !== undefined && { steps: Math.ceil(share * steps) }),
     ...(seconds !== undefined && { seconds: share * seconds }),
@@ -84,7 +87,9 @@ class Run {
   readonly #account = new Account();
   #samplesTrained = 0;
   #waitedMs = 0;
-  /** Samples that an earlier run took from the corpus. */
+  /** Which of this run's samples are trained on or passed by. */
+  #passed: Passed = { taken: 0, waiting: [] };
+  /** Samples that an earlier run was done with. */
   #seenBefore = 0;
   #epochLosses: number[] = [];
   #epoch = 0;
@@ -99,7 +104,8 @@ class Run {
     this.#budget = new Budget(values, () => corpus.length);
     const context = {
       share: () => this.#budget.progress().share,
-      heldOut: (share: number, samples: number) => holdOut(head, corpus, values.seed, share, samples),
+      heldOut: (share: number, samples: number) =>
+        holdOut(head, corpus, { seed: values.seed, share, samples, lengths: values.lengths }),
       trainCopy: (samples: Corpus, share: number) => trainCopy(head.model, samples, values, share),
     };
     this.#parts = assemble(head, corpus, values, options, context, saved);
@@ -123,6 +129,7 @@ class Run {
   }
 
   async go(): Promise<FitSummary> {
+    await this.#startPlace();
     if (!this.#options.resume) {
       await this.#validate();
       this.#budget.begin();
@@ -138,6 +145,13 @@ class Run {
     const { seconds, epochs } = this.#budget;
     const stages = Object.fromEntries(this.#parts.meter.stages);
     return { ...this.#account.summary({ stoppedBy, seconds, epochs }), stages };
+  }
+
+  async #startPlace(): Promise<void> {
+    const { signal } = this.#options;
+    await this.#parts.place?.start(signal).catch((error: unknown) => {
+      if (!signal?.aborted) throw error; // else the run ends before its first step, as it does without a place
+    });
   }
 
   #run(): Promise<StopReason> {
@@ -165,15 +179,16 @@ class Run {
 
   async #step(batch: Minibatch): Promise<void> {
     const learningRate = this.#rate(this.#budget.progress()) * this.#rateFactor(batch);
-    const { phase, size, presample } = batch;
+    const { size, presample } = batch;
     this.#options.onMinibatch?.(batch);
     const loss = await this.#parts.trainer.step(batch, learningRate);
     this.#budget.steps += 1;
-    if (batch.turn === 0) this.#budget.samplesSeen += presample.size;
+    if (batch.turn === 0) this.#passed = presample.passed;
+    this.#budget.samplesSeen = this.#seenBefore + this.#passed.taken - this.#passed.waiting.length;
     this.#samplesTrained += size;
     await this.#parts.chooser.stepped?.(loss);
     this.#epochLosses.push(loss);
-    const record = this.#record(loss, learningRate, phase);
+    const record = this.#record(loss, learningRate, batch);
     const measured = await this.#validateIfDue();
     if (measured) record.validation = measured;
     this.#account.add(record);
@@ -190,7 +205,7 @@ class Run {
     return rateFactor(rateScaling, { tau, noise: noise.value / batchSize, slowdown });
   }
 
-  #record(loss: number, lr: number, phase: StepRecord['phase']): StepRecord {
+  #record(loss: number, lr: number, batch: Minibatch): StepRecord {
     const { gate, meter, observed, noise } = this.#parts;
     const waited = meter.stages.get('presample')?.waitedUpstreamMs ?? 0;
     const waitedMs = waited - this.#waitedMs;
@@ -202,7 +217,8 @@ class Run {
       share,
       loss,
       lr,
-      phase,
+      phase: batch.phase,
+      ...(batch.phase === 'importance' && this.#staleness(batch)),
       tau: gate.tau,
       gate: gate.isOpen ? 'open' : 'shut',
       ess: observed.effectiveSampleSize,
@@ -212,6 +228,13 @@ class Run {
       waitedMs,
       rssBytes: process.memoryUsage.rss(),
     };
+  }
+
+  /** How old the scores were that a step was drawn by, and what that made of their τ. */
+  #staleness({ version, drawTau, weights }: Minibatch): Pick<StepRecord, 'age' | 'drawTau' | 'freshTau'> {
+    const { turnstile, observed, chooser, place } = this.#parts;
+    const fresh = place && !chooser.selection && observed.stepScores;
+    return { age: turnstile.version - version, drawTau, ...(fresh && { freshTau: freshTau(weights, fresh) }) };
   }
 
   async #endEpoch(): Promise<void> {
@@ -234,8 +257,8 @@ class Run {
   async #validate(): Promise<Measures | undefined> {
     const { validation, deriveMeasures = (measures) => measures } = this.#options;
     if (!validation) return undefined;
-    const { validationSamples: limit, scoreBatchSize: batchSize } = this.#values;
-    const measured = this.#budget.uncounted(() => evaluate(this.#head, validation, { batchSize, limit }));
+    const { validationSamples: limit, scoreBatchSize: batchSize, lengths } = this.#values;
+    const measured = this.#budget.uncounted(() => evaluate(this.#head, validation, { batchSize, limit, lengths }));
     const measures = deriveMeasures(await measured);
     this.#account.addValidation(measures);
     return measures;
@@ -245,7 +268,7 @@ class Run {
     return {
       tensors: this.#parts.trainer.tensors(),
       state: {
-        ...this.#parts.state(this.#budget.samplesSeen - this.#seenBefore),
+        ...this.#parts.state(this.#passed),
         ...this.#budget.progress(),
         samplesSeen: this.#budget.samplesSeen,
         samplesTrained: this.#samplesTrained,
@@ -256,7 +279,8 @@ class Run {
     };
   }
 
-  dispose(): void {
+  async dispose(): Promise<void> {
+    await this.#parts.place?.close();
     this.#parts.inFlight.clear();
     this.#parts.trainer.dispose();
     this.#parts.chooser.dispose?.();

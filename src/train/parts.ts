@@ -1,5 +1,10 @@
 import { importance } from '../importance/importance.ts';
-import { modelScorer } from '../importance/model-scorer.ts';
+import { lookAhead } from '../importance/placement/look-ahead.ts';
+import type { ScorePlace } from '../importance/placement/place.ts';
+import { placeScores } from '../importance/placement/place-scores.ts';
+import { aheadOf, type Placement } from '../importance/placement/placement-options.ts';
+import { Tickets } from '../importance/placement/tickets.ts';
+import { scorerOf } from '../importance/scorer-of.ts';
 import { schemeOf } from '../importance/schemes.ts';
 import type { Scheme, SchemeContext, SchemeRun } from '../importance/scheme.ts';
 import type { Head } from '../model/head.ts';
@@ -10,15 +15,19 @@ import { resample } from '../resample/resample.ts';
 import { effectiveSampleSize } from '../resample/tau.ts';
 import { shutGate, tauGate, type TauGate } from '../resample/tau-gate.ts';
 import type { Turnstile } from '../stream/gate.ts';
+import type { Passed } from '../stream/presample.ts';
 import { InFlight } from '../stream/in-flight.ts';
 import { Meter } from '../stream/meter.ts';
+import type { Presample, Scored } from '../stream/presample.ts';
 import { createRng, rngFrom, type Rng } from '../stream/random.ts';
 import type { Corpus, Sample } from '../stream/sample.ts';
+import type { Stage } from '../stream/stage.ts';
 import { createTurnstile } from '../stream/turnstile.ts';
 import { asReadable, asTransform } from '../stream/transform.ts';
 import { Admission } from './admission.ts';
 import type { FitOptions, FitSettings } from './fit-options.ts';
-import { openStream, type OpenStream, type ResumeState } from './resume.ts';
+import { openStream, type OpenStream } from './open-stream.ts';
+import type { ResumeState } from './resume.ts';
 import { schemeOfMode } from './modes.ts';
 import { Trainer } from './trainer.ts';
 
@@ -45,48 +54,57 @@ export function assemble(
   const { batchSize, seed, scoreBatchSize, presampleSize } = values;
   const sizes = { presampleSize, batchSize, scoreBatchSize };
   const chooser = scheme.start?.({ head, corpus, schema, seed, ...sizes, ...context }) ?? {};
-  const [costs, turnstile, meter, inFlight] = [new Costs(), createTurnstile(values.ahead), new Meter(), new InFlight()];
-  const shared = {
-    scheme,
-    chooser,
-    costs,
-    turnstile,
-    meter,
-    inFlight,
-    rng: saved ? rngFrom(saved.rng) : createRng(seed, 'resample'),
-  };
-  const noise = new NoiseScale();
+  const [costs, noise, meter, inFlight] = [new Costs(), new NoiseScale(), new Meter(), new InFlight()];
   const sized = { ...values, presampleSize: chooser.presampleSize ?? presampleSize };
   const gate = gateOf(scheme, chooser, sized, { costs, noise: () => noise.value / batchSize });
-  const observed = { effectiveSampleSize: batchSize };
+  const place = values.score && placeScores({ head, scheme, chooser, schema, ...sized }, values.score);
+  const tickets = place && ticketsOf(place, values.score, gate);
+  const turnstile: Turnstile = tickets ?? createTurnstile(values.ahead);
+  const rng = saved ? rngFrom(saved.rng) : createRng(seed, 'resample');
+  const shared = { scheme, chooser, costs, turnstile, place, tickets, meter, inFlight, rng };
+  const observed: Observed = { effectiveSampleSize: batchSize };
   const onScores: FitOptions['onScores'] = (batch, scores) => {
     observed.effectiveSampleSize = effectiveSampleSize(scores);
     options.onScores?.(batch, scores);
   };
   const wiring = { ...shared, gate, head, corpus, values, share: context.share, onScores, onSkip: options.onSkip };
-  const trainer = trainerOf(wiring, noise);
+  const trainer = trainerOf(wiring, noise, observed);
   let stream: OpenStream | undefined;
   const admission = chooser.admit && new Admission((id) => chooser.admit!(id));
   const stages = (signal: AbortSignal) => {
     const { epochs = Infinity } = values;
-    stream = openStream(corpus, { seed, epochs, signal }, saved?.position);
-    return stagesOf(wiring, admission ? admission.admitted(stream.samples) : stream.samples, signal);
+    const mayWait = values.lengths?.boundaries !== undefined;
+    stream = openStream(corpus, { seed, epochs, signal }, { from: saved?.position, mayWait });
+    const { samples, rejoined } = stream;
+    return stagesOf(wiring, admission ? admission.admitted(samples, rejoined) : samples, signal);
   };
 
-  /** What the stages must remember beside tensors, when `taken` samples of the stream were trained on or passed by. */
-  const state = (taken: number) => ({
+  /** What the stages must remember beside tensors, when so many samples were trained on, passed by, or wait. */
+  const state = (passed: Passed) => ({
     gate: gate.state(),
     noise: noise.state(),
     rng: shared.rng.state(),
     costs: costs.state(),
     optimizer: trainer.optimizer.name,
-    position: stream?.position(admission?.passed(taken) ?? taken) ?? saved?.position ?? {},
+    position: stream?.position(admission?.passed(passed) ?? passed) ?? saved?.position ?? {},
     ...(chooser.state && { scheme: chooser.state() }),
   });
   return { ...shared, gate, noise, observed, trainer, stages, state };
 }
 
+/** What a run has seen last. */
+interface Observed {
+  effectiveSampleSize: number;
+  /** What a step's own minibatch scored before the step. */
+  stepScores?: Float32Array;
+}
+
+const ticketsOf = (place: ScorePlace, placement: Placement, gate: TauGate) =>
+  new Tickets({ ...placement, ahead: aheadOf(placement), gate, onScored: (version) => place.retain(version) });
+
 interface Wiring {
+  readonly place: ScorePlace | undefined;
+  readonly tickets: Tickets | undefined;
   readonly onScores: NonNullable<FitOptions['onScores']>;
   readonly onSkip: FitOptions['onSkip'] | undefined;
   readonly scheme: Scheme;
@@ -103,7 +121,8 @@ interface Wiring {
   readonly share: () => number;
 }
 
-function trainerOf({ head, corpus, scheme, chooser, gate, costs, values, onScores }: Wiring, noise: NoiseScale) {
+function trainerOf(wiring: Wiring, noise: NoiseScale, observed: Observed) {
+  const { head, corpus, scheme, chooser, gate, costs, values, onScores, place } = wiring;
   const isNoiseAsked =
     values.tauThreshold === 'progress' || values.rateScaling === 'gain' || values.rateScaling === 'cost';
   const isDrawn = chooser.fetch === undefined ? scheme.score !== undefined : chooser.fetch !== 'never';
@@ -112,8 +131,11 @@ function trainerOf({ head, corpus, scheme, chooser, gate, costs, values, onScore
     gate,
     onScores,
     score: chooser.fetch === 'always' ? undefined : scheme.score,
-    stepScore: chooser.stepScore,
-    trained: chooser.trained && ((ids, scores) => chooser.trained!(ids, scores)),
+    stepScore: chooser.stepScore ?? (place && !chooser.update ? scheme.score : undefined),
+    trained: (ids, scores) => {
+      observed.stepScores = scores;
+      chooser.trained?.(ids, scores);
+    },
     update: chooser.update,
     noise: isNoiseAsked && isDrawn ? noise : undefined,
     clipNorm: values.clipNorm,
@@ -124,8 +146,9 @@ function trainerOf({ head, corpus, scheme, chooser, gate, costs, values, onScore
 
 /** The source and the three stages, as Node streams. */
 function stagesOf(wiring: Wiring, samples: AsyncIterable<Sample>, signal: AbortSignal) {
-  const { chooser, gate, turnstile, meter, inFlight, corpus, values } = wiring;
+  const { chooser, turnstile, meter, inFlight, corpus, values } = wiring;
   const { batchSize } = values;
+  const gate = wiring.tickets?.gate ?? wiring.gate;
   const fill = presample({
     schema: corpus.schema,
     gate,
@@ -133,23 +156,26 @@ function stagesOf(wiring: Wiring, samples: AsyncIterable<Sample>, signal: AbortS
     inFlight,
     signal,
     batchSize,
+    lengths: values.lengths,
     presampleSize: chooser.presampleSize ?? values.presampleSize,
     fillSize: chooser.fillSize && (() => chooser.fillSize!(gate.tau)),
   });
   return [
     asReadable(samples, samplesAhead),
     asTransform(meter.count('presample', fill), 1),
-    asTransform(meter.count('importance', scoring(wiring)), 1),
+    asTransform(meter.count('importance', scoring(wiring, signal)), 1),
     asTransform(meter.count('resample', drawing(wiring)), 1),
   ] as const;
 }
 
-function scoring({ scheme, chooser, head, corpus, values, turnstile, costs, onScores, onSkip }: Wiring) {
+function scoring(wiring: Wiring, signal: AbortSignal): Stage<Presample, Scored> {
+  const { scheme, chooser, head, corpus, values, turnstile, costs, onScores, onSkip, place, tickets } = wiring;
   const { onBadScore, scoreBatchSize } = values;
-  const byScheme = () => scheme.score && modelScorer(head, { scheme, schema: corpus.schema, scoreBatchSize });
-  const scorer = chooser.scorer === undefined ? byScheme() : chooser.scorer;
-  const onCost = (count: number, ms: number) => costs.scored(count, ms);
-  return importance(scorer ?? undefined, { turnstile, onBadScore, onCost, onSkip, onScores });
+  const byScheme = () => scorerOf(scheme, head, { schema: corpus.schema, scoreBatchSize });
+  const scorer = place ?? (chooser.scorer === undefined ? byScheme() : chooser.scorer);
+  const onCost = (count: number, ms: number) => costs.scored(count, ms); // scored elsewhere: what is waited for it
+  const stage = importance(scorer ?? undefined, { turnstile, onBadScore, onCost, onSkip, onScores });
+  return place && tickets ? (source) => stage(lookAhead(place, tickets, signal)(source)) : stage;
 }
 
 function drawing({ chooser, gate, rng, values, share }: Wiring) {

@@ -3,7 +3,6 @@ import { z } from 'zod';
 import { RunError } from '../errors.ts';
 import { isSeededDropout } from '../model/dropout.ts';
 import { parseOptions } from '../options.ts';
-import type { Corpus, Position, Sample, SampleOptions, SampleStream } from '../stream/sample.ts';
 import type { AccountState } from './account.ts';
 import type { Optimizer } from './optimizers/optimizer.ts';
 import type { TensorData } from './safetensors.ts';
@@ -88,33 +87,3 @@ const mismatch = (expected: string, got: string) =>
     `fit(): \`resume\`: expected ${expected}, got ${got}. The checkpoint is another model's: resume with the model that it was taken from.`,
     { expected, got },
   );
-
-/** Streams that cannot tell a position are gone on with by reading what was read before. */
-const CountPosition = z.strictObject({ kind: z.literal('count'), taken: count });
-
-/** A stream, and where it stands. */
-export interface OpenStream {
-  readonly samples: AsyncIterable<Sample>;
-  position(this: void, taken: number): Position;
-}
-
-/**
- * Opens a corpus where an earlier stream stood. A corpus that can tell positions starts there at once; any other is read
- * again up to there, so it must give the same order each time.
- */
-export function openStream(corpus: Corpus, options: SampleOptions, from?: Position): OpenStream {
-  const counted = CountPosition.safeParse(from);
-  if (counted.success) return countedStream(corpus.samples(options), counted.data.taken);
-  const stream = corpus.samples(from ? { ...options, from } : options);
-  return stream.position ? { samples: stream, position: stream.position } : countedStream(stream, 0);
-}
-
-const countedStream = (stream: SampleStream, skip: number): OpenStream => ({
-  samples: skip === 0 ? stream : without(stream, skip),
-  position: (taken) => ({ kind: 'count', taken: skip + taken }) satisfies z.output<typeof CountPosition>,
-});
-
-async function* without(stream: AsyncIterable<Sample>, skip: number): AsyncGenerator<Sample, void, void> {
-  let passed = 0;
-  for await (const sample of stream) if (passed++ >= skip) yield sample;
-}

@@ -18,6 +18,12 @@ export interface StepRecord {
   /** Learning rate of this step. */
   lr: number;
   phase: Phase;
+  /** Steps that the parameters behind the scores were old; on steps drawn by importance. */
+  age?: number;
+  /** By what τ the draw has reduced the variance, if the scores it was drawn by were fresh; on steps drawn by importance. */
+  drawTau?: number;
+  /** The same by this step's own scores of its minibatch, that is with the scores as old as they were. */
+  freshTau?: number;
   /** The smoothed τ after this step. */
   tau: number;
   gate: 'open' | 'shut';

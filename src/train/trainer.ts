@@ -53,7 +53,8 @@ export class Trainer {
   readonly #anchored: AnchoredSteps | undefined;
   readonly #lastGradient: Slots | undefined;
   #anchoredTo: Presample | undefined;
-  #hasLast = false;
+  /** What the samples of the last step's buffer weighed; 0 before the first. */
+  #lastWeight = 0;
 
   constructor(head: Head, options: TrainerOptions) {
     const { model } = head;
@@ -79,7 +80,7 @@ export class Trainer {
    * Takes one step and disposes the minibatch.
    *
    * @param learningRate η of this step
-   * @returns the weighted loss before the step
+   * @returns the weighted loss before the step, without the weight that its samples have for their bucket
    * @throws {LossError} when the loss is not finite; the parameters are spoilt then
    * @throws {LabelError} when a label lies outside the model's classes
    */
@@ -91,14 +92,20 @@ export class Trainer {
       const { loss, scores, noise } = await this.#take(batch, learningRate);
       onCost?.(batch.size, performance.now() - begun);
       if (!Number.isFinite(loss)) throw lossError(batch, loss);
-      if (noise && this.#hasLast) noiseScale?.observe(noise[0]!, noise[1]!, batch.size * batch.drawTau ** 2);
-      this.#hasLast = true;
+      const { weight } = batch.presample;
+      if (noise && this.#lastWeight > 0)
+        noiseScale?.observe(
+          noise[0]! / weight ** 2,
+          noise[1]! / (weight * this.#lastWeight),
+          batch.size * batch.drawTau ** 2,
+        );
+      this.#lastWeight = weight;
       if (scores) trained?.(batch.ids, scores);
       if (scores && batch.phase === 'uniform') {
         onScores?.(batch, scores);
         gate.observe(scores);
       }
-      return loss;
+      return loss / weight;
     } finally {
       batch.dispose();
     }

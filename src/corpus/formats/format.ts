@@ -9,6 +9,8 @@ export const formatFields = {
   ...TableOptions.shape,
   /** How images become pixels. */
   image: ImageOptions.prefault({}),
+  /** Series of different lengths: each with its `own`, or all `padded` with 0 to the longest. @default 'own' */
+  lengths: z.enum(['own', 'padded']).default('own'),
   /** A CSV file with the columns `file` and `label`, beside or inside the images. @default an image's folder is its class */
   labels: z.string().min(1).optional(),
 };
@@ -29,6 +31,8 @@ export interface FormatInput {
   readonly where: string;
   readonly sources: readonly ByteSource[];
   readonly options: FormatOptions;
+  /** Whether a sample that cannot be made is left out: then it must not stop the opening either. */
+  readonly skipsBad: boolean;
   readonly signal: AbortSignal | undefined;
 }
 

@@ -1,4 +1,4 @@
-import { CorpusError } from '../../errors.ts';
+import { CorpusError, ShardError } from '../../errors.ts';
 import type { Format } from './format.ts';
 import { indexLines, type Line, type LineIndex } from './lines.ts';
 import { shardError } from './shard-access.ts';
@@ -7,8 +7,9 @@ import { shardError } from './shard-access.ts';
  * Time series: UCR's text files (a line is a class, then the values) and `.ts` files (a line is the channels, parted by
  * `:`, their values by `,`, then the class; directives begin with `@`, remarks with `#`).
  *
- * Columns: `x` float32 [T, channels], `y` the class; `length` where lengths differ: shorter series are filled up with 0
- * at their end, longer ones there are none, for T is the longest.
+ * Columns: `x` float32 [T, channels] and `y`, the class. Where lengths differ the time axis is as long as each series;
+ * with `lengths: 'padded'` T is the longest, shorter series are filled up with 0 at their end, and `length` tells how far
+ * they go.
  */
 export const series: Format = {
   name: 'series',
@@ -20,7 +21,7 @@ export const series: Format = {
       /^\s*-?\d[\d.]*(e[+-]?\d+)?([\t,]|\s+)\s*(-?\d[\d.e+-]*|nan)([\t,]|\s+)/i.test(text)
     );
   },
-  async open({ where, sources, signal }) {
+  async open({ where, sources, options, skipsBad, signal }) {
     const facts = new Facts();
     const indexes: LineIndex[] = [];
     for (const source of sources)
@@ -28,21 +29,28 @@ export const series: Format = {
         await indexLines(source, {
           quoted: false,
           isData: (text) => !/^\s*[@#]/.test(text),
-          visit: (line) => facts.note(source.name, line),
+          visit: (line) => {
+            try {
+              facts.note(source.name, line);
+            } catch (error) {
+              if (!skipsBad || !(error instanceof ShardError)) throw error; // it is left out and counted when it is read
+            }
+          },
           signal,
         }),
       );
     if (facts.longest === 0) throw new CorpusError(`${where}: expected time series, got none. Check the files.`);
     const names = facts.names();
     const numbers = new Map(names.map((name, i) => [name, i]));
-    const varies = facts.shortest !== facts.longest;
     const { longest, channels } = facts;
+    const varies = facts.shortest !== longest;
+    const isPadded = options.lengths === 'padded';
     return {
       format: 'series',
       schema: {
-        x: { type: 'float32', shape: [longest, channels] },
+        x: { type: 'float32', shape: [varies && !isPadded ? null : longest, channels] },
         y: { type: 'int32', shape: [] },
-        ...(varies && { length: { type: 'int32', shape: [] } }),
+        ...(varies && isPadded && { length: { type: 'int32', shape: [] } }),
       },
       classes: { y: names.length },
       classNames: { y: names },
@@ -55,14 +63,15 @@ export const series: Format = {
           return {
             count,
             sample: (i: number) => {
-              const { values, label } = parse(source.name, found[i]!);
-              const x = new Float32Array(longest * channels); // [T, channels]
+              const { values, label } = parse(source.name, found[i]!, channels);
+              const steps = values[0]!.length;
+              const x = new Float32Array((isPadded ? longest : steps) * channels); // [T, channels]
               values.forEach((own, channel) => own.forEach((value, t) => (x[t * channels + channel] = value)));
               return {
                 id: `${source.name}:${first + i}`,
                 x,
                 y: numbers.get(label) ?? -1,
-                ...(varies && { length: values[0]!.length }),
+                ...(varies && isPadded && { length: steps }),
               };
             },
           };
@@ -86,10 +95,8 @@ class Facts {
   readonly #labels = new Set<string>();
 
   note(shard: string, line: Line): void {
-    const { values, label } = parse(shard, line);
-    if (this.channels === 0) this.channels = values.length;
-    if (values.length !== this.channels)
-      throw shardError(shard, line.offset, `${this.channels} channels`, `${values.length}`);
+    const { values, label } = parse(shard, line, this.channels);
+    this.channels = values.length;
     this.longest = Math.max(this.longest, values[0]!.length);
     this.shortest = Math.min(this.shortest, values[0]!.length);
     this.#labels.add(label);
@@ -103,7 +110,8 @@ class Facts {
   }
 }
 
-function parse(shard: string, { text, offset }: Line): Series {
+/** @param expected channels that it must have; 0 while that is not known */
+function parse(shard: string, { text, offset }: Line, expected: number): Series {
   const isTs = text.includes(':');
   const pieces = isTs ? text.split(':') : text.trim().split(/[\t,]|\s+/);
   const label = (isTs ? pieces.at(-1)! : pieces[0]!).trim();
@@ -119,6 +127,8 @@ function parse(shard: string, { text, offset }: Line): Series {
     );
   const bad = values.flat().findIndex((value) => !Number.isFinite(value));
   if (bad >= 0) throw shardError(shard, offset, 'numbers', JSON.stringify(channels.flat()[bad]));
+  if (expected > 0 && values.length !== expected)
+    throw shardError(shard, offset, `${expected} channels`, `${values.length}`);
   return { values, label: Number.isFinite(Number(label)) ? String(Number(label)) : label };
 }
 

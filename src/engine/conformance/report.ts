@@ -15,7 +15,9 @@ export const conformanceLine = ({ group, name, status, worst, tolerance, reason 
  * A report fit for an issue: the machine, the engine, what failed and was skipped, and the counts on the last line.
  *
  * @example
- * console.log(conformanceReport(engine, await Array.fromAsync(runConformance(engine))));
+ * const results = [];
+ * for await (const result of runConformance(engine)) results.push(result);
+ * console.log(conformanceReport(engine, results));
  */
 export function conformanceReport(engine: Engine, results: readonly CaseResult[]): string {
   const of = (status: CaseResult['status']) => results.filter((result) => result.status === status);

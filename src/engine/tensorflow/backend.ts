@@ -136,17 +136,6 @@ export class BackendTensors {
   read(dataId: object, eagerly: () => BackendValues): BackendValues {
     return this.tracer ? this.tracer.read(this.#map.get(dataId)) : eagerly();
   }
-
-  /** Runs `action` as if nothing were traced. */
-  untraced<T>(action: () => T): T {
-    const { tracer } = this;
-    this.tracer = undefined;
-    try {
-      return action();
-    } finally {
-      this.tracer = tracer;
-    }
-  }
 }
 
 /** Derives the backend from tfjs-node's class, which has to be imported late: it reads `util.isNullOrUndefined`. */

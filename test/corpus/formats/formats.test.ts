@@ -113,12 +113,38 @@ describe('corpus', () => {
       assert.deepEqual(samples[1]!['x'], Float32Array.of(0, 0.1, 0));
     });
 
-    it('reads .ts files of several channels and lengths', async () => {
+    it('reads .ts files of several channels and lengths, as they are or filled up', async () => {
       folder.write('Toy.ts', '#remark\n@problemName Toy\n@data\n1,2,3:4,5,6:b\n# between\n7:8:a\n');
-      const { opened, samples } = await read();
+      const own = await read();
+      assert.deepEqual(own.opened.schema, {
+        x: { type: 'float32', shape: [null, 2] },
+        y: { type: 'int32', shape: [] },
+      });
+      assert.deepEqual(own.samples, [
+        { id: 'Toy.ts:0', x: Float32Array.of(1, 4, 2, 5, 3, 6), y: 1 },
+        { id: 'Toy.ts:1', x: Float32Array.of(7, 8), y: 0 },
+      ]);
+      const { opened, samples } = await read({ lengths: 'padded' });
       assert.deepEqual(opened.schema['x']!.shape, [3, 2]);
       assert.deepEqual(samples[0], { id: 'Toy.ts:0', x: Float32Array.of(1, 4, 2, 5, 3, 6), y: 1, length: 3 });
       assert.deepEqual(samples[1], { id: 'Toy.ts:1', x: Float32Array.of(7, 8, 0, 0, 0, 0), y: 0, length: 1 });
+    });
+
+    it('leaves out lines that are none, and counts them, if told to', async () => {
+      folder.write('Toy.ts', '@data\n1,2:a\n1,x:b\n5:b\n3:4:b\n');
+      const opened = await corpus({ path: folder.path, onBadSample: 'skip' });
+      const samples = await collect(opened.samples({ seed: 1, epochs: 1, shuffle: false }));
+      assert.deepEqual(
+        samples.map(({ id, y }) => [id, y]),
+        [
+          ['Toy.ts:0', 0],
+          ['Toy.ts:2', 1],
+        ],
+      );
+      assert.deepEqual(
+        (opened as ShardedCorpus).badSamples?.samples.map(({ id }) => id),
+        ['Toy.ts at byte 12', 'Toy.ts at byte 22'],
+      );
     });
 
     it('names the byte of a line that is none', async () => {

@@ -3,6 +3,7 @@ import { CompileError } from '../../../errors.ts';
 import type { Step, Tensors } from '../../engine.ts';
 import type { TensorflowBackend } from '../backend.ts';
 import { atUserPlace } from '../../place.ts';
+import { giveData, separateVariables } from './own-data.ts';
 import type { GraphFunction } from './graph-function.ts';
 import { interceptDraws, type Intercepted } from './random-draws.ts';
 import { StepTrace, type InputSource } from './step-trace.ts';
@@ -35,6 +36,7 @@ export function traceStep<Args extends readonly Tensors[], Result extends Tensor
   seed: () => number,
 ): TracedStep<Result> {
   const leaves = flatten(args, 'compile()');
+  separateVariables(backend);
   const ids = leaves.map((leaf) => backend.tensors.idOf(leaf));
   const trace = new StepTrace(backend);
   const outside: Outside = { backend, trace, ids, seed };
@@ -166,14 +168,6 @@ function startVariable(outside: Outside, variable: tf.Variable): void {
   initial.dispose();
   trace.sources.forEach(({ kind }, i) => kind === 'seed' && backend.engineBinding.release(inputs[i] ?? 0));
   if (!value) return;
-  const symbolic = variable.dataId;
-  const real = backend.tensors.untraced(() => backend.tensors.tensorOf(value));
-  const engine = tf.engine();
-  variable.dataId = real.dataId;
-  engine.incRef(variable, backend);
-  variable.dataId = symbolic;
-  engine.disposeTensor(variable);
-  variable.dataId = real.dataId;
-  real.dispose();
+  giveData(backend, variable, value);
   trace.watch(variable);
 }

@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs';
+import { replaceCrossEntropy } from '../../cross-entropy.ts';
 import type { TensorflowBackend } from '../backend.ts';
 import { registerManyOutputs, runManyOutputs } from './override.ts';
 
@@ -18,6 +19,7 @@ export function registerCrossEntropy(backend: TensorflowBackend): void {
       return { logits: () => tf.mul(slopes, tf.expandDims(dLosses, 1)), classes: () => tf.zeros(dLosses.shape) };
     },
   });
+  replaceCrossEntropy('tensorflow', sparseSoftmaxCrossEntropy);
 }
 
 /**

@@ -197,6 +197,56 @@ describeWithTensorflow('TensorflowEngine.compile', (engine) => {
     tf.dispose([value, kept, ...results]);
   });
 
+  it('tells variables apart that share data after an eager `a.assign(tf.clone(b))`', () => {
+    const [a, b, c] = [variable(tf.tensor1d([1, 2])), variable(tf.tensor1d([5, 6])), variable(tf.tensor1d([7, 8]))];
+    scoped(() => a.assign(tf.clone(b)));
+    assert.equal(a.dataId, b.dataId);
+    const step = engine().compile(() => {
+      a.assign(a.mul(2));
+      c.assign(a.add(b));
+      return [a.clone(), b.clone()];
+    });
+    const results = [step(), step()];
+    scoped(() => b.assign(tf.tensor1d([100, 200])));
+    results.push(step());
+    assert.deepEqual(
+      results.map(([first, second]) => [first?.arraySync(), second?.arraySync()]),
+      [
+        [
+          [10, 12],
+          [5, 6],
+        ],
+        [
+          [20, 24],
+          [5, 6],
+        ],
+        [
+          [40, 48],
+          [100, 200],
+        ],
+      ],
+    );
+    assert.deepEqual(
+      [a.arraySync(), b.arraySync(), c.arraySync()],
+      [
+        [40, 48],
+        [100, 200],
+        [140, 248],
+      ],
+    );
+    step.dispose();
+    tf.dispose([a, b, c, ...results.flat()]);
+  });
+
+  it('does not take a captured tensor for the variable whose data it shares', () => {
+    const value = variable(tf.zeros([32]));
+    const captured = value.clone();
+    const step = engine().compile(() => value.add(captured));
+    assert.match(thrownBy(() => step()).message, /uses a tensor of shape \[32\] from outside/u);
+    step.dispose();
+    tf.dispose([value, captured]);
+  });
+
   it('takes a variable as an argument, by identity', () => {
     const [a, b] = [variable(tf.scalar(1)), variable(tf.scalar(10))];
     const step = engine().compile((v: tf.Variable) => {
