@@ -10,7 +10,11 @@ const source = (path: string) => JSON.stringify(fileURLToPath(new URL(`../../../
 /** What `loadLibrary` throws for two files, in a process of its own: a process holds one TensorFlow. */
 async function errorOf(framework: string, main: string): Promise<string> {
   const { exitCode, output, errors } = await runCommand(process.execPath, [
-    ...['--import', 'tsx', '--input-type', 'module', '--eval'],
+    '--import',
+    'tsx',
+    '--input-type',
+    'module',
+    '--eval',
     `const { loadLibrary } = await import(${source('engine/tensorflow/binding/library.ts')});
      const { EngineError } = await import(${source('errors.ts')});
      try {
