@@ -1,5 +1,9 @@
 import * as tf from '@tensorflow/tfjs';
 import { charLstm } from '../../model/char-lstm.ts';
+import { pixelLstm } from '../../model/pixel-lstm.ts';
+import { sequenceClassifier } from '../../model/sequence-classifier.ts';
+import { smallCnn } from '../../model/small-cnn.ts';
+import { textClassifier } from '../../model/text-classifier.ts';
 import { fuse } from '../layers/fuse.ts';
 import { type InputSpec, inputTensor } from './case.ts';
 
@@ -18,12 +22,16 @@ const characters = 11;
 /** The model of this package: an embedding, two LSTM layers that are made fast, dropout between them. */
 function characterLstm(): tf.LayersModel {
   const options = { units: 12, layers: 2, embedding: 6, dropout: 0.2, window: 9, seed: 1 } as const;
-  const model = charLstm({ vocabularySize: characters, ...options });
+  return fused(charLstm({ vocabularySize: characters, ...options }));
+}
+
+function fused(model: tf.LayersModel): tf.LayersModel {
   fuse(model);
   return model;
 }
 
-const smallCnn = (): tf.LayersModel =>
+/** Layers that the package's own networks do not have. */
+const separableCnn = (): tf.LayersModel =>
   tf.sequential({
     layers: [
       tf.layers.conv2d({ filters: 6, kernelSize: 3, padding: 'same', activation: 'relu', inputShape: [8, 8, 1] }),
@@ -74,8 +82,43 @@ export const zoo: readonly ZooModel[] = [
     y: labels([4, 9], characters),
     classes: characters,
   },
-  { name: 'small CNN', build: smallCnn, x: { shape: [6, 8, 8, 1] }, y: labels([6], 4), classes: 4 },
-  { name: 'wide ResNet', build: wideResNet, x: { shape: [6, 8, 8, 3] }, y: labels([6], 4), classes: 4 },
+  { name: 'separable CNN', build: separableCnn, x: { shape: [6, 8, 8, 1] }, y: labels([6], 4), classes: 4 },
+  {
+    name: 'small CNN',
+    build: () => smallCnn({ inputShape: [8, 8, 1], filters: [4, 6], units: 8, classes: 4, seed: 1 }),
+    x: { shape: [6, 8, 8, 1] },
+    y: labels([6], 4),
+    classes: 4,
+  },
+  {
+    name: 'wide ResNet',
+    // that of the package is deep: ten steps multiply its rounding beyond what could be told from an error
+    build: wideResNet,
+    x: { shape: [6, 8, 8, 3] },
+    y: labels([6], 4),
+    classes: 4,
+  },
+  {
+    name: 'pixel LSTM',
+    build: () => fused(pixelLstm({ inputShape: [4, 4, 1], units: 6, classes: 4, seed: 1 })),
+    x: { shape: [6, 4, 4, 1] },
+    y: labels([6], 4),
+    classes: 4,
+  },
+  {
+    name: 'sequence classifier',
+    build: () => fused(sequenceClassifier({ features: 3, steps: 7, units: 6, layers: 2, classes: 4, seed: 1 })),
+    x: { shape: [6, 7, 3] },
+    y: labels([6], 4),
+    classes: 4,
+  },
+  {
+    name: 'text classifier',
+    build: () => textClassifier({ vocabularySize: 12, embedding: 5, textLength: 7, classes: 4, seed: 1 }),
+    x: labels([6, 7], 12),
+    y: labels([6], 4),
+    classes: 4,
+  },
   { name: 'MLP', build: mlp, x: { shape: [8, 10] }, y: labels([8], 4), classes: 4 },
 ];
 
