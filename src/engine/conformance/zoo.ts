@@ -4,6 +4,7 @@ import { pixelLstm } from '../../model/pixel-lstm.ts';
 import { sequenceClassifier } from '../../model/sequence-classifier.ts';
 import { smallCnn } from '../../model/small-cnn.ts';
 import { textClassifier } from '../../model/text-classifier.ts';
+import { wideResnet } from '../../model/wide-resnet.ts';
 import { fuse } from '../layers/fuse.ts';
 import { type InputSpec, inputTensor } from './case.ts';
 
@@ -43,26 +44,6 @@ const separableCnn = (): tf.LayersModel =>
     ],
   });
 
-/** Two pre-activation blocks, the second with stride 2 and a projection: a wide ResNet in small. */
-function wideResNet(): tf.LayersModel {
-  const image = tf.input({ shape: [8, 8, 3] });
-  const conv = (x: tf.SymbolicTensor, filters: number, kernelSize: number, strides: number) =>
-    apply(tf.layers.conv2d({ filters, kernelSize, strides, padding: 'same', useBias: false }), x);
-  const activated = (x: tf.SymbolicTensor) => apply(tf.layers.reLU(), apply(tf.layers.batchNormalization(), x));
-  const block = (x: tf.SymbolicTensor, filters: number, strides: number) => {
-    const before = activated(x);
-    const inner = conv(activated(conv(before, filters, 3, strides)), filters, 3, 1);
-    return apply(tf.layers.add(), [inner, conv(before, filters, 1, strides)]);
-  };
-  const body = activated(block(block(conv(image, 4, 3, 1), 8, 1), 8, 2));
-  const pooled = apply(tf.layers.globalAveragePooling2d({}), body);
-  return tf.model({ inputs: image, outputs: apply(tf.layers.dense({ units: 4, activation: 'softmax' }), pooled) });
-}
-
-const apply = (layer: tf.LayersModel['layers'][number], x: tf.SymbolicTensor | tf.SymbolicTensor[]) =>
-  // each of these layers gives one symbolic tensor
-  layer.apply(x) as tf.SymbolicTensor;
-
 const mlp = (): tf.LayersModel =>
   tf.sequential({
     layers: [
@@ -91,10 +72,12 @@ export const zoo: readonly ZooModel[] = [
     classes: 4,
   },
   {
-    name: 'wide ResNet',
-    // that of the package is deep: ten steps multiply its rounding beyond what could be told from an error
-    build: wideResNet,
-    x: { shape: [6, 8, 8, 3] },
+    // The name seeds the numbers: with these every value that enters a ReLU in the first step is further than 1e-4 from 0.
+    // Where one lies within rounding of the kink (5e-7 did), a gradient is whole on one engine and 0 on the next, and
+    // `cpu` itself, its inputs larger by a part in 3e6, ends ten steps 4.5e-3 from `cpu`, as far as any engine.
+    name: 'WRN-10-1',
+    build: () => wideResnet({ inputShape: [4, 4, 3], depth: 10, width: 1, classes: 4, seed: 1 }),
+    x: { shape: [6, 4, 4, 3] },
     y: labels([6], 4),
     classes: 4,
   },
