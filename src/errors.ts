@@ -18,6 +18,7 @@ export type ErrorCode =
   | 'ERR_PIPELINE' // a pipeline file cannot be loaded or is incomplete
   | 'ERR_RUN' // a run folder or checkpoint cannot be read or written
   | 'ERR_PLACEMENT' // scoring in another process cannot be set up, died, hung, or breaks the protocol
+  | 'ERR_PARALLEL' // trainers cannot join each other, one of them is lost, or their parameters differ
   | 'ERR_CONSUMER' // a trainer in another process cannot be reached, or breaks the protocol
   | 'ERR_CLUSTER' // a server, trainer or worker on another machine cannot be reached, refuses, or breaks the protocol
   | 'ERR_FETCH'; // a package or remote file cannot be had
@@ -195,6 +196,15 @@ export class RunError extends errorOf('ERR_RUN', 'RunError') {}
  * new PlacementError('Scorer: expected scores within 60 s, got none. Look at its output.').code; // 'ERR_PLACEMENT'
  */
 export class PlacementError extends errorOf('ERR_PLACEMENT', 'PlacementError') {}
+
+/**
+ * Trainers that average their gradients cannot meet, differ, or one of them is lost.
+ * @example
+ * new ParallelError('Trainer 1: expected the others at step 40, got no answer from trainer 0. Start it again.', {
+ *   rank: 0,
+ * }).code; // 'ERR_PARALLEL'
+ */
+export class ParallelError extends errorOf('ERR_PARALLEL', 'ParallelError') {}
 
 /**
  * A trainer in another process cannot be reached, or broke the protocol.
