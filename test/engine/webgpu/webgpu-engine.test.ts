@@ -85,8 +85,8 @@ describe('webgpuEngine on a GPU', function () {
   });
 
   it('trains as the cpu engine does', async () => {
-    const cases = conformanceCases.filter(({ name }) => /^(matMul|softmax|MLP, 10 steps of momentum)/.test(name));
-    assert.ok(cases.length > 6);
+    const cases = conformanceCases.filter(({ name }) => /^(matMul|softmax|transpose|addN|MLP, 10 steps of momentum)/.test(name));
+    assert.ok(cases.length > 11);
     for await (const result of runConformance(engine, cases)) {
       assert.equal(result.status, 'passed', conformanceLine(result));
     }
