@@ -61,7 +61,7 @@ const worthwhile = 1.05;
  */
 const nearlyFree = 1.1;
 
-/** A share of easy samples from which leaving half of them out lowered the train loss by more than noise in these comparisons. */
+/** A share of easy samples from which leaving half of them out lowered the train loss most in these comparisons. */
 const manyEasy = 0.5;
 
 /**
@@ -158,7 +158,7 @@ export function adviceText(advice: Omit<Advice, 'text'>, batchSize: number): str
     `Mode \`fast\`, the default, leaves out half of the easy samples, ${percent(easyShare)} by now, and scores for nothing: ` +
     (easyShare < manyEasy
       ? 'level with uniform sampling at worst.'
-      : 'its train loss falls faster by that; its test error only where the learning rate is below the best.');
+      : 'its train loss tends to fall faster by that; its test error only where the learning rate is below the best.');
   const verdict = pays
     ? `Drawing by scores may pay: up to ${percent(best.worth - 1)} more progress a second, with a presample of ${best.presampleSize}, ` +
       `${best.draws === 1 ? 'one minibatch' : `${best.draws} minibatches`} drawn from it, and a learning rate up to ${best.gain.toFixed(2)} times as high in these steps. Try \`--scheme upper-bound\`, and compare.`

@@ -63,7 +63,7 @@ describe('adviceText', () => {
   });
   it('promises nothing where scoring is dear, which no comparison has borne out', () => {
     assert.match(of(2, 1.6, 300), /^Drawing by scores would hardly pay: .* 2\.00 .* 1\.60 times the time.*score-where/);
-    assert.match(of(2, 1.6, 300), /half of the easy samples, 50 % by now, .* train loss falls faster/);
+    assert.match(of(2, 1.6, 300), /half of the easy samples, 50 % by now, .* train loss tends to fall faster/);
   });
   it('says whether noise limits the steps', () => {
     assert.match(of(2, 1.6, 300), /Noise limits the steps/);
