@@ -28,10 +28,18 @@ export class JobQueue {
   readonly #subjects: Subjects;
   readonly #settings: FleetSettings;
 
+  /** What the server said when something last went wrong there; nothing once it went well again. */
+  #trouble: unknown;
+
   constructor(connection: Connection, subjects: Subjects, settings: FleetSettings) {
     this.#connection = connection;
     this.#subjects = subjects;
     this.#settings = settings;
+  }
+
+  /** Why nothing goes to the server at present, if that is so. */
+  get trouble(): ClusterError | undefined {
+    return this.#trouble === undefined ? undefined : this.#explain(this.#trouble);
   }
 
   /** Makes the streams where they are missing. @throws {ClusterError} when the server keeps none */
@@ -93,8 +101,10 @@ export class JobQueue {
     for (;;) {
       try {
         await action();
+        this.#trouble = undefined;
         return;
       } catch (cause) {
+        this.#trouble = cause;
         if (signal.aborted) return;
         if (performance.now() >= endMs || isFull(cause)) throw this.#explain(cause);
         await sleep(250, undefined, { signal }).catch(() => {}); // then the run is at its end
@@ -108,6 +118,12 @@ export class JobQueue {
     const jsm = await this.#manager();
     const info = await jsm.consumers.info(jobsStream, workersConsumer);
     return { queued: info.num_pending, inHand: info.num_ack_pending };
+  }
+
+  /** Whether the server has parameters: a clock that jumped may have swept them away. */
+  async hasParameters(): Promise<boolean> {
+    const jsm = await this.#manager();
+    return (await jsm.streams.info(this.#subjects.parametersStream)).state.messages > 0;
   }
 
   /** Takes the run's streams off the server. */
