@@ -90,7 +90,7 @@ export class JobQueue {
     const message = pack({ protocol: protocolVersion, incarnation, job, from, to, phase } satisfies Job);
     const msgID = `${incarnation}.${job}.${issues}`;
     await this.retried(
-      () => jetstream(this.#connection.nats).publish(this.#subjects.jobs, message, { msgID, timeout: 5000 }),
+      () => jetstream(this.#connection.nats).publish(this.#subjects.jobs, message, { msgID, timeout: this.#answerMs }),
       signal,
     );
   }
@@ -133,8 +133,13 @@ export class JobQueue {
     await jsm.streams.delete(this.#subjects.parametersStream);
   }
 
+  /** How long an answer is waited for: a server whose disk is full gives none. */
+  get #answerMs(): number {
+    return Math.min(5000, 500 * this.#settings.patienceSeconds);
+  }
+
   #manager() {
-    return jetstreamManager(this.#connection.nats, { checkAPI: false, timeout: 5000 });
+    return jetstreamManager(this.#connection.nats, { checkAPI: false, timeout: this.#answerMs });
   }
 
   #explain(cause: unknown): ClusterError {
@@ -149,6 +154,12 @@ export class JobQueue {
     if (/permission/iu.test(reason))
       return new ClusterError(
         `${where}: expected a login that may train, got: ${reason}. Use the trainer's login, not a worker's.`,
+        { where, reason },
+        { cause },
+      );
+    if (cause instanceof Error && /timeout/iu.test(cause.name))
+      return new ClusterError(
+        `${where}: expected the server to store what it is sent, got no answer. Look whether its disk is full: then make room, and start it again.`,
         { where, reason },
         { cause },
       );
