@@ -333,9 +333,10 @@ class Fleet implements BatchSource {
     const { nats } = this.#connection ?? {};
     if (!nats || nats.isClosed()) return;
     const leave = async () => {
+      // First, since what is on its way may take longer than anybody waits here.
+      nats.publish(subjectsOf(this.#settings.run).news, pack({ kind: 'over', incarnation: this.#incarnation }));
       await this.#parameters?.settle();
       await Promise.allSettled(this.#publishing);
-      nats.publish(subjectsOf(this.#settings.run).news, pack({ kind: 'over', incarnation: this.#incarnation }));
       await this.#queue?.remove();
     };
     await Promise.race([leave().catch(() => {}), sleep(3000)]); // a server that is away keeps nobody
