@@ -173,14 +173,16 @@ describe('a fleet whose server has a full disk', () => {
       const ballast = join(base, 'ballast');
       const { origins, options } = onePass();
       let restarting: Promise<void> | undefined;
+      const restartWithRoom = async () => {
+        await sleep(1500);
+        await truncate(ballast);
+        await server.kill(); // a server that met a full disk takes nothing more until it is started anew
+        await server.start();
+      };
       const onStep: FitOptions['onStep'] = async ({ step }) => {
         if (step !== 8) return;
         await writeFile(ballast, new Uint8Array(4e6)).catch(() => {}); // to the brim
-        restarting = sleep(1500).then(async () => {
-          await truncate(ballast);
-          await server.kill(); // a server that met a full disk takes nothing more until it is started anew
-          await server.start();
-        });
+        restarting = restartWithRoom();
       };
       const choices = { url: server.url, jobPresamples: 2 };
       const [summary] = await Promise.all([

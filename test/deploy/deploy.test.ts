@@ -83,7 +83,7 @@ describe('deploy/compose.yaml', () => {
     assert.deepEqual([...new Set(asked)].toSorted(), Object.keys(environment).toSorted());
     assert.ok(mounted.some((line) => line.startsWith('./nats.conf:') && line.includes(command[1]!)));
     for (const name of Object.values(services).flatMap((service) => service.volumes ?? []))
-      assert.ok(name.startsWith('./') || name.split(':')[0]! in volumes, name);
+      assert.ok(name.startsWith('./') || Object.hasOwn(volumes, name.split(':')[0]!), name);
   });
 });
 
