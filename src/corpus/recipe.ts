@@ -19,7 +19,7 @@ export interface CollectedEntry {
   readonly path: string;
   readonly bytes: Buffer;
 }
-type Build = (entries: readonly CollectedEntry[]) => Uint8Array;
+export type Build = (entries: readonly CollectedEntry[]) => Uint8Array;
 
 const RecipeFile = z
   .strictObject({
@@ -53,7 +53,7 @@ const PackageRef = z
   .refine((o) => o.version !== undefined || o.registry === 'debian', { path: ['version'], error: 'must be given' });
 export type PackageRef = z.output<typeof PackageRef>;
 
-const RecipeSchema = z.strictObject({
+export const RecipeSchema = z.strictObject({
   name: z.string().regex(/^[a-z0-9][a-z0-9-]*$/, { error: 'must be in lower-case words joined by -' }),
   /** What the data's owners allow. */
   licence: z.string().min(1),

@@ -7,6 +7,8 @@ import type { Scheme } from './scheme.ts';
  * al. 2016, OHEM). Biased towards hard samples, wrong labels among them.
  *
  * With a `tripletLoss` it takes the semi-hard negatives of each minibatch instead (Schroff et al. 2015).
+ * @example
+ * await fit(model, corpus, { scheme: hardNegative, steps: 5, batchSize: 32, presampleSize: 128, seed: 7 });
  */
 export const hardNegative: Scheme = {
   name: 'hard-negative',

@@ -19,6 +19,10 @@ export interface GradientNorms {
  *
  * and δ of all samples is the gradient of Σ_i loss_i. With one position ‖a δᵀ‖ = ‖a‖ ‖δ‖. Any other model is done sample
  * by sample.
+ * @example
+ * const norms = exactNorms(head);
+ * const [x, y] = [tf.ones([norms.batchSize, 2]), tf.zeros([norms.batchSize], 'int32')];
+ * norms.of([x], [y]).print(); // one number a sample
  */
 export function exactNorms(head: Head): GradientNorms {
   const layers = trainedLayers(head.model);

@@ -160,7 +160,12 @@ function presamples(corpus: Corpus, { presampleSize, batchSize, lengths, seed }:
   return fill(corpus.samples({ seed: seed + 1 }));
 }
 
-/** The advice in words. */
+/**
+ * The advice in words.
+ * @example
+ * const advice = await advise(model, corpus, { batchSize: 32, seed: 7 }, { steps: 30 });
+ * adviceText({ ...advice, pays: false }, 32); // the words, were the measured gain no gain
+ */
 export function adviceText(advice: Omit<Advice, 'text'>, batchSize: number): string {
   const { steps, scoreMs, stepMs, noiseScale, easyShare, best, pays } = advice;
   const noise =
