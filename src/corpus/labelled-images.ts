@@ -23,6 +23,8 @@ export interface LabelledImages {
   readonly train: ShardedCorpus;
   readonly validation: ShardedCorpus;
   readonly classNames: readonly string[];
+  /** How pictures became pixels, for the model that is to take them. */
+  readonly image: ImageOptions;
 }
 
 const PARTS = { train: /^train(ing)?(\.|$)/i, validation: /^(val|valid|validation|test)(\.|$)/i };
@@ -42,17 +44,18 @@ export async function labelledImages(
   options: z.input<typeof LabelledImagesOptions> = {},
 ): Promise<LabelledImages> {
   const { validation: share, ...parsed } = parseOptions('labelledImages()', LabelledImagesOptions, options);
+  const { image } = parsed;
   const open = (part: string, name: string) => openImages(part, { ...parsed, name });
   const parts = await partsIn(path);
   if (!parts) {
     const all = await open(path, nameOf(path));
     const blocks = Math.max(1, Math.min(100_000, Math.round(all.length * share)));
-    return { ...all.split({ validation: share, blocks }), classNames: classesOf(path, all) };
+    return { ...all.split({ validation: share, blocks }), classNames: classesOf(path, all), image };
   }
   const [train, validation] = [await open(parts.train, 'train'), await open(parts.validation, 'validation')];
   const classNames = classesOf(parts.train, train);
   expectSameClasses(parts, classNames, classesOf(parts.validation, validation));
-  return { train, validation, classNames };
+  return { train, validation, classNames, image };
 }
 
 type Parts = Readonly<Record<'train' | 'validation', string>>;

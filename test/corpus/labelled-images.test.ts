@@ -32,6 +32,8 @@ describe('labelledImages', () => {
     const { train, validation, classNames } = await labelledImages(folder, { image });
     assert.deepEqual([train.length, validation.length, classNames], [7, 2, ['cat', 'dog']]);
     assert.deepEqual(train.schema['x'], { type: 'uint8', shape: [4, 4, 3] });
+    const { image: used } = await labelledImages(folder, { image: { ...image, fit: 'contain', kernel: 'cubic' } });
+    assert.deepEqual([used.height, used.fit, used.kernel, used.background], [4, 'contain', 'cubic', '#ffffff']);
   });
 
   it('keeps a share of each class for validation where the folder has no part for it', async () => {
