@@ -28,7 +28,7 @@ export default definePipeline({
   presampleSize: 64,
   batchSize: 16,
   averaging: 0.98,
-  steps: 750,
+  steps: 900,
   fineTuning: {
     augment: {
       flip: 0.5,
@@ -39,8 +39,8 @@ export default definePipeline({
     labelSmoothing: 0.1,
     classWeights: 'balanced',
     rounds: [
-      { train: 'head', steps: 250, views: 2, learningRate: { kind: 'cosine', rate: 1e-3 } },
-      { train: 8, views: 6, trunkRate: 0.5, learningRate: { kind: 'cosine', rate: 1e-3 } },
+      { train: 'head', steps: 500, views: 2, learningRate: { kind: 'cosine', rate: 2e-3 } },
+      { train: 5, views: 6, trunkRate: 0.5, learningRate: { kind: 'cosine', rate: 1e-3 } },
     ],
   },
   validations: 3,
