@@ -18,6 +18,7 @@ export type ErrorCode =
   | 'ERR_PIPELINE' // a pipeline file cannot be loaded or is incomplete
   | 'ERR_RUN' // a run folder or checkpoint cannot be read or written
   | 'ERR_PLACEMENT' // scoring in another process cannot be set up, died, hung, or breaks the protocol
+  | 'ERR_PARALLEL' // trainers cannot join each other, one of them is lost, or their parameters differ
   | 'ERR_CONSUMER' // a trainer in another process cannot be reached, or breaks the protocol
   | 'ERR_CLUSTER' // a server, trainer or worker on another machine cannot be reached, refuses, or breaks the protocol
   | 'ERR_FETCH'; // a package or remote file cannot be had
@@ -83,6 +84,7 @@ export class CompileError extends errorOf('ERR_COMPILE', 'CompileError') {}
 export class PipelineError extends errorOf('ERR_PIPELINE', 'PipelineError') {}
 export class RunError extends errorOf('ERR_RUN', 'RunError') {}
 export class PlacementError extends errorOf('ERR_PLACEMENT', 'PlacementError') {}
+export class ParallelError extends errorOf('ERR_PARALLEL', 'ParallelError') {}
 export class ConsumerError extends errorOf('ERR_CONSUMER', 'ConsumerError') {}
 export class ClusterError extends errorOf('ERR_CLUSTER', 'ClusterError') {}
 export class FetchError extends errorOf('ERR_FETCH', 'FetchError') {}

@@ -23,7 +23,7 @@ const SampleOptionsSchema = z.strictObject({
 type ParsedSampleOptions = z.output<typeof SampleOptionsSchema>;
 
 /** A pass over a corpus that can be gone on with from any of its samples. */
-export type BlockStream = AsyncGenerator<Sample, void, void> & Required<SampleStream>;
+export type BlockStream = AsyncGenerator<Sample, void, void> & SampleStream & Required<Pick<SampleStream, 'position'>>;
 
 /**
  * Streams a source's samples, each exactly once an epoch.
@@ -46,7 +46,8 @@ export function streamSamples(where: string, source: BlockSource, options: Sampl
   const samples = walk.samples();
   return Object.assign(samples, {
     position: (taken: number) => positionAt(order, start + taken + skips.before(taken)),
-    fillRows: (into: SampleRows, rows: number) => walk.fillRows(into, rows),
+    // what is decoded in other threads comes sample by sample: whoever reads ahead of its use keeps them busy
+    ...(!source.decodeAhead && { fillRows: (into: SampleRows, rows: number) => walk.fillRows(into, rows) }),
     // a generator that was never asked for a sample would end without closing what `fillRows` opened
     return: async () => {
       await walk.close();

@@ -82,8 +82,7 @@ export class Walk {
     const isDirect = into.schema === schema && !variesInLength(into.schema) && this.#ahead === 0;
     const ids: string[] = [];
     while (ids.length < rows) {
-      if (isDirect && (this.#isReady || (await this.#getReady()))) this.#writeHere(into, rows, ids);
-      if (ids.length === rows) break;
+      if (isDirect && (this.#isReady || (await this.#getReady())) && this.#writeHere(into, rows, ids)) continue;
       const sample = await this.#next();
       if (!sample) break;
       writeSample(into, ids.length, sample);
@@ -100,15 +99,18 @@ export class Walk {
     await this.#pools.return();
   }
 
-  /** Writes what lies in memory, up to the pool's end or the first sample whose block does not write rows. */
-  #writeHere(into: SampleRows, rows: number, ids: string[]): void {
+  /**
+   * Writes what lies in memory, up to the pool's end or the first sample whose block does not write rows.
+   * @returns whether it was not the latter
+   */
+  #writeHere(into: SampleRows, rows: number, ids: string[]): boolean {
     const { pool, pass } = this.#part!;
     const { augmentation } = this.#source;
     while (ids.length < rows && this.#isReady) {
       this.#signal?.throwIfAborted();
       try {
         const id = pool.write(this.#place, into.columns, ids.length);
-        if (id === undefined) return;
+        if (id === undefined) return false;
         if (augmentation) augmentRow(into, ids.length, augmentation, augmentRng(pass, id));
         ids.push(id);
         this.#given += 1;
@@ -117,6 +119,7 @@ export class Walk {
       }
       this.#place += 1;
     }
+    return true;
   }
 
   /** The next sample: at once where it lies in memory. Undefined at the end. */

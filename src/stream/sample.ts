@@ -47,6 +47,12 @@ export interface SampleStream extends AsyncIterable<Sample> {
   fillRows?(this: void, into: SampleRows, rows: number): Promise<string[]>;
 }
 
+/** Whether a stream writes its samples into rows itself, which saves a promise a sample. */
+export const fillsRows = (
+  samples: AsyncIterable<unknown> | AsyncIterator<unknown>,
+): samples is SampleStream & Required<Pick<SampleStream, 'fillRows'>> =>
+  'fillRows' in samples && typeof samples.fillRows === 'function';
+
 /** Room for samples: row `i` of each column is sample `i`'s. */
 export interface SampleRows {
   readonly schema: Schema;

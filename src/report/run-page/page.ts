@@ -2,6 +2,7 @@ import { bytes, duration, percent, sharesByName, significant, whole, words } fro
 import type { Run } from '../run-file.ts';
 import { chartsOf } from './charts.ts';
 import { escape, htmlPage, tableRow } from '../html-page.ts';
+import { fleetView } from './fleet-view.ts';
 import type { RunData } from './read-run.ts';
 import { sampleView } from './sample-view.ts';
 
@@ -40,7 +41,7 @@ ${chartsOf(data)
   .map(({ title, svg }) => `<figure><figcaption>${escape(title)}</figcaption>${svg}</figure>`)
   .join('\n')}
 </div>
-${agesTable(data)}${stagesTable(run)}${samplesTable(data)}
+${fleetView(data)}${agesTable(data)}${stagesTable(run)}${samplesTable(data)}
 <h2>Options and versions</h2>
 <table>${factRows(run)
     .map(([name, value]) => `<tr><th>${escape(name)}</th><td>${escape(value)}</td></tr>`)

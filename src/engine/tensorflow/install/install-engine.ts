@@ -32,9 +32,9 @@ export async function installEngine(
   const options = parseOptions('installEngine()', InstallOptions, input);
   const source = wheelSource(world.target, options.version, options.cuda);
   const wait = (owner: string) => options.onProgress?.({ stage: 'waiting', what: `another installation: ${owner}` });
-  return withLock(lockFile(options.cacheDir), () => install(options, source, world), {
-    signal: options.signal,
-    onWait: wait,
+  const locked = { signal: options.signal, onWait: wait };
+  return withLock(lockFile(options.cacheDir), () => install(options, source, world), locked).catch((error: unknown) => {
+    throw explainWriteError(error, installationsFolder(options.cacheDir));
   });
 }
 
@@ -65,8 +65,6 @@ async function install(
     };
     await writeManifest(staging, manifest);
     await replaceFolder(staging, join(root, `${manifest.version}-${variant}`));
-  } catch (error) {
-    throw explainWriteError(error, root);
   } finally {
     await wheel.close();
     await rm(staging, { recursive: true, force: true });
@@ -119,7 +117,8 @@ function explainWriteError(error: unknown, root: string): unknown {
       { cause: error },
     );
   }
-  if (code === 'EACCES' || code === 'EROFS' || code === 'EPERM') {
+  // ENOENT and ENOTDIR: a folder above it cannot be made
+  if (['EACCES', 'EROFS', 'EPERM', 'ENOENT', 'ENOTDIR'].includes(String(code))) {
     return new EngineError(
       `installEngine(): ${root} cannot be written. Check its permissions, or set TAUSTREAM_CACHE.`,
       { code },
