@@ -182,6 +182,7 @@ export { scoreForFleet, type WorkerChoices, type WorkerSummary } from './cluster
 export { askStatus, type RunStatus } from './cluster/ask-status.ts';
 export type { FleetOptions, WorkerOptions } from './cluster/cluster-options.ts';
 export type { Account } from './cluster/ledger.ts';
+export type { FleetReport } from './cluster/status.ts';
 export { permissionsFor } from './cluster/permissions.ts';
 export type { BatchSource, OpenBatchSource, SourceContext } from './train/batch-source.ts';
 
