@@ -10,8 +10,8 @@ export interface StoppedRun {
   readonly checkpoint?: ReadCheckpoint;
 }
 
-/** Options that may change when a run goes on: where it ends. */
-const limits = new Set(['steps', 'seconds', 'epochs']);
+/** Options that may change when a run goes on: where it ends, and how many train. */
+const limits = new Set(['steps', 'seconds', 'epochs', 'trainers']);
 
 /**
  * Opens a run's folder to go on with it.

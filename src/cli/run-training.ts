@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import type * as tf from '@tensorflow/tfjs';
-import type { Engine, EngineName } from '../engine/engine.ts';
-import { fleet, type FleetChoices } from '../cluster/fleet.ts';
-import type { Placement } from '../importance/placement/placement-options.ts';
+import type { Engine } from '../engine/engine.ts';
+import { fleet } from '../cluster/fleet.ts';
+import { reasonOf } from '../importance/placement/failure.ts';
 import { saveModel } from '../model/files.ts';
 import type { ModelContext, Pipeline, PipelineCorpus } from '../pipeline.ts';
 import { writeFleetFile } from '../report/fleet-file.ts';
@@ -20,46 +20,13 @@ import {
 import { RunRecorder } from '../report/run-recorder.ts';
 import { createRunFolder } from '../report/run-folder.ts';
 import type { FitOptions } from '../train/fit-options.ts';
-import type { Limits } from '../train/budget.ts';
-import { schemeOf } from '../importance/schemes.ts';
-import { modeOf, schemeOfMode } from '../train/modes.ts';
 import type { FitSummary, StepRecord } from '../train/step-record.ts';
+import type { Trainers } from '../train/trainers/trainers.ts';
 import { Checkpointer, type CheckpointPlan } from './checkpointer.ts';
 import type { Host } from './host.ts';
+import { followerOptions, joinOthers, tellLauncher } from './join-others.ts';
 import { expectSameRun, openStoppedRun, type StoppedRun } from './resume-run.ts';
-
-/** What the command line says about a run, before what its pipeline says. */
-export interface TrainingRequest {
-  /** The pipeline file, as it was given. */
-  readonly file: string;
-  readonly steps?: number;
-  readonly seconds?: number;
-  readonly epochs?: number;
-  /** Data in place of the pipeline's own. */
-  readonly corpus?: string;
-  readonly scheme?: string;
-  readonly mode?: 'paper' | 'fast';
-  readonly engine?: EngineName | 'auto';
-  readonly seed?: number;
-  /** Where presamples are scored, with which engine, and how far ahead. */
-  readonly scoreWhere?: Placement['where'];
-  readonly scoreEngine?: EngineName | 'auto';
-  readonly scoreAhead?: number;
-  /** The run's folder. @default runs/<name> */
-  readonly out?: string;
-  /** Seconds between checkpoints. @default 60, unless `checkpointSteps` is given */
-  readonly checkpointEvery?: number;
-  /** Steps between checkpoints. */
-  readonly checkpointSteps?: number;
-  /** Checkpoints kept. @default 2 */
-  readonly keep?: number;
-  /** Whether the ids of every minibatch are written too, to `ids.jsonl`. */
-  readonly recordIds?: boolean;
-  /** The fleet that makes its minibatches. @default this process does */
-  readonly fleet?: Omit<FleetChoices, 'corpus' | 'onNote' | 'onStatus'>;
-  /** Goes on with a run that was stopped: its folder, or `true` for `runs/<name>`. */
-  readonly resume?: string | true;
-}
+import { fitOptionsOf, plainly, type TrainingRequest } from './training-request.ts';
 
 /** A run that came to its end, or was interrupted. */
 export interface TrainingOutcome {
@@ -74,12 +41,14 @@ export interface TrainingOutcome {
  * Trains a pipeline into a folder of its own: metrics, checkpoints, the model, and what can be known about the run. The
  * folder is made once corpus and model stand; whatever happens then, its files are closed and `run.json` says how it
  * ended.
+ *
+ * @returns nothing from a trainer of a rank above 0: that of rank 0 has the folder
  */
 export async function runTraining(
   pipeline: Pipeline,
   request: TrainingRequest,
   { host, signal, progress }: { host: Host; signal: AbortSignal; progress?: Progress },
-): Promise<TrainingOutcome> {
+): Promise<TrainingOutcome | undefined> {
   const engine = await host.useEngine(request.engine ?? pipeline.options.engine);
   progress?.note(`engine   ${engine.description}`);
   const { seed = pipeline.options.seed, corpus: corpusPath } = request;
@@ -87,14 +56,30 @@ export async function runTraining(
   const corpus = await pipeline.openCorpus(context);
   signal.throwIfAborted(); // nothing to save yet
   const model = await pipeline.buildModel({ ...context, corpus });
+  const stopped = await openStopped(pipeline, request);
+  const fitOptions = { ...fitOptionsOf(pipeline, request, stopped?.run.run), seed };
+  const trainers = await joinOthers(request, pipeline, plainly(fitOptions));
+  let failure: unknown;
   try {
-    const { folder, stopped } = await openFolder(pipeline, request);
+    if (trainers && trainers.rank > 0) {
+      const resume = stopped?.run.checkpoint;
+      await host.fit(model, corpus.train, followerOptions(fitOptions, { corpus, resume, signal, trainers }));
+      return undefined;
+    }
+    const folder = stopped?.folder ?? (await createRunFolder(request.out ?? join('runs', pipeline.options.name)));
+    tellLauncher({ kind: 'folder', folder });
     progress?.note(`run      ${folder}`);
-    for (const { message } of stopped?.checkpoint?.damaged ?? []) progress?.note(`damaged  ${message}`);
-    if (stopped) progress?.note(`resume   after step ${stepsOf(stopped)}`);
-    const training = new Training(pipeline, model, { ...context, corpus }, folder, request, stopped);
+    if (trainers) progress?.note(`trainers ${trainers.world}`);
+    for (const { message } of stopped?.run.checkpoint?.damaged ?? []) progress?.note(`damaged  ${message}`);
+    if (stopped) progress?.note(`resume   after step ${stepsOf(stopped.run)}`);
+    const told = { request, fitOptions, stopped: stopped?.run, trainers };
+    const training = new Training(pipeline, model, { ...context, corpus }, folder, told);
     return await training.run(host, signal, progress);
+  } catch (error) {
+    failure = error;
+    throw error;
   } finally {
+    await trainers?.leave(failure === undefined ? undefined : reasonOf(failure));
     model.optimizer.dispose();
     model.dispose();
   }
@@ -102,14 +87,22 @@ export async function runTraining(
 
 const stepsOf = ({ checkpoint }: StoppedRun): number => Number(checkpoint?.state['step'] ?? 0);
 
-async function openFolder(
+/** Opens the run to go on with, before others may write there. */
+async function openStopped(
   { options: { name } }: Pipeline,
   { resume, out }: TrainingRequest,
-): Promise<{ folder: string; stopped?: StoppedRun }> {
-  const usual = join('runs', name);
-  if (resume === undefined) return { folder: await createRunFolder(out ?? usual) };
-  const folder = resume === true ? (out ?? usual) : resume;
-  return { folder, stopped: await openStoppedRun(folder, name) };
+): Promise<{ folder: string; run: StoppedRun } | undefined> {
+  if (resume === undefined) return undefined;
+  const folder = resume === true ? (out ?? join('runs', name)) : resume;
+  return { folder, run: await openStoppedRun(folder, name) };
+}
+
+/** What a run is made with, beside its pipeline. */
+interface Told {
+  readonly request: TrainingRequest;
+  readonly fitOptions: FitOptions & { readonly seed: number };
+  readonly stopped: StoppedRun | undefined;
+  readonly trainers: Trainers | undefined;
 }
 
 /** One run in its folder. */
@@ -130,14 +123,13 @@ class Training {
     model: tf.LayersModel,
     context: ModelContext<PipelineCorpus>,
     folder: string,
-    request: TrainingRequest,
-    stopped: StoppedRun | undefined,
+    { request, fitOptions, stopped, trainers }: Told,
   ) {
     this.#pipeline = pipeline;
     this.#model = model;
     this.#context = context;
     this.#folder = folder;
-    this.#fitOptions = { ...fitOptionsOf(pipeline, request, stopped?.run), seed: context.seed };
+    this.#fitOptions = { ...fitOptions, ...(trainers && { trainers }) };
     this.#stopped = stopped;
     this.#fleet = request.fleet && { run: pipeline.options.name, ...request.fleet };
     this.#recordIds = request.recordIds ?? false;
@@ -149,7 +141,11 @@ class Training {
       status: 'running',
       seed: context.seed,
       engine: describeEngine(context.engine),
-      options: { ...plainly(this.#fitOptions), ...(request.corpus !== undefined && { corpus: request.corpus }) },
+      options: {
+        ...plainly(fitOptions),
+        ...(trainers && { trainers: trainers.world }),
+        ...(request.corpus !== undefined && { corpus: request.corpus }),
+      },
       versions: describeVersions(),
       machine: describeMachine(),
       model: describeModel(model),
@@ -270,50 +266,6 @@ const progressOf = (stopped: StoppedRun | undefined) => ({
   step: stopped ? stepsOf(stopped) : 0,
   seconds: Number(stopped?.checkpoint?.state['seconds'] ?? 0),
 });
-
-/**
- * The command line's word before the pipeline's. A limit there takes the place of all limits of the pipeline, and of
- * those that a run which goes on began with.
- */
-function fitOptionsOf({ options }: Pipeline, request: TrainingRequest, before: Run | undefined): FitOptions {
-  const { name: _name, engine: _engine, steps, seconds, epochs, ...rest } = options;
-  const limited = (request.steps ?? request.seconds ?? request.epochs) !== undefined;
-  const limits: Limits = limited ? request : ((before?.options as Limits | undefined) ?? { steps, seconds, epochs });
-  const scheme = request.scheme ?? options.scheme;
-  const score = placementOf(request);
-  return {
-    ...rest,
-    ...(score && { score: { ...rest.score, ...score } }),
-    ...(limits.steps !== undefined && { steps: limits.steps }),
-    ...(limits.seconds !== undefined && { seconds: limits.seconds }),
-    ...(limits.epochs !== undefined && { epochs: limits.epochs }),
-    ...(scheme !== undefined && { scheme }),
-    ...(request.mode !== undefined && { mode: request.mode }),
-  };
-}
-
-/** What the command line says of where presamples are scored; it takes the place of its namesakes alone. */
-function placementOf({
-  scoreWhere: where,
-  scoreEngine: engine,
-  scoreAhead: ahead,
-}: TrainingRequest): FitOptions['score'] {
-  const said = Object.entries({ where, engine, ahead }).filter(([, value]) => value !== undefined);
-  return said.length === 0 ? undefined : Object.fromEntries(said);
-}
-
-/** Options as JSON can hold them: a scheme by its name, a function by the word. */
-const plainly = (options: FitOptions): Record<string, unknown> => {
-  const mode = modeOf(options);
-  const named = Object.entries(options).map(
-    ([name, value]) => [name, typeof value === 'function' ? 'a function' : value] as const,
-  );
-  return {
-    mode,
-    ...Object.fromEntries<unknown>(named),
-    scheme: schemeOf(options.scheme ?? schemeOfMode(mode)).name,
-  };
-};
 
 /**
  * Lets timers, signals and files have their turn now and then. Steps on an engine in this process may follow each other

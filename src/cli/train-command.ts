@@ -8,8 +8,11 @@ import { positive, wholeAbove } from './arguments.ts';
 import { addTrainerFlags, withFleet, type TrainerFlags } from './cluster-flags.ts';
 import type { Host } from './host.ts';
 import { listenForInterrupt } from './interrupt.ts';
+import { tellLoss } from './join-others.ts';
 import { loadPipeline } from './load-pipeline.ts';
-import { runTraining, type TrainingOutcome, type TrainingRequest } from './run-training.ts';
+import { alone, countOfTrainers, trainLocally } from './train-locally.ts';
+import { runTraining, type TrainingOutcome } from './run-training.ts';
+import type { TrainingRequest } from './training-request.ts';
 
 type Flags = Omit<TrainingRequest, 'file' | 'fleet'> &
   TrainerFlags & { readonly json?: boolean; readonly quiet?: boolean };
@@ -44,11 +47,17 @@ export function addTrainCommand(program: Command, host: Host, exit: (code: numbe
     .option('--keep <n>', 'checkpoints kept (default: 2)', wholeAbove(0))
     .option('--record-ids', 'write the ids of every minibatch to ids.jsonl')
     .option('--resume [folder]', 'go on from the last good checkpoint of a run (default: runs/<name>)')
+    .option('--trainers <n|list>', 'n trainers on this machine, or host:port,host:port,… of all on several machines')
+    .option('--rank <r>', 'which of the list this trainer is, from 0', wholeAbove(-1))
     .option('--json', 'print the summary as one JSON object, and nothing else, on stdout')
     .option('--quiet', 'show no progress and no summary');
   addTrainerFlags(command)
     .addHelpText('after', trainHelp)
-    .action(async (file: string, flags: Flags) => exit(await train(file, flags, host)));
+    .action(async (file: string, flags: Flags) => {
+      const count = countOfTrainers(flags);
+      if (count === undefined || count === 1) exit(await train(file, count === 1 ? alone(flags) : flags, host));
+      else exit(await trainLocally(file, count, command, host));
+    });
 }
 
 const trainHelp = `
@@ -68,6 +77,8 @@ Examples
   taustream train pipelines/moby-dick.ts --resume
   taustream train pipelines/moby-dick.ts --seconds 60 --scheme uniform --seed 1
   taustream train my-pipeline.ts --score-where process --score-engine wasm --score-ahead 2
+  taustream train my-pipeline.ts --trainers 4
+  taustream train my-pipeline.ts --trainers 10.0.0.1:4700,10.0.0.2:4700 --rank 1
   taustream train my-pipeline.ts --cluster nats://token@10.0.0.5:4222
   taustream train my-pipeline.ts --steps 1000 --out runs/trial --json > summary.json`;
 
@@ -82,10 +93,12 @@ async function train(file: string, flags: Flags, host: Host): Promise<number> {
     const pipeline = await loadPipeline(file);
     const run = { host, signal: interrupt.signal, ...(progress && { progress }) };
     const outcome = await runTraining(pipeline, { ...request, file }, run);
+    if (!outcome) return interrupt.exitCode ?? 0; // the trainer of rank 0 tells
     if (json) host.stdout.write(`${JSON.stringify(summaryObject(outcome))}\n`);
     else if (!quiet) host.stdout.write(summaryText(outcome, host));
   } catch (error) {
     const stopped = interrupt.signal.aborted && error === interrupt.signal.reason; // before there was a run to save
+    if (tellLoss(error)) return 1;
     if (!stopped) throw error;
   }
   return interrupt.exitCode ?? 0;

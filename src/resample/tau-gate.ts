@@ -48,6 +48,8 @@ export interface GateState {
 export interface TauGate extends Gate {
   /** The τ above which it opens, now. */
   readonly threshold: number;
+  /** Moves the average by a τ that is known. @param threshold the bar, where others have a say in it */
+  observeTau(tau: number, threshold: number): void;
   state(): GateState;
   restore(state: GateState): void;
 }
@@ -76,6 +78,13 @@ export function tauGate(options: TauGateOptions = {}): TauGate {
   let isOpen = warmUp === 0 && threshold() < 1;
   const smoothed = () => (mass === 0 ? 1 : average / mass);
 
+  const observeTau = (value: number, bar: number) => {
+    average = tauSmoothing * average + (1 - tauSmoothing) * value;
+    mass = tauSmoothing * mass + (1 - tauSmoothing);
+    observations += 1;
+    isOpen = observations >= warmUp && smoothed() > (isOpen ? (1 - hysteresis) * bar : bar);
+  };
+
   return {
     get isOpen() {
       return isOpen;
@@ -86,13 +95,8 @@ export function tauGate(options: TauGateOptions = {}): TauGate {
     get threshold() {
       return threshold();
     },
-    observe(scores) {
-      average = tauSmoothing * average + (1 - tauSmoothing) * tau(scores);
-      mass = tauSmoothing * mass + (1 - tauSmoothing);
-      observations += 1;
-      const bar = isOpen ? (1 - hysteresis) * threshold() : threshold();
-      isOpen = observations >= warmUp && smoothed() > bar;
-    },
+    observe: (scores) => observeTau(tau(scores), threshold()),
+    observeTau,
     state: () => ({ average, mass, observations, isOpen }),
     restore: (state) => ({ average, mass, observations, isOpen } = state),
   };

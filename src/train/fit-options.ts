@@ -17,6 +17,7 @@ import { RateScalingOptions } from './rate-scaling.ts';
 import type { TensorData } from './safetensors.ts';
 import type { ScheduleOptions } from './schedule.ts';
 import type { Measures, StepRecord } from './step-record.ts';
+import type { Trainers } from './trainers/trainers.ts';
 
 const count = z.int().positive();
 
@@ -123,6 +124,8 @@ export type FitOptions = z.input<typeof FitValues> & {
   readonly signal?: AbortSignal;
   /** Makes the minibatches elsewhere, as `fleet` does on other machines. @default in this process */
   readonly source?: OpenBatchSource;
+  /** Trains together with the same run in other processes, from `joinTrainers`: each on its share of the samples. */
+  readonly trainers?: Trainers;
   /**
    * Goes on from a checkpoint (`readCheckpoint`) of a run with the same model, corpus, seed and sizes, so that the two
    * runs together take the steps of one that was never stopped: sample for sample, and bit for bit in lockstep with a

@@ -4,6 +4,7 @@ import type * as tf from '@tensorflow/tfjs';
 import { CorpusError } from '../errors.ts';
 import { fuse } from '../engine/layers/fuse.ts';
 import { openHead, type Head } from '../model/head.ts';
+import { schemeOf } from '../importance/schemes.ts';
 import { restoreScoring, scoringTensors } from '../importance/placement/saved-scoring.ts';
 import { parseOptions } from '../options.ts';
 import { clocks } from '../stream/clock.ts';
@@ -26,23 +27,24 @@ import {
 import { assemble, type Parts } from './parts.ts';
 import { holdOut } from './held-out.ts';
 import { copyModel } from './copy-model.ts';
-import { modeOf, withMode } from './modes.ts';
+import { modeOf, schemeOfMode, withMode } from './modes.ts';
 import { rateFactor } from './rate-scaling.ts';
-import { parseResumeState, restoreVariables, variablesOf, type ResumeState } from './resume.ts';
+import { parseResumeState, restoreVariables, variablesOf, withoutDraws, type ResumeState } from './resume.ts';
 import { Passage } from './passage.ts';
 import { plainValues } from './plain-values.ts';
 import { startPlace, stalenessOf } from './staleness.ts';
 import { schedule, type LearningRate, type Progress } from './schedule.ts';
 import type { FitSummary, StepRecord, StopReason } from './step-record.ts';
+import { expectSharable } from './trainers/expect-sharable.ts';
 import { Validations } from './validations.ts';
 
 /**
  * Trains a compiled model on a corpus by Algorithm 1 of Katharopoulos & Fleuret 2018: presample, score, draw under the
  * τ gate, weigh, step. In lockstep (`ahead: 0`) every score uses the parameters after the previous step.
  *
- * The model's recurrent layers are made fast in place, by `fuse`.
+ * The model's recurrent layers are made fast in place, by `fuse`. A `signal` in the options stops the run after the step
+ * that is being taken; the summary says so.
  *
- * @param signal in `options`: stops the run after the step that is being taken; the summary says so
  * @returns what the run did
  * @throws {OptionsError} when an option is unknown or out of range
  * @throws {ModelError | ShapeError | LabelError} when model and corpus do not fit
@@ -52,6 +54,7 @@ import { Validations } from './validations.ts';
  */
 export async function fit(model: tf.LayersModel, corpus: Corpus, options: FitOptions): Promise<FitSummary> {
   const values = parseOptions('fit()', FitValues, withMode(plainValues(options), modeOf(options)));
+  if (options.trainers) expectSharable(schemeOf(options.scheme ?? schemeOfMode(values.mode)), values, options);
   fuse(model);
   if (values.fineTuning) return fitRounds(model, corpus, { values, options, fit: fitOnce });
   return fitOnce(model, corpus, values, options);
@@ -66,6 +69,8 @@ async function fitOnce(
   const run = new Run(openHead(model), corpus, values, options);
   try {
     return await run.go();
+  } catch (error) {
+    throw (await options.trainers?.explain(error)) ?? error;
   } finally {
     await run.dispose();
   }
@@ -103,7 +108,7 @@ class Run {
     this.#partOf = corpus.partOf;
     const { resume } = options;
     this.#stopping = values.earlyStopping && new EarlyStopping(values.earlyStopping);
-    const saved = resume && parseResumeState(resume.state);
+    const saved = resume && (options.trainers ? withoutDraws : parseResumeState)(resume.state);
     this.#budget = new Budget(values, () => corpus.length, clocks[values.clock]);
     const context = {
       share: () => this.#budget.progress().share,
@@ -121,7 +126,7 @@ class Run {
       options.onDrop?.(id, steps);
     };
     this.#parts = assemble(head, corpus, values, { ...options, onDrop }, context, saved);
-    this.#passage = new Passage(saved);
+    this.#passage = new Passage(saved, { keepsDraws: !options.trainers });
     const { trainer } = this.#parts;
     const [budget, account, stopping] = [this.#budget, this.#account, this.#stopping];
     this.#validations = new Validations({ head, values, options, trainer, budget, account, stopping });
@@ -162,7 +167,7 @@ class Run {
     await chooser.prepare?.({ isResumed: resume !== undefined });
     if (resume) restoreVariables(chooser, resume.tensors);
     if (Math.floor(this.#budget.epochs) > this.#epoch) await this.#endEpoch(); // the earlier run stopped just there
-    const stoppedBy = this.#reached() ?? (await this.#run());
+    const stoppedBy = this.#ends() ?? (await this.#run());
     if (this.#budget.steps === 0 && stoppedBy !== 'signal')
       throw new CorpusError('fit(): expected samples to train on, got none. Give a corpus that is not empty.');
     if (this.#epochLosses.length > 0) await this.#endEpoch();
@@ -176,8 +181,11 @@ class Run {
     return { ...this.#account.summary({ stoppedBy, seconds, epochs }), stages, ...(source && { source }) };
   }
 
-  #reached(): StopReason | undefined {
-    return this.#budget.reached() ?? (this.#stopping?.isOver ? 'plateau' : undefined);
+  /** What ends the run; of several trainers, what ends it for all. */
+  #ends(): StopReason | undefined {
+    const { agreement } = this.#parts;
+    const reached = this.#budget.reached() ?? (this.#stopping?.isOver ? 'plateau' : undefined);
+    return agreement ? agreement.ends(reached, this.#options.signal) : reached;
   }
 
   #run(): Promise<StopReason> {
@@ -191,13 +199,20 @@ class Run {
   /** Takes minibatches until a limit is reached, the source ends or the signal aborts. */
   async #train(batches: AsyncIterable<Minibatch>): Promise<StopReason> {
     const { signal } = this.#options;
-    for await (const batch of until(batches, signal)) {
+    const { agreement } = this.#parts;
+    for await (const batch of until(batches, agreement ? undefined : signal)) {
       await this.#step(batch);
       await turn(); // an engine's reads may resolve without one, and then no timer, signal or socket is ever served
       this.#parts.turnstile.stepped();
-      const reached = this.#reached() ?? (signal?.aborted ? 'signal' : undefined);
+      const reached = this.#ends() ?? (!agreement && signal?.aborted ? 'signal' : undefined);
       if (reached) return reached; // and nothing more is drawn, so that a checkpoint taken now knows of no more
       if (batch.isLast) this.#parts.turnstile.leave();
+    }
+    while (await this.#parts.trainer.idle()) {
+      this.#budget.steps += 1; // one that only others had samples for
+      this.#count(0);
+      const reached = this.#ends();
+      if (reached) return reached;
     }
     if (signal?.aborted) return 'signal';
     return this.#values.epochs === undefined ? 'end' : 'epochs';
@@ -211,17 +226,23 @@ class Run {
     this.#budget.steps += 1;
     const begun = this.#passage.take(batch, this.#budget.steps - this.#stepsBefore);
     if (begun && this.#partOf && !begun.drawn) this.#account.addSamples(begun.ids, this.#partOf); // else counted before
-    this.#budget.samplesSeen = this.#passage.seen;
-    this.#samplesTrained += batch.size;
+    this.#count(batch.size);
     await this.#parts.chooser.stepped?.(loss);
     this.#epochLosses.push(loss);
-    const record = this.#record(loss, learningRate, batch);
+    const record = this.#record(loss, this.#parts.agreement?.heard?.rate ?? learningRate, batch);
     const measured = await this.#validations.ifDue();
     if (measured) record.validation = measured;
     this.#account.add(record);
     if (stepChannel.hasSubscribers) stepChannel.publish({ model: this.#head.model, record });
     await this.#options.onStep?.(record, () => this.#snapshot());
     if (Math.floor(this.#budget.epochs) > this.#epoch) await this.#endEpoch();
+  }
+
+  /** Counts what a step was taken on; of several trainers, what all of them were. */
+  #count(trained: number): void {
+    const heard = this.#parts.agreement?.heard;
+    this.#budget.samplesSeen = heard ? this.#budget.samplesSeen + heard.fetched : this.#passage.seen;
+    this.#samplesTrained += heard ? heard.trained : trained;
   }
 
   #rateFactor({ phase, drawTau: tau, presample, turns }: Minibatch): number {

@@ -24,6 +24,14 @@ export interface OpenOptions {
   readonly from?: Position | undefined;
   /** Whether samples may wait while later ones are done with. @default false */
   readonly mayWait?: boolean;
+  /** Which share of the samples to give, where several trainers divide them. @default all of them */
+  readonly share?: Share | undefined;
+}
+
+/** Every `world`-th sample, from the one at `rank` on: together the shares are the whole, in its order. */
+export interface Share {
+  readonly rank: number;
+  readonly world: number;
 }
 
 /** A stream, and where it stands. */
@@ -40,7 +48,8 @@ export interface OpenStream {
  * again up to there, so it must give the same order each time. Samples that waited come first.
  */
 export function openStream(corpus: Corpus, options: SampleOptions, how: OpenOptions = {}): OpenStream {
-  const { from, mayWait = false } = how;
+  const { from, mayWait = false, share } = how;
+  if (share) return openShare(openBase(corpus, options, from), share);
   const parsed = WaitingPosition.safeParse(from);
   const before = parsed.success ? parsed.data : { from, gaps: [], taken: 0 };
   const base = openBase(corpus, options, before.from);
@@ -51,6 +60,26 @@ export function openStream(corpus: Corpus, options: SampleOptions, how: OpenOpti
     rejoined: waited.length,
     position: (passed) => marks.position(inBase(passed, waited, before.taken)),
   };
+}
+
+/**
+ * A share of a stream. Its position is that of the whole stream when every trainer has taken as many samples as this one,
+ * so what is taken is read together with the others' samples beside it.
+ */
+function openShare(base: Base, { rank, world }: Share): OpenStream {
+  let given = 0;
+  async function* samples(): AsyncGenerator<Sample, void, void> {
+    let own: Sample | undefined;
+    for await (const sample of base.samples) {
+      if (given % world === rank) own = sample;
+      given += 1;
+      if (given % world !== 0 || own === undefined) continue;
+      yield own;
+      own = undefined;
+    }
+    if (own !== undefined) yield own; // the last samples may be fewer than the trainers
+  }
+  return { samples: samples(), rejoined: 0, position: ({ taken }) => base.position(Math.min(taken * world, given)) };
 }
 
 /** Samples from one mark to the next: so many at most are read again for nothing. */

@@ -24,18 +24,22 @@ import type { Presample, Scored } from '../stream/presample.ts';
 import { createRng, rngFrom, type Rng } from '../stream/random.ts';
 
 import type { Stage } from '../stream/stage.ts';
-import type { Corpus } from '../stream/sample.ts';
+import { fillsRows, type Corpus } from '../stream/sample.ts';
 import { createTurnstile } from '../stream/turnstile.ts';
 import { asReadable, asTransform } from '../stream/transform.ts';
 import { Admission } from './admission.ts';
 import type { BatchSource } from './batch-source.ts';
 import type { FitOptions, FitSettings } from './fit-options.ts';
+import { decodedAhead } from './decoded-ahead.ts';
 import { openStream, type OpenStream } from './open-stream.ts';
 import type { ResumeState } from './resume.ts';
 import { schemeOfMode } from './modes.ts';
 import { Trainer } from './trainer.ts';
+import { Agreement } from './trainers/agreement.ts';
+import { sharedGate } from './trainers/shared-gate.ts';
+import type { Trainers } from './trainers/trainers.ts';
 
-/** Samples read ahead of presample, so that a shard's reads overlap with computing. */
+/** Samples made ahead of presample, where each takes a promise, so that making them overlaps with computing. */
 const samplesAhead = 64;
 
 /** The stages of one run and what they share. */
@@ -62,12 +66,14 @@ export function assemble(
   const sized = { ...values, presampleSize: chooser.presampleSize ?? presampleSize };
   // Scored elsewhere it costs this process nothing, whatever B is: the gate breaks even at τ = 1.
   const weighedBy = options.source ? { ...sized, presampleSize: 0 } : sized;
-  const gate = gateOf(scheme, chooser, weighedBy, { costs, noise: () => noise.value / batchSize });
+  const own = gateOf(scheme, chooser, weighedBy, { costs, noise: () => noise.value / batchSize });
+  const { trainers } = options;
+  const { gate, agreement } = shared(own, trainers, head);
   const place = values.score && placeScores({ head, scheme, chooser, schema, ...sized }, values.score);
   const tickets = place && ticketsOf(place, values.score, gate);
   const turnstile: Turnstile = tickets ?? createTurnstile(values.ahead);
-  const rng = saved ? rngFrom(saved.rng) : createRng(seed, 'resample');
-  const shared = { scheme, chooser, costs, turnstile, place, tickets, meter, inFlight, rng };
+  const rng = rngOf(seed, saved, trainers);
+  const common = { scheme, chooser, costs, turnstile, place, tickets, meter, inFlight, rng, agreement };
   const observed: Observed = { effectiveSampleSize: batchSize };
   const onScores: FitOptions['onScores'] = (batch, scores) => {
     observed.effectiveSampleSize = effectiveSampleSize(scores);
@@ -77,7 +83,7 @@ export function assemble(
   const offered = { head, corpus, scheme, values, gate, inFlight, onScores, onSkip, position: saved?.position };
   const source = options.source?.(offered);
   const told = { onScores, onSkip, onDrop, rateOf };
-  const wiring = { ...shared, ...told, gate, head, corpus, values, share: context.share, source };
+  const wiring = { ...common, ...told, gate, head, corpus, values, share: context.share, source };
   const trainer = trainerOf(wiring, noise, observed);
   let stream: OpenStream | undefined;
   const admission = chooser.admit && new Admission((id) => chooser.admit!(id), saved?.admission);
@@ -85,7 +91,8 @@ export function assemble(
     if (source) return [asReadable(meter.taking('source', source.minibatches(signal)), 1)] as const;
     const { epochs = Infinity } = values;
     const mayWait = values.lengths?.boundaries !== undefined;
-    stream = openStream(corpus, { seed, epochs, signal }, { from: saved?.position, mayWait });
+    const ahead = decodedAhead(corpus.schema, chooser.presampleSize ?? values.presampleSize);
+    stream = openStream(corpus, { seed, epochs, signal, ahead }, { from: saved?.position, mayWait, share: trainers });
     const { samples, rejoined } = stream;
     const admitted = admission ? admission.admitted(samples, rejoined) : samples;
     return stagesOf(wiring, { samples: admitted, rejoined }, { signal, unfinished: saved?.unfinished });
@@ -96,14 +103,14 @@ export function assemble(
     ...(scoring && { scoring }),
     gate: gate.state(),
     noise: noise.state(),
-    rng: shared.rng.state(),
+    rng: rng.state(),
     costs: costs.state(),
     optimizer: trainer.optimizer.name,
     position: source?.position() ?? stream?.position(admission?.passed(passed) ?? passed) ?? saved?.position ?? {},
     ...(admission && { admission: admission.state() }),
     ...(chooser.state && { scheme: chooser.state() }),
   });
-  return { ...shared, gate, noise, observed, trainer, stages, state, source };
+  return { ...common, gate, noise, observed, trainer, stages, state, source };
 }
 
 /** What a run has seen last. */
@@ -116,7 +123,21 @@ interface Observed {
 const ticketsOf = (place: ScorePlace, placement: Placement, gate: TauGate) =>
   new Tickets({ ...placement, ahead: aheadOf(placement), gate, onScored: (version) => place.retain(version) });
 
+/** The gate of one of several trainers moves by what all of them say; without others it is its own. */
+function shared(own: TauGate, trainers: Trainers | undefined, { model }: Head) {
+  if (!trainers) return { gate: own, agreement: undefined };
+  const gate = sharedGate(own);
+  return { gate, agreement: new Agreement(trainers, gate, model) };
+}
+
+/** Each trainer draws by numbers of its own; a run that goes on with other trainers than before takes new ones. */
+function rngOf(seed: number, saved: ResumeState | undefined, trainers: Trainers | undefined): Rng {
+  if (trainers) return createRng(seed, 'resample', 'trainer', trainers.rank, trainers.world, saved?.step ?? 0);
+  return saved ? rngFrom(saved.rng) : createRng(seed, 'resample');
+}
+
 interface Wiring {
+  readonly agreement: Agreement | undefined;
   readonly source: BatchSource | undefined;
   readonly place: ScorePlace | undefined;
   readonly tickets: Tickets | undefined;
@@ -160,12 +181,16 @@ function trainerOf(wiring: Wiring, noise: NoiseScale, observed: Observed) {
     weightDecay: values.weightDecay,
     averaging: values.averaging,
     rateOf,
+    agreement: wiring.agreement,
     onCost: (samples, ms) => costs.trained(samples, ms),
     clock: clocks[values.clock],
   });
 }
 
-/** The source and the three stages, as Node streams. */
+/**
+ * The source and the three stages, as Node streams. A source that writes rows is no stream of its own: presample has it
+ * fill its buffers, and it reads ahead by itself.
+ */
 function stagesOf(
   wiring: Wiring,
   { samples, rejoined }: Pick<OpenStream, 'samples' | 'rejoined'>,
@@ -188,9 +213,12 @@ function stagesOf(
     presampleSize: chooser.presampleSize ?? values.presampleSize,
     fillSize: chooser.fillSize && (() => chooser.fillSize!(gate.tau)),
   });
+  const fills = meter.count('presample', fill);
+  const filled = fillsRows(samples)
+    ? ([asReadable(fills(samples), 1)] as const)
+    : ([asReadable(samples, samplesAhead), asTransform(fills, 1)] as const);
   return [
-    asReadable(samples, samplesAhead),
-    asTransform(meter.count('presample', fill), 1),
+    ...filled,
     asTransform(meter.count('importance', scored(wiring, signal)), 1),
     asTransform(meter.count('resample', drawing(wiring)), 1),
   ] as const;

@@ -17,10 +17,15 @@ export class Passage {
   #presamples = 0;
   /** Samples that an earlier run was done with. */
   #seenBefore = 0;
+  readonly #keepsDraws: boolean;
   #unfinished: (Unfinished & { readonly seenBefore: number }) | undefined;
 
-  /** @param saved where an earlier run stopped */
-  constructor(saved?: Pick<ResumeState, 'unfinished' | 'samplesSeen'>) {
+  /**
+   * @param saved where an earlier run stopped
+   * @param keepsDraws whether a run that goes on takes up the draws that were left; of several trainers each has its own
+   */
+  constructor(saved?: Pick<ResumeState, 'unfinished' | 'samplesSeen'>, { keepsDraws = true } = {}) {
+    this.#keepsDraws = keepsDraws;
     this.#unfinished = saved?.unfinished;
     this.#seenBefore = saved?.unfinished?.seenBefore ?? saved?.samplesSeen ?? 0;
   }
@@ -40,7 +45,7 @@ export class Passage {
     }
     const draws = rest.map((draw) => ({ ...draw, version: draw.version - stepped }));
     const seenBefore = this.#seenBefore + seenOf(this.#before);
-    this.#unfinished = rest.length === 0 ? undefined : { rows: presample.rows, draws, seenBefore };
+    this.#unfinished = rest.length === 0 || !this.#keepsDraws ? undefined : { rows: presample.rows, draws, seenBefore };
     return isNew ? presample : undefined;
   }
 

@@ -49,6 +49,12 @@ export type ResumeState = z.output<typeof ResumeState>;
 /** @throws {OptionsError} when a checkpoint's state is not one of a run */
 export const parseResumeState = (state: unknown): ResumeState => parseOptions('fit(): `resume`', ResumeState, state);
 
+/** The same for one of several trainers: each fills a presample of its own, so draws that were left are given up. */
+export function withoutDraws(state: unknown): ResumeState {
+  const { unfinished, ...saved } = parseResumeState(state);
+  return { ...saved, samplesSeen: unfinished?.seenBefore ?? saved.samplesSeen };
+}
+
 /** The variables that a run changes beside the model's weights, by name: counters of dropout masks. @returns borrowed */
 export const countersOf = (model: tf.LayersModel): Record<string, tf.Variable> =>
   Object.fromEntries(model.layers.filter(isSeededDropout).map((layer) => [`counter/${layer.name}`, layer.drawn]));

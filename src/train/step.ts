@@ -4,6 +4,8 @@ import type { HeadScore } from '../importance/scheme.ts';
 import type { Head } from '../model/head.ts';
 import type { Feed } from '../model/binding.ts';
 import type { Optimizer, Slots, Trained } from './optimizers/optimizer.ts';
+import { shareGradients } from './trainers/share-gradients.ts';
+import type { Trainers } from './trainers/trainers.ts';
 
 export interface WeightedStepOptions {
   readonly optimizer: Optimizer;
@@ -17,6 +19,8 @@ export interface WeightedStepOptions {
   readonly weightDecay: number;
   /** Keeps the last gradient, to tell the noise scale; without it the noise is not measured. */
   readonly lastGradient?: Slots | undefined;
+  /** Averages gradients with other trainers. */
+  readonly trainers?: Trainers | undefined;
 }
 
 /** What a step leaves behind; owned by the caller. */
@@ -27,10 +31,17 @@ export interface StepTensors {
   readonly scores: readonly tf.Tensor1D[];
   /** |g|² and g · (the gradient of the step before), [2]; none when they were not asked for. */
   readonly noise: readonly tf.Tensor1D[];
+  /** What all trainers said together; nothing without others. */
+  readonly heard: readonly tf.Tensor1D[];
 }
 
-/** Takes one step on a weighted batch. */
-export type WeightedStep = (feed: Feed, weights: tf.Tensor1D, learningRate: tf.Scalar) => StepTensors;
+/** Takes one step on a weighted batch. @param said what this trainer tells the others, see `Agreement` */
+export type WeightedStep = (
+  feed: Feed,
+  weights: tf.Tensor1D,
+  learningRate: tf.Scalar,
+  said?: tf.Tensor1D,
+) => StepTensors;
 
 /**
  * One step of weighted gradient descent on a model.
@@ -40,7 +51,7 @@ export type WeightedStep = (feed: Feed, weights: tf.Tensor1D, learningRate: tf.S
  * @param scored whether the step also gives its batch's scores, from the forward pass that it makes anyway
  */
 export function weightedStep(head: Head, options: WeightedStepOptions, scored: boolean): WeightedStep {
-  const { optimizer, clipNorm, weightDecay, compilable, lastGradient } = options;
+  const { compilable, lastGradient, trainers } = options;
   const score = scored ? options.score : undefined;
 
   const step = (
@@ -49,6 +60,7 @@ export function weightedStep(head: Head, options: WeightedStepOptions, scored: b
     mask: readonly tf.Tensor[],
     weights: tf.Tensor1D,
     learningRate: tf.Scalar,
+    said: readonly tf.Tensor1D[],
   ) => {
     const weightsOfModel = trainableVariables(head.model);
     const scores: tf.Tensor1D[] = [];
@@ -60,16 +72,27 @@ export function weightedStep(head: Head, options: WeightedStepOptions, scored: b
       },
       weightsOfModel.map(({ variable }) => variable),
     );
-    const whole = weightsOfModel.map((weight) => ({ ...weight, gradient: grads[weight.variable.name]! }));
+    const own = weightsOfModel.map((weight) => ({ ...weight, gradient: grads[weight.variable.name]! }));
+    const shared = trainers && shareGradients(trainers, head.model, own, { said: said[0]!, loss: value, scores });
+    const { trained: whole, rate } = shared ?? { trained: own, rate: learningRate };
     const noise = lastGradient ? [compareGradients(whole, lastGradient)] : [];
-    const clipped = clip(whole, clipNorm);
-    optimizer.apply(clipped, learningRate);
-    if (weightDecay > 0) decay(clipped, tf.mul(learningRate, weightDecay));
-    return { loss: value, scores, noise };
+    applyGradients(options, whole, rate);
+    return { loss: value, scores, noise, heard: shared ? [shared.heard] : [] };
   };
   const run = compilable ? compile(step) : untraced(step);
-  return (feed, weights, learningRate) =>
-    run(feed.inputs, feed.targets, feed.mask ? [feed.mask] : [], weights, learningRate);
+  return (feed, weights, learningRate, said) =>
+    run(feed.inputs, feed.targets, feed.mask ? [feed.mask] : [], weights, learningRate, said ? [said] : []);
+}
+
+/** Moves a model along its gradient: clipped, by the optimizer, with decay. Runs within the caller's `tf.tidy`. */
+export function applyGradients(
+  { optimizer, clipNorm, weightDecay }: Pick<WeightedStepOptions, 'optimizer' | 'clipNorm' | 'weightDecay'>,
+  whole: Trained[],
+  learningRate: tf.Scalar,
+): void {
+  const clipped = clip(whole, clipNorm);
+  optimizer.apply(clipped, learningRate);
+  if (weightDecay > 0) decay(clipped, tf.mul(learningRate, weightDecay));
 }
 
 /** 1/b Σ_i w_i loss_i + penalties, by the pre-activations z. */

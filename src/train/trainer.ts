@@ -14,7 +14,9 @@ import type { NoiseScale } from '../resample/noise-scale.ts';
 import { AnchoredSteps } from './variance-reduced.ts';
 import { countersOf, restoreTensors } from './resume.ts';
 import type { TensorData } from './safetensors.ts';
-import { trainableVariables, weightedStep, type WeightedStep } from './step.ts';
+import { applyGradients, trainableVariables, weightedStep, type WeightedStep } from './step.ts';
+import type { Agreement } from './trainers/agreement.ts';
+import { shareNothing } from './trainers/share-gradients.ts';
 
 export interface TrainerOptions {
   readonly schema: Schema;
@@ -39,6 +41,8 @@ export interface TrainerOptions {
   readonly onCost?: (samples: number, milliseconds: number) => void;
   /** What that is measured by. @default the wall's clock */
   readonly clock?: Clock;
+  /** What is agreed with other trainers of the same run. */
+  readonly agreement?: Agreement | undefined;
   /** Told the scores of a uniform step's own batch. */
   readonly onScores?: (batch: Minibatch, scores: Float32Array) => void;
 }
@@ -80,11 +84,12 @@ export class Trainer {
     this.#averaging = options.averaging === undefined ? undefined : withAverages(rated, options.averaging);
     const optimizer = this.#averaging ?? rated;
     this.optimizer = optimizer;
-    const { score, stepScore, update, schema, clipNorm, weightDecay = 0 } = options;
+    const { score, stepScore, update, schema, clipNorm, weightDecay = 0, agreement } = options;
     this.#lastGradient = options.noise && new Slots();
     const common = { optimizer, compilable, weightDecay, clipNorm, lastGradient: this.#lastGradient };
-    this.#plainStep = weightedStep(head, common, false);
-    this.#scoredStep = weightedStep(head, { ...common, score: stepScore ?? score }, true);
+    const together = { ...common, trainers: agreement?.trainers };
+    this.#plainStep = weightedStep(head, together, false);
+    this.#scoredStep = weightedStep(head, { ...together, score: stepScore ?? score }, true);
     this.#anchored = update && new AnchoredSteps(head, { ...common, schema, update, microBatchSize: 256 });
   }
 
@@ -97,11 +102,13 @@ export class Trainer {
    * @throws {LabelError} when a label lies outside the model's classes
    */
   async step(batch: Minibatch, learningRate: number): Promise<number> {
-    const { gate, onCost, onScores, trained, noise: noiseScale, clock = clocks.wall } = this.#options;
+    const { gate, onCost, onScores, trained, noise: noiseScale, clock = clocks.wall, agreement } = this.#options;
     try {
       const begun = clock();
       if (batch.phase === 'uniform' || this.#anchored) checkLabels(this.#head, this.#binding, batch);
-      const { loss, scores, noise } = await this.#take(batch, learningRate);
+      const said = await agreement?.say(batch, learningRate);
+      const { loss: own, scores, noise, heard } = await this.#take(batch, learningRate, said);
+      const loss = heard ? agreement!.hear(heard).loss : own;
       onCost?.(batch.size, clock() - begun);
       if (!Number.isFinite(loss)) throw lossError(batch, loss, this.#steps + 1);
       this.#steps += 1;
@@ -110,13 +117,13 @@ export class Trainer {
         noiseScale?.observe(
           noise[0]! / weight ** 2,
           noise[1]! / (weight * this.#lastWeight),
-          batch.size * batch.drawTau ** 2,
+          (agreement?.trainers.world ?? 1) * batch.size * batch.drawTau ** 2,
         );
       this.#lastWeight = weight;
       if (scores) trained?.(batch.ids, scores);
       if (scores && batch.phase === 'uniform') {
         onScores?.(batch, scores);
-        gate.observe(scores);
+        if (!agreement) gate.observe(scores); // else all trainers' τ was summed with the gradients
       }
       return loss / weight;
     } finally {
@@ -124,19 +131,49 @@ export class Trainer {
     }
   }
 
-  async #take(batch: Minibatch, learningRate: number): Promise<Taken> {
+  /**
+   * Takes part in a step of the other trainers, having no samples left, and so has the same parameters after it.
+   * @returns whether any trainer had a minibatch; if none had, or there are no others, there was no step
+   */
+  async idle(): Promise<boolean> {
+    const { agreement, clipNorm, weightDecay = 0 } = this.#options;
+    if (!agreement) return false;
+    const said = await agreement.say(undefined, 0);
+    const variables = trainableVariables(this.#head.model);
+    const [heard, rate, ...means] = tf.tidy(() => {
+      const nothing = variables.map((weight) => ({ ...weight, gradient: tf.zerosLike(weight.variable) }));
+      const shared = shareNothing(agreement.trainers, this.#head.model, nothing, tf.tensor1d(said));
+      return [shared.heard, shared.rate, ...shared.trained.map(({ gradient }) => gradient)] as const;
+    });
+    try {
+      const { batches } = agreement.hear(await heard.data<'float32'>());
+      if (batches === 0) return false;
+      const whole = variables.map((weight, i) => ({ ...weight, gradient: means[i]! }));
+      tf.tidy(() => applyGradients({ optimizer: this.optimizer, clipNorm, weightDecay }, whole, rate));
+      this.#steps += 1;
+      return true;
+    } finally {
+      tf.dispose([heard, rate, ...means]);
+    }
+  }
+
+  async #take(batch: Minibatch, learningRate: number, said: Float32Array | undefined): Promise<Taken> {
     const take = this.#stepFor(batch);
     this.optimizer.setLearningRate?.(learningRate);
-    const { loss, scores, noise } = tf.tidy(() => {
+    const { loss, scores, noise, heard } = tf.tidy(() => {
       const feed = feedOf(this.#head.model, this.#binding, batch);
-      return take(feed, tf.tensor1d(batch.weights), tf.scalar(learningRate)) as unknown as tf.TensorContainer;
+      const along = said && tf.tensor1d(said);
+      return take(feed, tf.tensor1d(batch.weights), tf.scalar(learningRate), along) as unknown as tf.TensorContainer;
     }) as unknown as ReturnType<WeightedStep>;
     try {
-      const reads = [loss, ...scores, ...noise].map((tensor) => tensor.data<'float32'>());
+      const reads = [loss, ...scores, ...noise, ...heard].map((tensor) => tensor.data<'float32'>());
       const [value, ...rest] = await Promise.all(reads);
-      return { loss: value![0]!, scores: scores.length > 0 ? rest[0] : undefined, noise: rest[scores.length] };
+      const [ownScores, ownNoise, sums] = [scores.length, noise.length, heard.length].map((count) =>
+        count > 0 ? rest.shift() : undefined,
+      );
+      return { loss: value![0]!, scores: ownScores, noise: ownNoise, heard: sums };
     } finally {
-      tf.dispose([loss, ...scores, ...noise]);
+      tf.dispose([loss, ...scores, ...noise, ...heard]);
     }
   }
 
@@ -179,6 +216,7 @@ interface Taken {
   readonly loss: number;
   readonly scores: Float32Array | undefined;
   readonly noise: Float32Array | undefined;
+  readonly heard: Float32Array | undefined;
 }
 
 const lossError = (batch: Minibatch, loss: number, step: number): LossError =>

@@ -113,7 +113,7 @@ export class AnchoredSteps {
     });
     if (update.kind === 'katyusha') this.#katyushaStep(corrected, learningRate, update.weights[0]);
     else optimizer.apply(corrected, learningRate);
-    return { loss: here.value, scores: [] as tf.Tensor1D[], noise: [] as tf.Tensor1D[] };
+    return { loss: here.value, scores: [] as tf.Tensor1D[], noise: [] as tf.Tensor1D[], heard: [] as tf.Tensor1D[] };
   }
 
   /** θ = τ₁ z + τ₂ θ̃ + (1 − τ₁ − τ₂) y, into the variables, which hold y. */

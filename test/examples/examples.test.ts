@@ -13,6 +13,7 @@ const notRun: Readonly<Record<string, string>> = {
   installEngine: 'downloads an engine',
   'engine/tensorflow/tensorflow-engine.ts: compile': 'needs an installed engine',
   loadTensorflow: 'needs an installed engine',
+  joinTrainers: 'needs several machines',
   nodeFunctions: 'needs an installed engine',
   sparseSoftmaxCrossEntropy: 'needs an installed engine',
   remoteSource: 'reads from a host that is none',

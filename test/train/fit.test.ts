@@ -148,6 +148,7 @@ describe('fit', () => {
 
   it('stops while it waits for a corpus that gives nothing more', async () => {
     const { corpus } = clusters();
+    const abort = new AbortController();
     const stuck: Corpus = {
       ...corpus,
       async *samples(options) {
@@ -158,7 +159,10 @@ describe('fit', () => {
         }
       },
     };
-    const { summary } = await watched({ steps: 1000, signal: AbortSignal.timeout(60) }, classifier(), stuck);
+    const onStep = ({ step }: StepRecord) => {
+      if (step === 2) setTimeout(() => abort.abort(), 20); // by then it waits for the third minibatch
+    };
+    const { summary } = await watched({ steps: 1000, signal: abort.signal, onStep }, classifier(), stuck);
     assert.deepEqual([summary.steps, summary.stoppedBy], [2, 'signal']);
   });
 

@@ -3,11 +3,13 @@ import * as tf from '@tensorflow/tfjs';
 import { z } from 'zod';
 import { EngineError } from '../../errors.ts';
 import { parseOptions } from '../../options.ts';
+import type { CompileOptions } from '../compile-options.ts';
 import type { Engine, Step, Tensors } from '../engine.ts';
-import { compileStep, type CompiledStep, type CompileOptions, type CompileServices } from './compile/compile-step.ts';
+import { compileStep, type CompiledStep, type CompileServices } from './compile/compile-step.ts';
 import { Seeds } from './compile/seeds.ts';
 import { createBackend, type TensorflowBackend } from './backend.ts';
 import { Binding } from './binding/binding.ts';
+import { joinCluster, type Cluster, type ClusterOptions } from './cluster.ts';
 import type { EngineStatistics } from './binding/statistics.ts';
 import { registerKernels } from './kernels/register-kernels.ts';
 import { registerRecurrentLayers } from './scan/recurrent-layers.ts';
@@ -66,6 +68,12 @@ export interface TensorflowEngine extends Engine {
   setSeed(seed: number): void;
   /** What the engine holds at this moment. */
   statistics(): EngineStatistics;
+  /**
+   * Joins other processes, to sum tensors over all of them. Once a process: TensorFlow cannot leave again.
+   *
+   * @throws {EngineError} when TensorFlow cannot listen at its address, or is a member of a cluster already
+   */
+  joinCluster(options: ClusterOptions): Cluster;
 }
 
 let active: Promise<TensorflowEngine> | undefined;
@@ -120,6 +128,7 @@ async function start(options: z.output<typeof TensorflowOptions>): Promise<Tenso
   // On GPUs XLA needs CUDA's own compiler, and TensorFlow's loops do well there.
   const xla = new XlaSwitch(!binding.context.isGpu);
   const services: CompileServices = { seedStream: (seed) => seeds.stream(seed), recover: (error) => xla.giveUp(error) };
+  let isMember = false;
   const recurrentServices = { ...services, evenInDebug: true };
   registerRecurrentLayers(backend, (step) => compileStep(backend, recurrentServices, step), xla);
   return {
@@ -129,6 +138,14 @@ async function start(options: z.output<typeof TensorflowOptions>): Promise<Tenso
     compile: (step, compileOptions) => compileStep(backend, services, step, compileOptions),
     setSeed: (seed) => seeds.set(seed),
     statistics: () => binding.statistics(),
+    joinCluster: (cluster) => {
+      if (isMember)
+        throw new EngineError(
+          'joinCluster(): TensorFlow is a member of a cluster already, and cannot leave it. Use another process.',
+        );
+      isMember = true;
+      return joinCluster(backend, installation.files, cluster);
+    },
   };
 }
 

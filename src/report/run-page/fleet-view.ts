@@ -1,9 +1,6 @@
 import { significant, whole } from '../format.ts';
-import { escape } from './escape.ts';
+import { escape, tableRow } from '../html-page.ts';
 import type { RunData } from './read-run.ts';
-
-const row = (cells: readonly string[], tag: string): string =>
-  `<tr>${cells.map((cell) => `<${tag}>${escape(cell)}</${tag}>`).join('')}</tr>`;
 
 /** Who scores for a run that is going on, what waits, and how old scores are; of one that has ended, its account. */
 export function fleetView({ run, fleet }: RunData): string {
@@ -17,12 +14,15 @@ export function fleetView({ run, fleet }: RunData): string {
       ? 'The server is away.'
       : `${whole(queued)} jobs wait on the server, ${whole(inHand)} are in hand.`;
   const people = workers.map(({ worker, machine, samples, samplesPerSecond, silentSeconds }) =>
-    row([worker, machine, whole(samples), significant(samplesPerSecond), `${silentSeconds.toFixed(1)} s ago`], 'td'),
+    tableRow(
+      [worker, machine, whole(samples), significant(samplesPerSecond), `${silentSeconds.toFixed(1)} s ago`],
+      'td',
+    ),
   );
   const table =
     people.length === 0
       ? '<p>No worker is there: <code>taustream score-worker FILE --cluster …</code> starts one.</p>'
-      : `<table class="fleet">${row(['worker', 'machine', 'samples scored', 'a second', 'heard'], 'th')}${people.join('')}</table>`;
+      : `<table class="fleet">${tableRow(['worker', 'machine', 'samples scored', 'a second', 'heard'], 'th')}${people.join('')}</table>`;
   return `<h2>Fleet, at ${escape(fleet.at.slice(11, 19))} UTC</h2>
 <p>${whole(workers.length)} workers score ${significant(rate)} samples a second. ${server} ${whole(openJobs)} jobs are open, ${whole(partsUnderWay)} presamples under way, of which ${whole(partsReady)} wait for the trainer. Scores were ${significant(ages.mean)} steps old on average and ${whole(ages.largest)} at most.</p>
 ${table}

@@ -2,7 +2,7 @@ import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { duration, significant, whole } from '../format.ts';
 import { fleetFile } from '../fleet-file.ts';
-import { escape } from '../run-page/escape.ts';
+import { escape } from '../html-page.ts';
 import { readRunFile, type Run } from '../run-file.ts';
 
 /** A run below the folder that is watched. */

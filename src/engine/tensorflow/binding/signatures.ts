@@ -63,6 +63,7 @@ export const signatures = {
   TF_NewStatus: ['pointer'],
   TF_DeleteStatus: ['void', 'pointer'],
   TF_GetCode: ['int', 'pointer'],
+  TF_SetStatus: ['void', 'pointer', 'int', 'text'],
   TF_Message: ['text', 'pointer'],
   TF_NewBuffer: ['pointer'],
   TF_DeleteBuffer: ['void', 'pointer'],
@@ -87,6 +88,10 @@ export const signatures = {
   TF_DeviceListType: ['text', 'pointer', 'int', 'pointer'],
   TF_DeviceListMemoryBytes: ['int64', 'pointer', 'int', 'pointer'],
   TF_DeleteDeviceList: ['void', 'pointer'],
+
+  // several processes as one cluster
+  TFE_EnableCollectiveOps: ['void', 'pointer', 'address', 'size', 'pointer'],
+  TFE_AbortCollectiveOps: ['void', 'pointer', 'pointer'],
 
   // tensors
   TF_AllocateTensor: ['pointer', 'int', 'address', 'int', 'size'],

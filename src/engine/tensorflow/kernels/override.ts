@@ -119,8 +119,12 @@ export function runManyOutputs(
 }
 
 /** Runs a kernel by name, so that gradients of gradients see it. */
-export function runKernel(name: string, inputs: Readonly<Record<string, tf.Tensor>>): tf.Tensor {
-  const output = tf.engine().runKernel(name, inputs);
+export function runKernel(
+  name: string,
+  inputs: Readonly<Record<string, tf.Tensor>>,
+  attributes: tf.NamedAttrMap = {},
+): tf.Tensor {
+  const output = tf.engine().runKernel(name, inputs, attributes);
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- all our kernels have one output
   return output as tf.Tensor;
 }
