@@ -11,6 +11,7 @@ export {
   LabelError,
   LossError,
   ModelError,
+  ParallelError,
   OptionsError,
   PipelineError,
   PlacementError,
@@ -174,11 +175,14 @@ export type { Address } from './consumer/listen.ts';
 export { writeMinibatches, type WriteLimits } from './consumer/write-minibatches.ts';
 
 // Other machines
+export { joinTrainers, type JoinedTrainers, type TrainersOptions } from './cluster/parallel/join-trainers.ts';
+export type { Trainers } from './train/trainers/trainers.ts';
 export { fleet, type FleetChoices } from './cluster/fleet.ts';
 export { scoreForFleet, type WorkerChoices, type WorkerSummary } from './cluster/worker.ts';
 export { askStatus, type RunStatus } from './cluster/ask-status.ts';
 export type { FleetOptions, WorkerOptions } from './cluster/cluster-options.ts';
 export type { Account } from './cluster/ledger.ts';
+export type { FleetReport } from './cluster/status.ts';
 export { permissionsFor } from './cluster/permissions.ts';
 export type { BatchSource, OpenBatchSource, SourceContext } from './train/batch-source.ts';
 

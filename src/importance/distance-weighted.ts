@@ -1,7 +1,5 @@
 import { ModelError } from '../errors.ts';
-import { compiledParts } from '../model/compiled.ts';
-import type { Negatives, TripletLoss } from '../model/embedding-loss.ts';
-import type { Head } from '../model/head.ts';
+import { tripletLossOf, type Negatives, type TripletLoss } from '../model/embedding-loss.ts';
 import type { Scheme, SchemeRun } from './scheme.ts';
 
 /**
@@ -16,7 +14,7 @@ import type { Scheme, SchemeRun } from './scheme.ts';
 export const distanceWeighted: Scheme = {
   name: 'distance-weighted',
   start: ({ head }) => {
-    const loss = tripletLossOf(head);
+    const loss = tripletLossOf(head.model);
     if (!loss)
       throw new ModelError(
         'Scheme `distance-weighted`: expected a model of embeddings with `tripletLoss()`, got another loss. ' +
@@ -25,13 +23,6 @@ export const distanceWeighted: Scheme = {
     return { fetch: 'never', ...withNegatives(loss, 'distance-weighted') };
   },
 };
-
-/** A model's loss, if it is one of triplets. */
-export function tripletLossOf(head: Head): TripletLoss | undefined {
-  const { loss } = compiledParts(head.model);
-  const [first] = [loss].flat();
-  return typeof first === 'function' && 'isTripletLoss' in first ? (first as TripletLoss) : undefined;
-}
 
 /** Sets which negatives a loss takes until the run ends. */
 export function withNegatives(loss: TripletLoss, negatives: Negatives): Pick<SchemeRun, 'dispose'> {

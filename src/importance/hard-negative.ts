@@ -1,4 +1,5 @@
-import { tripletLossOf, withNegatives } from './distance-weighted.ts';
+import { tripletLossOf } from '../model/embedding-loss.ts';
+import { withNegatives } from './distance-weighted.ts';
 import { loss } from './loss.ts';
 import type { Scheme } from './scheme.ts';
 
@@ -14,7 +15,7 @@ export const hardNegative: Scheme = {
   name: 'hard-negative',
   score: loss.score!,
   start: ({ head }) => {
-    const triplets = tripletLossOf(head);
+    const triplets = tripletLossOf(head.model);
     if (triplets) return { fetch: 'never', ...withNegatives(triplets, 'semi-hard') };
     return { fetch: 'always', selection: { draw: 'top' } };
   },

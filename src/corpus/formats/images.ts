@@ -82,7 +82,7 @@ function toShard(shard: ImageShard, { options }: FormatInput, classOf: (image: I
     };
     return { count, sample };
   };
-  return { name, bytes, samples: shard.images.length, read };
+  return { name, bytes, samples: shard.images.length, classOf: (index) => classOf(shard.images[index]!), read };
 }
 
 async function openZip(where: string, source: ByteSource): Promise<ImageShard> {

@@ -28,6 +28,9 @@ export function wheelBytes({ name, version, files, requires = [], wrongDigest = 
   return zipBytes({
     ...files,
     [`${info}/METADATA`]: Buffer.from(`${metadata.join('\n')}\n\nDescription`),
+    [`${info}/WHEEL`]: Buffer.from(
+      'Wheel-Version: 1.0\nRoot-Is-Purelib: false\nTag: cp312-cp312-manylinux_2_27_x86_64\n',
+    ),
     [`${info}/RECORD`]: Buffer.from(`${record.join('\n')}\n${info}/RECORD,,\n`),
   });
 }
