@@ -58,6 +58,7 @@ export async function measureOurs(name: Case, folder: string, seed: number): Pro
 
 /** The same by tfjs-data, which reads neither of these files by itself: it is handed what lies in memory. */
 export async function measureTfjs(name: Case, folder: string, seed: number): Promise<Measured> {
+  await tf.setBackend('cpu'); // of its own: to copy what lies in memory is all that is asked
   const { rows, length } = await (name === 'text' ? textRows(folder) : digitRows(folder));
   const dataset = tf.data.generator(rows).shuffle(BUFFER, String(seed)).batch(batchSizes[name]);
   const iterator = await dataset.iterator();
