@@ -14,7 +14,7 @@ export interface MixturePart {
   readonly repeat?: number;
 }
 
-const MixtureOptions = z.strictObject({
+export const MixtureOptions = z.strictObject({
   /** Names the mixture in logs. @default the names of its parts */
   name: z.string().min(1).optional(),
   /**

@@ -20,7 +20,7 @@ export interface CollectedEntry {
   readonly path: string;
   readonly bytes: Buffer;
 }
-type Build = (entries: readonly CollectedEntry[]) => Uint8Array;
+export type Build = (entries: readonly CollectedEntry[]) => Uint8Array;
 
 const RecipeFile = z
   .strictObject({
@@ -69,7 +69,7 @@ const fields = {
   /** `import.meta.url` of the recipe: in a clone the data goes to `data/` beside it. */
   at: z.string().startsWith('file:').optional(),
 };
-const RecipeSchema = z
+export const RecipeSchema = z
   .strictObject({
     ...fields,
     /** What is downloaded; or `from`. */

@@ -78,7 +78,7 @@ const shapes: readonly ConformanceCase[] = [
   op(
     'transpose, booleans',
     { x: { shape: [2, 3, 4], low: 0, high: 2, dtype: 'bool' } },
-    (given) => tf.transpose(given.x, [1, 0, 2]).toFloat(),
+    (given) => [tf.transpose(given.x, [1, 0, 2]), tf.transpose(given.x.toFloat(), [1, 0, 2])],
     noGradient,
   ),
   op('addN, more than a shader reads', { x: any([40, 3]) }, (given) => tf.addN(tf.unstack(given.x))),

@@ -9,9 +9,11 @@ import type { Kernel, KernelCall } from '../replace-kernels.ts';
  */
 export function mendTransposes(backend: WebGPUBackend): void {
   const run = backend.runWebGPUProgram.bind(backend);
-  backend.runWebGPUProgram = (program, inputs, outputType, ...rest) => {
-    const mends = inputs[0]?.dtype !== 'float32' && program.shaderKey.startsWith('transpose');
-    return run(mends ? writingIntegers(program) : program, inputs, outputType, ...rest);
+  // a tensor cast from booleans to floats still lies in their buffer: its type counts, not the tensor's
+  const liesInIntegers = (input?: tf.TensorInfo) => input && backend.tensorMap.get(input.dataId).dtype !== 'float32';
+  backend.runWebGPUProgram = (program, inputs, ...rest) => {
+    const mends = program.shaderKey.startsWith('transpose') && liesInIntegers(inputs[0]);
+    return run(mends ? writingIntegers(program) : program, inputs, ...rest);
   };
 }
 

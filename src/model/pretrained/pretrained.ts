@@ -21,7 +21,10 @@ interface Source {
   build(this: void, file: string): Promise<tf.LayersModel>;
 }
 
-const sources = {
+/** Networks that `pretrained` knows. */
+export type PretrainedName = 'efficientnet-lite0' | 'squeezenet-1.1';
+
+const sources: Readonly<Record<PretrainedName, Source>> = {
   'efficientnet-lite0': {
     weights: defineRecipe({
       name: 'efficientnet-lite0',
@@ -78,7 +81,7 @@ const sources = {
       return model;
     },
   },
-} as const satisfies Readonly<Record<string, Source>>;
+};
 
 /** What the 1000 outputs of ImageNet classifiers are called. */
 const imageNetNames = defineRecipe({
@@ -95,8 +98,6 @@ const imageNetNames = defineRecipe({
   ],
 });
 
-/** Networks that `pretrained` knows. */
-export type PretrainedName = keyof typeof sources;
 export const pretrainedNames = Object.keys(sources) as readonly PretrainedName[]; // keys of a constant
 
 export interface PretrainedOptions {

@@ -246,7 +246,7 @@ describe('corpus of images', () => {
       bytes.writeUInt32BE(crc32(bytes.subarray(12, 29)), 29);
       folder.write('a/1.png', bytes);
       const before = process.memoryUsage().rss;
-      await refuses(/expected an image, got .*pixel limit/);
+      await refuses(/expected an image .*pixel limit/);
       await refuses(/expected an image/, { augment });
       assert.ok(process.memoryUsage().rss - before < 200 * 2 ** 20, 'far less than the 10.8 GB of its pixels');
     });
@@ -320,6 +320,25 @@ describe('corpus of images', () => {
       );
       assert.ok(ends.whole > 10 && ends.refused > 10, JSON.stringify(ends));
     }).timeout(30_000);
+
+    it('are bad samples in a folder, whatever they begin with: named, or left out and counted', async () => {
+      folder.write('one/good.png', await png({ r: 1, g: 2, b: 3 }));
+      for (const bytes of ['', 'GARBAGE of another kind']) {
+        folder.write('two/bad.jpg', bytes);
+        await assert.rejects(collect((await open()).samples({ seed: 1, epochs: 1 })), {
+          code: 'ERR_SHARD',
+          message: /expected an image \(`two\/bad\.jpg`\)/,
+        });
+        const opened = await open({ onBadSample: 'skip' });
+        assert.equal((await collect(opened.samples({ seed: 1, epochs: 1 }))).length, 1);
+        assert.deepEqual(
+          opened.badSamples!.samples.map(({ id }) => id),
+          ['two/bad.jpg'],
+        );
+      }
+      folder.write('three.zip', 'no archive');
+      await assert.rejects(open(), { code: 'ERR_SHARD', message: /three\.zip/ });
+    });
 
     describe('in zip archives', () => {
       let image: Buffer;
