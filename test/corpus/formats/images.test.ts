@@ -6,6 +6,7 @@ import sharp from 'sharp';
 import { corpus, type CorpusOptions } from '../../../src/corpus/open-corpus.ts';
 import { recordCorpus } from '../../../src/corpus/record-corpus.ts';
 import type { ShardedCorpus } from '../../../src/corpus/sharded-corpus.ts';
+import { storedZip } from '../../../src/corpus/stored-zip.ts';
 import { writeRecords } from '../../../src/corpus/write-records.ts';
 import type { Sample } from '../../../src/stream/sample.ts';
 import { collect, openFiles, temporaryFolder } from '../folders.ts';
@@ -405,6 +406,28 @@ describe('corpus of images', () => {
         utimesSync(path, 1, 1);
         await new Promise((resolve) => setTimeout(resolve, 1100)); // by now it is closed
         await assert.rejects(collect(opened.samples(all)), { code: 'ERR_SHARD', message: /as it was opened/ });
+      });
+
+      it('names one unreadable picture among thousands, or leaves it out and counts it', async () => {
+        const bad = Buffer.from(image);
+        bad.fill(0, 40, 60); // within what is packed: the archive's own checksum is right
+        const names = Array.from({ length: 2500 }, (_, i) => `${i % 2 === 0 ? 'even' : 'odd'}/${i}.png`);
+        folder.write('z.zip', storedZip(names.map((path, i) => ({ path, bytes: i === 1733 ? bad : image }))));
+        await refuses(/`z\.zip`.*expected an image/);
+        const opened = await open({ onBadSample: 'skip', image: { height: 1, width: 1 } });
+        assert.equal((await collect(opened.samples(all))).length, 2499);
+        assert.deepEqual(
+          [opened.badSamples!.count, opened.badSamples!.samples.map(({ id }) => id)],
+          [1, ['z.zip:odd/1733.png']],
+        );
+      }).timeout(30_000);
+
+      it('refuses an archive without a picture, and says what it holds', async () => {
+        folder.write('z.zip', storedZip([{ path: 'a/notes.txt', bytes: Buffer.from('none') }]));
+        await assert.rejects(open(), {
+          code: 'ERR_CORPUS',
+          message: /expected images in `z\.zip`, got 1 other files/,
+        });
       });
 
       it('refuses an archive cut short anywhere', async () => {
