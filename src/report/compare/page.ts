@@ -22,7 +22,12 @@ const STYLE = `  body { max-width: 66rem; }
   th:first-child, td:first-child { text-align: left; }
   .legend span { display: inline-block; margin-right: 1rem; } .legend i { display: inline-block; width: .9em; height: .9em; border-radius: 2px; margin-right: .35em; vertical-align: -.1em; }`;
 
-/** A page of its own, without scripts or anything to load: table, verdict, and curves over wall-clock and over steps. */
+/**
+ * A page of its own, without scripts or anything to load: table, verdict, and curves over wall-clock and over steps.
+ * @example
+ * const comparison = await compare(pipeline, { schemes: ['uniform', 'upper-bound'], steps: 5, seeds: 2 }, engine);
+ * const html = comparisonPage(comparison); // to be served, or mailed
+ */
 export function comparisonPage(comparison: Comparison): string {
   const title = `${comparison.pipeline}: schemes compared`;
   const [head = [], ...rows] = cellsOf(comparison);
