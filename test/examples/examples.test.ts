@@ -44,7 +44,7 @@ async function output(command: string, args: readonly string[]): Promise<string>
 const examples = await findExamples();
 
 describe('the examples in docstrings', function () {
-  this.timeout(180_000);
+  this.timeout(600_000); // every example is checked and run before the first test: over 180 s where others use the processor
   let folder: string;
   let typeErrors = '';
   const ended = new Map<string, string | undefined>();
