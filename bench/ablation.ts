@@ -38,6 +38,7 @@ import { createRng } from '../src/stream/random.ts';
 import type { Corpus } from '../src/stream/sample.ts';
 import { proportional } from '../src/stream/selection.ts';
 import { fit } from '../src/train/fit.ts';
+import { correlation, ranks } from './ablation/correlation.ts';
 import { tasks } from './tasks/tasks.ts';
 
 const { values: flags } = parseArgs({
@@ -206,30 +207,10 @@ function gradientFunction(model: tf.LayersModel, buffer: Presample) {
     });
 }
 
-function correlation(a: ArrayLike<number>, c: ArrayLike<number>): number {
-  const n = a.length;
-  const meanOf = (values: ArrayLike<number>) => Array.from(values).reduce((sum, value) => sum + value, 0) / n;
-  const [ma, mc] = [meanOf(a), meanOf(c)];
-  let [cross, squareA, squareC] = [0, 0, 0];
-  for (let i = 0; i < n; i++) {
-    cross += (a[i]! - ma) * (c[i]! - mc);
-    squareA += (a[i]! - ma) ** 2;
-    squareC += (c[i]! - mc) ** 2;
-  }
-  return squareA === 0 || squareC === 0 ? 0 : cross / Math.sqrt(squareA * squareC);
-}
-
 function spreadOfRatio(norms: Float32Array, scores: Float32Array): number {
   const ratios = [...norms].flatMap((norm, i) => (scores[i]! > 1e-6 ? [norm / scores[i]!] : []));
   const mean = ratios.reduce((sum, ratio) => sum + ratio, 0) / ratios.length;
   return Math.sqrt(ratios.reduce((sum, ratio) => sum + (ratio - mean) ** 2, 0) / ratios.length) / mean;
-}
-
-function ranks(values: ArrayLike<number>): Float64Array {
-  const order = Array.from(values, (_, i) => i).toSorted((i, j) => values[i]! - values[j]!);
-  const rank = new Float64Array(values.length);
-  order.forEach((index, position) => (rank[index] = position));
-  return rank;
 }
 
 async function write(

@@ -4,6 +4,10 @@
  *
  *     npx tsx bench/cluster-kills.ts pipelines/moby-dick.ts --seconds 60 --every 5
  *     npx tsx bench/cluster-kills.ts test/cluster/fixtures/slow.ts --epochs 40 --worker-kills 100 --server-kills 20 --trainer-kills 5
+ *         [--phase importance --draws 2]
+ *
+ * `--phase importance` keeps that file's gate open from the first step. With `--epochs` each draw of each presample of each
+ * job must have been trained on, or been counted as left out: one that is missing is an error, as one that came twice is.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
@@ -16,7 +20,10 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { startServer, type RunningServer } from '../src/cluster/server/nats-server.ts';
 import { obtainServer } from '../src/cluster/server/obtain-server.ts';
+import { loadPipeline } from '../src/cli/load-pipeline.ts';
+import { useEngine } from '../src/engine/use-engine.ts';
 import { createRng } from '../src/stream/random.ts';
+import { valuesOf } from './cluster/taker.ts';
 
 const text = { type: 'string' } as const;
 const { values, positionals } = parseArgs({
@@ -30,6 +37,8 @@ const { values, positionals } = parseArgs({
     'worker-kills': text,
     'server-kills': text,
     'trainer-kills': text,
+    phase: text,
+    draws: text,
   },
 });
 const [file = 'pipelines/moby-dick.ts'] = positionals;
@@ -37,6 +46,9 @@ const number = (name: keyof typeof values, otherwise: number) => Number(values[n
 const [everyMs, seed] = [1000 * number('every', 5), number('seed', 7)];
 const seconds = values.seconds ?? '60';
 const limit = values.epochs === undefined ? ['--seconds', seconds] : ['--epochs', values.epochs];
+// The fixture's own words for how its gate stands, and how often it draws.
+if (values.phase === 'importance') process.env['TOY_TAU'] = '0';
+if (values.draws !== undefined) process.env['TOY_DRAWS'] = values.draws;
 const bin = fileURLToPath(new URL('../src/cli/bin.js', import.meta.url));
 const folder = await mkdtemp(join(tmpdir(), 'taustream-cluster-kills-'));
 const out = join(folder, 'run');
@@ -116,9 +128,10 @@ const summary = JSON.parse(printed.trim().split('\n').at(-1)!) as {
   samplesSeen: number;
   epochs: number;
   stoppedBy: string;
+  openShare: number;
   source: Record<string, number>;
 };
-const { steps, samplesSeen, epochs, stoppedBy, source } = summary;
+const { steps, samplesSeen, epochs, stoppedBy, openShare, source } = summary;
 console.log(
   JSON.stringify({
     machine: `${cpus().length} × ${cpus()[0]?.model}, loaded or not as it was`,
@@ -128,9 +141,28 @@ console.log(
   }),
 );
 console.log(JSON.stringify({ exit: trainer.exitCode, kills, steps, samplesSeen, epochs, stoppedBy, ...source }));
-console.log(JSON.stringify({ minibatches: origins.length, trainedTwice: origins.length - new Set(origins).size }));
+const trainedTwice = origins.length - new Set(origins).size;
+const expected = await minibatchesIn(values.epochs, origins.length);
+const missing = expected - new Set(origins).size - (source['expired'] ?? 0);
+console.log(JSON.stringify({ minibatches: origins.length, expected, trainedTwice, missing, openShare }));
 await rm(folder, { recursive: true, force: true });
-process.exitCode = origins.length === new Set(origins).size && trainer.exitCode === 0 ? 0 : 1;
+process.exitCode = trainedTwice === 0 && missing === 0 && trainer.exitCode === 0 ? 0 : 1;
+
+/**
+ * How many minibatches so many epochs are: each job's places, cut into presamples of the phase that it was given out in.
+ * @param otherwise where there is no end, or the gate may stand either way
+ */
+async function minibatchesIn(passes: string | undefined, otherwise: number): Promise<number> {
+  if (passes === undefined || (openShare !== 0 && openShare !== 1)) return otherwise;
+  const pipeline = await loadPipeline(file);
+  const { presampleSize, batchSize, draws } = valuesOf(pipeline);
+  const { train: samples } = await pipeline.openCorpus({ seed: 0, engine: await useEngine('cpu') });
+  const [places, inJob] = [Number(passes) * samples.length!, 8 * presampleSize]; // with epochs, it tells its length
+  const [size, drawn] = openShare === 1 ? [presampleSize, draws] : [batchSize, 1];
+  let sum = 0;
+  for (let from = 0; from < places; from += inJob) sum += Math.ceil(Math.min(inJob, places - from) / size) * drawn;
+  return sum;
+}
 
 /** Whether the present trainer is past its start: one that is killed before its first step would prove little. */
 async function hasBegun(): Promise<boolean> {

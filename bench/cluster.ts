@@ -1,120 +1,104 @@
 /**
- * Scoring elsewhere, measured in processor time, which a loaded machine does not distort: what a scored sample costs a
- * worker with one worker and with two, and what a step costs the trainer, against a uniform step of a run by itself.
+ * Scoring elsewhere, on a machine of two cores that is otherwise idle. Three parts, all of them by default:
  *
- *     npx tsx bench/cluster.ts pipelines/moby-dick.ts --steps 150 --engine wasm
+ *     npx tsx bench/cluster.ts [--parts scoring,step,equal-time] [--tasks mnist-cnn,moby-dick] [--engine tensorflow]
+ *         [--seconds 6] [--steps 120] [--pairs 3] [--equal-seconds 10] [--seeds 3] [--equal-tasks mnist-cnn,mnist-long-tail]
+ *
+ * `scoring`: samples scored a second by one worker of one thread and by two. The trainer only takes minibatches and gives
+ * its parameters out; what it, the server and each worker use of the cores is printed, and beside it what the machine
+ * gives the same work in one process and two without a fleet, because cores that share a cache or a clock do not give
+ * twice as much. `step`: what a step costs the trainer against a uniform step, in pairs that take turns. `equal-time`:
+ * uniform sampling, mode `fast` on one thread and on both cores, and a trainer of one thread with a worker on the second
+ * core, for the same seconds; with seeds 0 to n − 1, the same weights and order for each.
  */
-import { spawn, type ChildProcess } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { cpus, loadavg, tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { cpus, loadavg } from 'node:os';
+import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { askStatus } from '../src/cluster/ask-status.ts';
-import { startServer } from '../src/cluster/server/nats-server.ts';
-import { obtainServer } from '../src/cluster/server/obtain-server.ts';
-import { loadPipeline } from '../src/cli/load-pipeline.ts';
+import type { EngineName } from '../src/engine/engine.ts';
+import { useEngine } from '../src/engine/use-engine.ts';
+import { arms, runArm, tableOf, type ArmResult } from './cluster/equal-time.ts';
+import { oneThread, readOnce, startBenchServer, WorkerProcess } from './cluster/processes.ts';
+import { measureScoring } from './cluster/scoring.ts';
+import { measureStep } from './cluster/step.ts';
+import { tasks } from './tasks/tasks.ts';
 
-const text = { type: 'string' } as const;
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: { steps: text, engine: text, port: text },
+const given = (otherwise: string) => ({ type: 'string', default: otherwise }) as const;
+const { values } = parseArgs({
+  options: {
+    parts: given('scoring,step,equal-time'),
+    tasks: given('mnist-cnn,moby-dick'),
+    engine: given('tensorflow'),
+    seconds: given('6'),
+    steps: given('120'),
+    pairs: given('3'),
+    'equal-seconds': given('10'),
+    'equal-tasks': given('mnist-cnn,mnist-long-tail'),
+    seeds: given('3'),
+  },
 });
-const [file = 'pipelines/moby-dick.ts'] = positionals;
-const { steps = '150', engine = 'wasm', port = '14333' } = values;
-const { name } = (await loadPipeline(file)).options;
-const bin = fileURLToPath(new URL('../src/cli/bin.js', import.meta.url));
-const folder = await mkdtemp(join(tmpdir(), 'taustream-bench-cluster-'));
-const server = await startServer(await obtainServer(), {
-  folder: join(folder, 'nats'),
-  port: Number(port),
-  token: 'bench',
-});
-const start = (args: readonly string[]) =>
-  spawn(process.execPath, [bin, ...args], { stdio: ['ignore', 'ignore', 'inherit'] });
+const parts = values.parts.split(',');
+const engineName = values.engine as EngineName; // useEngine checks it
+const engine = await useEngine(engineName, oneThread(engineName));
+console.log(
+  `${cpus().length} × ${cpus()[0]?.model}, load ${loadavg()[0]!.toFixed(2)}, Node ${process.version}, ${engine.description}`,
+);
 
-/** Processor seconds of a process so far; 100 ticks a second, as Linux counts them. */
-async function processorSeconds({ pid }: ChildProcess): Promise<number> {
-  const fields = (await readFile(`/proc/${pid}/stat`, 'utf8')).replace(/^.*\) /u, '').split(' ');
-  return (Number(fields[11]) + Number(fields[12])) / 100;
+if (parts.includes('scoring')) {
+  console.log(`\nScoring, ${values.seconds} s a measurement`);
+  for (const task of values.tasks.split(','))
+    await measureScoring({ task, engine, engineName, seconds: Number(values.seconds) });
 }
-
-interface Mark {
-  readonly steps: number;
-  readonly samples: number;
-  readonly wall: number;
-  readonly trainer: number;
-  readonly workers: number;
+if (parts.includes('step')) {
+  console.log(`\nThe trainer's step, ${values.pairs} pairs of ${values.steps} steps`);
+  const sizes = { steps: Number(values.steps), pairs: Number(values.pairs) };
+  for (const task of values.tasks.split(','))
+    for (const parametersEvery of [1, 10]) await measureStep({ task, engine, engineName, parametersEvery, ...sizes });
 }
+if (parts.includes('equal-time')) await compareAtEqualTime();
 
-/** Trains with so many workers (none: by itself, uniformly) and takes marks after a fifth of the steps and near the end. */
-async function measure(count: number): Promise<{ from: Mark; to: Mark }> {
-  const out = join(folder, `run-${count}`);
-  const cluster = ['--cluster', server.url];
-  const own = ['train', file, '--engine', engine, '--steps', steps, '--out', out, '--quiet'];
-  const trainer = start([...own, ...(count === 0 ? ['--scheme', 'uniform'] : cluster)]);
-  const workers = Array.from({ length: count }, () =>
-    start(['score-worker', file, ...cluster, '--engine', engine, '--once', '--quiet']),
-  );
-  const mark = async (after: number): Promise<Mark> => {
-    for (;;) {
-      const lines = (await readFile(join(out, 'metrics.jsonl'), 'utf8').catch(() => '')).split('\n').length - 1;
-      if (lines >= after) {
-        const status = count === 0 ? undefined : await askStatus({ url: server.url, run: name });
-        const samples = status?.workers.reduce((sum, worker) => sum + worker.samples, 0) ?? 0;
-        const spent = await Promise.all(workers.map(processorSeconds));
-        return {
-          steps: lines,
-          samples,
-          wall: performance.now() / 1000,
-          trainer: await processorSeconds(trainer),
-          workers: spent.reduce((a, b) => a + b, 0),
-        };
-      }
-      await sleep(20);
-    }
+async function compareAtEqualTime(): Promise<void> {
+  const [seconds, seeds, names] = [Number(values['equal-seconds']), Number(values.seeds), values['equal-tasks']];
+  console.log(`\nAt equal wall-clock, ${seconds} s a run`);
+  const results: ArmResult[] = [];
+  const note = (result: ArmResult) => {
+    results.push(result);
+    console.log(`  ${JSON.stringify(result)}`);
   };
-  const from = await mark(Number(steps) * 0.2);
-  const to = await mark(Number(steps) * 0.8);
-  await once(trainer, 'close');
-  for (const worker of workers) worker.kill();
-  return { from, to };
+  for (const task of names.split(',')) {
+    const pipeline = readOnce(tasks[task]!);
+    await using started = await startBenchServer();
+    const { url } = started.server;
+    const worker = new WorkerProcess(task, engineName, url);
+    const run = { task, engine, engineName, url };
+    try {
+      for (const arm of Object.keys(arms) as (keyof typeof arms)[])
+        await runArm(pipeline, { ...run, arm, seed: 0, limit: { steps: 5 } }); // steps are compiled, the worker has joined
+      for (let seed = 0; seed < seeds; seed++)
+        for (const arm of rotated(Object.keys(arms) as (keyof typeof arms)[], seed))
+          note(await runArm(pipeline, { ...run, arm, seed, limit: { seconds } }));
+    } finally {
+      await worker.stop();
+    }
+  }
+  for (const result of await onBothCores(seconds, seeds, names))
+    note({ ...result, arm: `fast, ${cpus().length} threads` });
+  for (const task of names.split(',')) console.log(`\n${tableOf(task, results)}`);
 }
 
-try {
-  console.log(
-    JSON.stringify({
-      machine: `${cpus().length} × ${cpus()[0]?.model}`,
-      load: loadavg()[0],
-      node: process.version,
-      file,
-      engine,
-      steps,
-    }),
-  );
-  let uniform = 0;
-  for (const count of [0, 1, 2]) {
-    const { from, to } = await measure(count);
-    const done = to.steps - from.steps;
-    const step = (1000 * (to.trainer - from.trainer)) / done;
-    if (count === 0) uniform = step;
-    const scored = to.samples - from.samples;
-    console.log(
-      JSON.stringify({
-        workers: count,
-        trainerMsAStep: step,
-        againstUniform: step / uniform,
-        wallMsAStep: (1000 * (to.wall - from.wall)) / done,
-        ...(count > 0 && {
-          workerMsASample: (1000 * (to.workers - from.workers)) / scored,
-          samplesPerWallSecond: scored / (to.wall - from.wall),
-        }),
-      }),
-    );
-  }
-} finally {
-  await server.stop();
-  await rm(folder, { recursive: true, force: true });
+async function onBothCores(seconds: number, seeds: number, names: string): Promise<ArmResult[]> {
+  const program = fileURLToPath(new URL('cluster/both-cores.ts', import.meta.url));
+  const args = ['--import', 'tsx', program, engineName, String(seconds), String(seeds), names];
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const [printed] = await Promise.all([text(child.stdout), once(child, 'close')]);
+  return printed
+    .split('\n')
+    .filter((line) => line.startsWith('{'))
+    .map((line) => JSON.parse(line) as ArmResult); // printed by both-cores.ts
+}
+
+function rotated<Item>(items: readonly Item[], by: number): Item[] {
+  return items.map((_, i) => items[(i + by) % items.length]!);
 }

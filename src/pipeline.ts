@@ -55,10 +55,10 @@ export interface TrainedContext<Data extends PipelineCorpus> extends ModelContex
   readonly model: tf.LayersModel;
 }
 
-type Awaitable<Value> = Value | Promise<Value>;
+export type Awaitable<Value> = Value | Promise<Value>;
 
 /** Options of `fit` that are no plain values. */
-type FitChoices = Pick<FitOptions, 'scheme' | 'learningRate' | 'deriveMeasures'>;
+export type FitChoices = Pick<FitOptions, 'scheme' | 'learningRate' | 'deriveMeasures'>;
 
 /** A whole system: what it trains on, the model, and how. */
 export interface PipelineDefinition<Data extends PipelineCorpus> extends z.input<typeof PipelineOptions>, FitChoices {
@@ -79,7 +79,7 @@ export interface PipelineDefinition<Data extends PipelineCorpus> extends z.input
 const brand = Symbol.for('taustream.pipeline');
 
 /** What a pipeline always has, given or not. */
-type PipelineBasics = Pick<z.output<typeof PipelineOptions>, 'name' | 'engine' | 'seed'>;
+export type PipelineBasics = Pick<z.output<typeof PipelineOptions>, 'name' | 'engine' | 'seed'>;
 
 /** The options that are not undefined. */
 const given = <Options extends object>(options: Options): Options =>

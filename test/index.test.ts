@@ -3,18 +3,23 @@ import * as taustream from '../src/index.ts';
 
 /** Every public name: so that growth is a decision. */
 const names = `
-  CharacterVocabulary Costs InFlight Meter Minibatch Presample TaustreamError activeEngine advise asReadable
-  asTransform askStatus augmentPixels biased byteTokenizer byteVocabulary charLstm compare compile conformanceReport
-  constantTime constantVariance corpus createTurnstile cutModel datasetCorpus definePipeline defineRecipe
-  effectiveSampleSize evaluate fetchCorpus fit fitImportance fleet freezeStatistics frequentPieces frozenFeatures fuse
-  imageDetails imageReport importance infobatch isTaustreamError katyusha labelledImages loadModel loadTokenizer
-  loadVocabulary mapped marginLoss minibatches mixture modelScorer onlineBatchSelection onlineScores openHead
-  openModel packCorpus parseVocabulary permissionsFor pieceTokenizer pixelLstm presample pretrained
-  proportionalHistory readCheckpoint recallAt1 recordCorpus resample resnet50 rhoLoss runConformance runPipeline
-  saveModel saveVocabulary scan schemeOf schemes scoreForFleet scsg selectiveBackprop sequenceClassifier
-  serveMinibatches setImageDetails smallCnn softTargets svrg takeCheckpoint tau tauGate textClassifier textCorpus
-  tripletLoss useEngine verifyCorpus wideResnet withBitsPerCharacter withHead withNormalization writeCheckpoint
-  writeMinibatches writeRecords writeText`;
+  CharacterVocabulary ClusterError CompileError ConsumerError CorpusError Costs EngineError FetchError HistoryError
+  InFlight LabelError LossError Meter Minibatch ModelError NoiseScale OptionsError ParallelError PipelineError
+  PlacementError Presample RunError ScoreError ScoreTable ShapeError ShardError TaustreamError activeEngine adviceText
+  advise asReadable asTransform askStatus augmentPixels biased byteTokenizer byteVocabulary charLstm clocks compare
+  comparisonPage comparisonText compile conformanceReport constantTime constantVariance corpus createRng
+  createTurnstile cutModel datasetCorpus definePipeline defineRecipe distanceWeighted effectiveSampleSize evaluate
+  exactNorms fetchCorpus fit fitImportance fleet freezeStatistics frequentPieces frozenFeatures fuse gainOf
+  gradientNorm hardNegative imageDetails imageReport importance infobatch isTaustreamError joinTrainers katyusha
+  labelledImages largestKnown learnedFilter loadModel loadTokenizer loadVocabulary mapped marginLoss meanOfKnown
+  minibatches mixture modeOf modelScorer modes onlineBatchSelection onlineScores openHead openModel packCorpus
+  parseVocabulary permissionsFor pieceTokenizer pixelLstm predicted presample pretrained progressBreakEven
+  proportionalHistory randomSubset readCheckpoint recallAt1 recordCorpus remembering rememberingScorer resample
+  resnet50 rhoLoss rngFrom runConformance runPipeline saveModel saveVocabulary scan schemeOf schemeOfMode schemes
+  scoreForFleet scsg selectiveBackprop sequenceClassifier serveMinibatches setImageDetails smallCnn softTargets svrg
+  takeCheckpoint tau tauGate tauOfDraw textClassifier textCorpus tripletLoss upperBound useEngine verifyCorpus
+  wideResnet withBitsPerCharacter withHead withNormalization writeCheckpoint writeComparison writeMinibatches
+  writeRecords writeText`;
 
 describe('taustream', () => {
   it('has these public names', () => {

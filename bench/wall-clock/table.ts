@@ -3,12 +3,14 @@ import { holm, pairedTest, spreadOf } from '../../src/report/compare/statistics.
 import { describeBudget } from '../../src/report/compare/verdict.ts';
 import { criterion, sameBudget, type Result } from './results.ts';
 
-/** A Markdown table for each task and budget. The rates' sweep is left out: its seeds are its own. */
+/** A Markdown table for each task, budget and rate. The rates' sweep is left out: its seeds are its own. */
 export function tablesOf(results: readonly Result[], sweepSeed: number): string {
   const runs = results.filter(({ seed }) => seed < sweepSeed);
   const groups: Result[][] = [];
   for (const run of runs) {
-    const group = groups.find(([first]) => first!.task === run.task && sameBudget(first!.budget, run.budget));
+    const group = groups.find(
+      ([first]) => first!.task === run.task && first!.rate === run.rate && sameBudget(first!.budget, run.budget),
+    );
     if (group) group.push(run);
     else groups.push([run]);
   }
@@ -46,6 +48,7 @@ function tableOf(runs: readonly Result[]): string {
       `\`${schemes[i]}\``,
       `${value(error.mean)} ± ${value(error.deviation)}`,
       of(({ trainLoss }) => trainLoss).mean.toPrecision(3),
+      i === 0 ? '' : fallOf(pair.map(({ run, uniform }) => Math.log(uniform.trainLoss / run.trainLoss))),
       of(({ steps }) => steps).mean.toFixed(0),
       `${(100 * of(({ openShare }) => openShare).mean).toFixed(0)} %`,
       of(({ meanTau }) => meanTau).mean.toFixed(2),
@@ -54,15 +57,33 @@ function tableOf(runs: readonly Result[]): string {
     ];
     return [`| ${cells.join(' | ')} |`];
   });
-  const head = ['scheme', share ? 'test error' : 'bits a character', 'train loss', 'steps', 'open', 'τ', 'seeds'];
+  const head = [
+    'scheme',
+    share ? 'test error' : 'bits a character',
+    'train loss',
+    'uniform’s, over it',
+    'steps',
+    'open',
+    'τ',
+    'seeds',
+  ];
   return [
     `**${task}**, ${describeBudget(budget)} a run, uniform's best rate (${rate} × the task's own)`,
     '',
     `| ${[...head, 'against uniform'].join(' | ')} |`,
-    `|${' --- |'.repeat(8)}`,
+    `|${' --- |'.repeat(9)}`,
     ...rows,
     '',
   ].join('\n');
+}
+
+/** By what factor the train loss is lower, as a geometric mean, and whether that is more than noise. */
+function fallOf(logarithms: readonly number[]): string {
+  const { mean, p } = pairedTest(
+    logarithms,
+    logarithms.map(() => 0),
+  );
+  return `${Math.exp(mean).toPrecision(2)}${p === undefined ? '' : `, p ${p.toPrecision(2)}`}`;
 }
 
 const signed = (value: number) => `${value < 0 ? '−' : '+'}${Math.abs(value).toFixed(1)}`;

@@ -6,6 +6,7 @@ import { fleet } from '../cluster/fleet.ts';
 import { reasonOf } from '../importance/placement/failure.ts';
 import { saveModel } from '../model/files.ts';
 import type { ModelContext, Pipeline, PipelineCorpus } from '../pipeline.ts';
+import { writeFleetFile } from '../report/fleet-file.ts';
 import { cutAfter, MetricsFile } from '../report/metrics-file.ts';
 import type { Progress } from '../report/progress.ts';
 import {
@@ -192,6 +193,7 @@ class Training {
           ...this.#fleet,
           corpus: this.#context.corpus,
           onNote: (line) => progress?.note(`fleet    ${line}`),
+          onStatus: (report) => writeFleetFile(this.#folder, report),
         }),
       }),
       signal,

@@ -37,7 +37,7 @@ export interface TrainingRequest {
   /** Whether the ids of every minibatch are written too, to `ids.jsonl`. */
   readonly recordIds?: boolean;
   /** The fleet that makes its minibatches. @default this process does */
-  readonly fleet?: Omit<FleetChoices, 'corpus' | 'onNote'>;
+  readonly fleet?: Omit<FleetChoices, 'corpus' | 'onNote' | 'onStatus'>;
   /** Goes on with a run that was stopped: its folder, or `true` for `runs/<name>`. */
   readonly resume?: string | true;
   /** Addresses of all trainers that train this run together, and which of them this one is. */

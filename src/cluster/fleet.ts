@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ClusterError } from '../errors.ts';
 import type { PipelineCorpus } from '../pipeline.ts';
 import { parseOptions } from '../options.ts';
 import { Minibatch } from '../stream/minibatch.ts';
@@ -11,15 +10,17 @@ import { Bell } from './bell.ts';
 import { FleetOptions, type FleetSettings } from './cluster-options.ts';
 import { connectTo, explain, type Connection } from './connect.ts';
 import { Desk, type Delivered } from './desk.ts';
-import { expectAlone, expectPlain, placesIn, starvedError } from './fleet-checks.ts';
+import { expectAlone, expectPlain, starvedError } from './fleet-checks.ts';
 import { fingerprintOf, orderOf } from './fingerprint.ts';
 import { JobQueue, lostJobs } from './job-queue.ts';
-import { Ledger, parseLedgerState, type OpenJob } from './ledger.ts';
+import type { Ledger, OpenJob } from './ledger.ts';
+import { openLedger } from './open-ledger.ts';
 import { ParameterPublisher } from './parameter-publisher.ts';
 import { pack, Question, type Answer, subjectsOf, unpack } from './protocol.ts';
 import { Room } from './room.ts';
 import { settingsOf } from './settings.ts';
-import { describeFleet, Ages, type FleetStatus } from './status.ts';
+import { StatusReporter } from './status-reporter.ts';
+import { describeFleet, Ages, type FleetReport, type FleetStatus } from './status.ts';
 
 /** What `fleet` is told beside plain values. */
 export type FleetChoices = FleetOptions & {
@@ -27,6 +28,8 @@ export type FleetChoices = FleetOptions & {
   readonly corpus?: PipelineCorpus;
   /** Told what happens: workers that come and go, a server that is lost. */
   readonly onNote?: (line: string) => void;
+  /** Told once a second how the fleet is: workers, their rates, ages of scores, what waits. */
+  readonly onStatus?: (report: FleetReport) => void;
 };
 
 /**
@@ -44,18 +47,23 @@ export type FleetChoices = FleetOptions & {
  * await fit(model, corpus, { source, steps: 1000, batchSize: 32, presampleSize: 96 });
  */
 export function fleet(choices: FleetChoices): OpenBatchSource {
-  const { corpus, onNote = () => {}, ...plain } = choices;
+  const { corpus, onNote = () => {}, onStatus, ...plain } = choices;
   const settings = parseOptions('fleet()', FleetOptions, plain);
-  return (context) => new Fleet(settings, context, corpus ?? { train: context.corpus }, onNote);
+  return (context) => new Fleet(settings, context, corpus ?? { train: context.corpus }, { onNote, onStatus });
 }
 
 const tendMs = 200;
+
+interface Told {
+  readonly onNote: (line: string) => void;
+  readonly onStatus: FleetChoices['onStatus'] | undefined;
+}
 
 class Fleet implements BatchSource {
   readonly #settings: FleetSettings;
   readonly #context: SourceContext;
   readonly #data: PipelineCorpus;
-  readonly #note: (line: string) => void;
+  readonly #told: Told;
   readonly #ledger: Ledger;
   readonly #incarnation = randomUUID();
   readonly #bell = new Bell();
@@ -68,6 +76,7 @@ class Fleet implements BatchSource {
   #desk: Desk | undefined;
   #connection: Connection | undefined;
   #queue: JobQueue | undefined;
+  #reporter: StatusReporter | undefined;
   #parameters: ParameterPublisher | undefined;
   #timer: NodeJS.Timeout | undefined;
   #failure: Error | undefined;
@@ -76,27 +85,13 @@ class Fleet implements BatchSource {
   #waitingSinceMs: number | undefined;
   #checkedMs = 0;
 
-  constructor(settings: FleetSettings, context: SourceContext, data: PipelineCorpus, note: (line: string) => void) {
+  constructor(settings: FleetSettings, context: SourceContext, data: PipelineCorpus, told: Told) {
     expectPlain(context);
     this.#settings = settings;
     this.#context = context;
     this.#data = data;
-    this.#note = note;
-    const { corpus, values, position } = context;
-    const saved = position && parseLedgerState(position);
-    const order = orderOf(corpus, values);
-    if (saved && saved.order !== order)
-      throw new ClusterError(
-        `fleet(): expected a checkpoint of the same order (${order}), got one of another (${saved.order}). Go on with the corpus and seed that it comes from.`,
-      );
-    this.#ledger = new Ledger({
-      order,
-      places: saved?.places ?? settings.jobPresamples * values.presampleSize,
-      end: placesIn(context),
-      grantMs: 1000 * settings.ackWaitSeconds,
-      ahead: () => settings.ahead ?? this.#room.size,
-    });
-    if (saved) this.#ledger.restore(saved, performance.now());
+    this.#told = told;
+    this.#ledger = openLedger(settings, context, this.#room);
   }
 
   get #workers(): number {
@@ -113,6 +108,9 @@ class Fleet implements BatchSource {
     const queue = (this.#queue = new JobQueue(connection, subjects, this.#settings));
     await queue.ensure();
     await queue.clear();
+    const { onStatus } = this.#told;
+    if (onStatus)
+      this.#reporter = new StatusReporter({ status: () => this.#status(), waiting: () => queue.waiting(), onStatus });
     const incarnation = this.#incarnation;
     const every = this.#settings.parametersEvery;
     this.#parameters = new ParameterPublisher({ connection, subjects, incarnation, model: head.model, every });
@@ -151,7 +149,7 @@ class Fleet implements BatchSource {
         this.#bell.ring();
       },
       onFailure: (error) => this.#fail(error),
-      onNote: this.#note,
+      onNote: this.#told.onNote,
     });
   }
 
@@ -268,13 +266,15 @@ class Fleet implements BatchSource {
     const nowMs = performance.now();
     this.#ledger.sweep(nowMs);
     this.#desk?.tend(nowMs);
+    this.#reporter?.tend(nowMs);
     const waitedMs = this.#waitingSinceMs === undefined ? 0 : nowMs - this.#waitingSinceMs;
     if (waitedMs > 1000 * this.#settings.patienceSeconds)
-      this.#fail(starvedError(this.#settings, waitedMs, this.#workers));
+      this.#fail(this.#queue?.trouble ?? starvedError(this.#settings, waitedMs, this.#workers));
     const everyMs = 500 * this.#settings.ackWaitSeconds;
     if (nowMs - this.#checkedMs < everyMs) return;
     this.#checkedMs = nowMs;
     void this.#reissueLost(nowMs).catch(() => {}); // the server is away: looked at again when it is back
+    void this.#restoreParameters().catch(() => {}); // likewise
   }
 
   /** Jobs that the server has lost, or gave to somebody who vanished with them, are given out again. */
@@ -286,13 +286,17 @@ class Fleet implements BatchSource {
     }
   }
 
+  async #restoreParameters(): Promise<void> {
+    if (!(await this.#queue!.hasParameters())) await this.#parameters!.again(); // started
+  }
+
   /** A server that comes back may have lost what it was told last. */
   async #watch({ nats, where }: Connection): Promise<void> {
     for await (const { type } of nats.status()) {
       if (this.#stop.signal.aborted) return;
-      if (type === 'disconnect') this.#note(`${where} is lost; looking for it again`);
+      if (type === 'disconnect') this.#told.onNote(`${where} is lost; looking for it again`);
       if (type !== 'reconnect') continue;
-      this.#note(`${where} is back`);
+      this.#told.onNote(`${where} is back`);
       await this.#recover().catch((error: unknown) => this.#fail(error as Error)); // one of ours
     }
   }
@@ -329,9 +333,10 @@ class Fleet implements BatchSource {
     const { nats } = this.#connection ?? {};
     if (!nats || nats.isClosed()) return;
     const leave = async () => {
+      // First, since what is on its way may take longer than anybody waits here.
+      nats.publish(subjectsOf(this.#settings.run).news, pack({ kind: 'over', incarnation: this.#incarnation }));
       await this.#parameters?.settle();
       await Promise.allSettled(this.#publishing);
-      nats.publish(subjectsOf(this.#settings.run).news, pack({ kind: 'over', incarnation: this.#incarnation }));
       await this.#queue?.remove();
     };
     await Promise.race([leave().catch(() => {}), sleep(3000)]); // a server that is away keeps nobody

@@ -25,6 +25,15 @@ export interface FleetStatus {
   readonly account: Account;
 }
 
+/** A fleet's status at a moment. */
+export interface FleetReport extends FleetStatus {
+  /** ISO 8601. */
+  readonly at: string;
+  /** Jobs that no worker has come for, and those that one has in hand; absent while the server is away. */
+  readonly queued?: number;
+  readonly inHand?: number;
+}
+
 /** Remembers the last ages. */
 export class Ages {
   readonly #last: number[] = [];

@@ -14,7 +14,7 @@ import type { MinibatchOptions } from './minibatch-options.ts';
 import { minibatches, type Minibatches } from './minibatches.ts';
 import type { WeightedBatch } from './weighted-batch.ts';
 
-const ServeValues = z.strictObject({
+export const ServeValues = z.strictObject({
   /** Batches after which to stop. */
   steps: z.int().positive().optional(),
   /** Seconds after which to stop, from the first consumer on. */

@@ -5,7 +5,7 @@ import { createRng, type Rng } from '../stream/random.ts';
 import type { Schema } from '../stream/columns.ts';
 import type { Corpus, Position, Sample, SampleOptions, SampleStream } from '../stream/sample.ts';
 
-const MappedOptions = z.strictObject({
+export const MappedOptions = z.strictObject({
   /** Names the corpus in logs. @default the name of the one that it is made of */
   name: z.string().min(1).optional(),
   /**

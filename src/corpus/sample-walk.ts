@@ -30,13 +30,15 @@ export class Skips {
 
 interface WalkOptions {
   readonly signal?: AbortSignal | undefined;
+  /** Samples to be begun ahead, where that is more than the source's own number. @default 0 */
+  readonly ahead?: number;
 }
 
 /**
  * Goes through the places of pools, one after another, and makes their samples. It waits only for a pool to be read or
  * a sample to be decoded: what lies in memory is had without a promise.
  *
- * Where blocks give promises, up to `decodeAhead` samples are begun ahead of the one asked for, and given in their order
+ * Where blocks give promises, up to `decodeAhead` samples (or `ahead`, which is more) are begun ahead of the one asked for, and given in their order
  * whichever is ready first.
  */
 export class Walk {
@@ -44,6 +46,8 @@ export class Walk {
   readonly #source: BlockSource;
   readonly #signal: AbortSignal | undefined;
   readonly #skips: Skips;
+  /** Samples begun ahead of the one asked for; 0 where none gives a promise. */
+  readonly #ahead: number;
   readonly #started: Promise<Sample>[] = [];
   #part: PartOfPool | undefined;
   #place = 0;
@@ -54,13 +58,15 @@ export class Walk {
   constructor(
     pools: AsyncGenerator<PartOfPool, void, void>,
     source: BlockSource,
-    { signal }: WalkOptions,
+    { signal, ahead = 0 }: WalkOptions,
     skips: Skips,
   ) {
     this.#pools = pools;
     this.#source = source;
     this.#signal = signal;
     this.#skips = skips;
+    const { decodeAhead = 0 } = source;
+    this.#ahead = decodeAhead > 0 ? Math.max(decodeAhead, ahead) : 0;
   }
 
   async *samples(): AsyncGenerator<Sample, void, void> {
@@ -82,8 +88,7 @@ export class Walk {
     const isDirect = into.schema === schema && !variesInLength(into.schema) && this.#ahead === 0;
     const ids: string[] = [];
     while (ids.length < rows) {
-      if (isDirect && (this.#isReady || (await this.#getReady()))) this.#writeHere(into, rows, ids);
-      if (ids.length === rows) break;
+      if (isDirect && (this.#isReady || (await this.#getReady())) && this.#writeHere(into, rows, ids)) continue;
       const sample = await this.#next();
       if (!sample) break;
       writeSample(into, ids.length, sample);
@@ -100,15 +105,18 @@ export class Walk {
     await this.#pools.return();
   }
 
-  /** Writes what lies in memory, up to the pool's end or the first sample whose block does not write rows. */
-  #writeHere(into: SampleRows, rows: number, ids: string[]): void {
+  /**
+   * Writes what lies in memory, up to the pool's end or the first sample whose block does not write rows.
+   * @returns whether it was not the latter
+   */
+  #writeHere(into: SampleRows, rows: number, ids: string[]): boolean {
     const { pool, pass } = this.#part!;
     const { augmentation } = this.#source;
     while (ids.length < rows && this.#isReady) {
       this.#signal?.throwIfAborted();
       try {
         const id = pool.write(this.#place, into.columns, ids.length);
-        if (id === undefined) return;
+        if (id === undefined) return false;
         if (augmentation) augmentRow(into, ids.length, augmentation, augmentRng(pass, id));
         ids.push(id);
         this.#given += 1;
@@ -117,6 +125,7 @@ export class Walk {
       }
       this.#place += 1;
     }
+    return true;
   }
 
   /** The next sample: at once where it lies in memory. Undefined at the end. */
@@ -147,10 +156,6 @@ export class Walk {
       this.#leaveOut(error);
       return this.#later();
     }
-  }
-
-  get #ahead(): number {
-    return this.#source.decodeAhead ?? 0;
   }
 
   get #isInPool(): boolean {

@@ -1,4 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
+import { parseOptions } from '../options.ts';
+import { CompileOptions } from './compile-options.ts';
 import { compileWithinTidy, type Step, type Tensors } from './engine.ts';
 import { activeEngine } from './use-engine.ts';
 
@@ -9,15 +11,19 @@ import { activeEngine } from './use-engine.ts';
  * What the step returns is owned by the caller; arguments are not consumed. Learning rates, counters and seeds are
  * arguments or variables, because an engine may trace the step once and replay it.
  *
+ * @throws {OptionsError} when an option is unknown
+ *
  * @example
  * const step = compile((x: tf.Tensor2D, lr: tf.Scalar) => train(x, lr));
  */
 export function compile<Args extends readonly Tensors[], Result extends Tensors>(
   step: Step<Args, Result>,
+  options: CompileOptions = {},
 ): Step<Args, Result> {
+  parseOptions('compile()', CompileOptions, options);
   let compiled: Step<Args, Result> | undefined;
   return (...args) => {
-    compiled ??= engineOfBackend()?.compile(step) ?? compileWithinTidy(step);
+    compiled ??= engineOfBackend()?.compile(step, options) ?? compileWithinTidy(step, options);
     return compiled(...args);
   };
 }

@@ -1,4 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
+import { parseOptions } from '../options.ts';
+import { CompileOptions } from './compile-options.ts';
 
 export const engineNames = ['tensorflow', 'webgpu', 'wasm', 'cpu'] as const;
 export type EngineName = (typeof engineNames)[number];
@@ -22,14 +24,17 @@ export interface Engine {
    * Makes a step fast. Engines that cannot compile return the step within `tf.tidy`, so code is written once.
    * The result is owned by the caller; arguments are not consumed.
    */
-  compile<Args extends readonly Tensors[], Result extends Tensors>(step: Step<Args, Result>): Step<Args, Result>;
+  compile<Args extends readonly Tensors[], Result extends Tensors>(
+    step: Step<Args, Result>,
+    options?: CompileOptions,
+  ): Step<Args, Result>;
 }
 
 /** `compile` of the engines that run each op as it comes: the step within `tf.tidy`. */
-export const compileWithinTidy: Engine['compile'] =
-  (step) =>
-  (...args) =>
-    withinTidy(() => step(...args));
+export const compileWithinTidy: Engine['compile'] = (step, options = {}) => {
+  parseOptions('compile()', CompileOptions, options);
+  return (...args) => withinTidy(() => step(...args));
+};
 
 function withinTidy<Result extends Tensors>(compute: () => Result): Result {
   let result: Result | undefined;

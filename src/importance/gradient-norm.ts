@@ -8,6 +8,8 @@ import { upperBound } from './upper-bound.ts';
  * stands in for, the paper's oracle. It costs a backward pass as well, so it is for comparison.
  *
  * A uniform step's own τ is estimated by the upper bound, since the step does not part its gradient by samples.
+ * @example
+ * await fit(model, corpus, { scheme: gradientNorm, steps: 5, batchSize: 32, presampleSize: 128, seed: 7 });
  */
 export const gradientNorm: Scheme = {
   name: 'gradient-norm',

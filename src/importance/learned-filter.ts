@@ -30,6 +30,9 @@ const features = 5;
  *
  * DEVIATION: a linear policy, rewarded along one training run, where they train it over several runs before.
  * @throws {OptionsError} when an option is out of range
+ * @example
+ * const scheme = learnedFilter({ episodeSteps: 10 });
+ * await fit(model, corpus, { scheme, steps: 5, batchSize: 32, presampleSize: 128, seed: 7 });
  */
 export function learnedFilter(options: z.input<typeof LearnedFilterOptions> = {}): Scheme {
   const values = parseOptions('learnedFilter()', LearnedFilterOptions, options);

@@ -26,6 +26,8 @@ export const PredictedOptions = z.strictObject({
  *
  * A class number, where the target is one, chooses a learnt vector that the LSTM starts from.
  * @throws {OptionsError} when an option is out of range
+ * @example
+ * await fit(model, corpus, { scheme: predicted({ k: 1 }), steps: 5, batchSize: 32, presampleSize: 128, seed: 7 });
  */
 export function predicted(options: z.input<typeof PredictedOptions> = {}): Scheme {
   const values = parseOptions('predicted()', PredictedOptions, options);

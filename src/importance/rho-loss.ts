@@ -8,7 +8,7 @@ import { modelScorer, type Scorer } from './model-scorer.ts';
 import type { Scheme, SchemeContext, SchemeRun } from './scheme.ts';
 import { ScoreTable, ScoreTableOptions, type ScoreTableState } from './score-table.ts';
 
-const Values = z.strictObject({
+export const RhoLossValues = z.strictObject({
   /** Share of the samples that the holdout model is trained on, and the run never; for a holdout trained by the run. @default 0.1 – guess */
   holdoutShare: z.number().gt(0).lt(1).default(0.1),
   /** Share of the run's budget in which it is trained. @default 0.1 – guess */
@@ -16,7 +16,7 @@ const Values = z.strictObject({
   historyLimit: ScoreTableOptions.shape.historyLimit,
 });
 
-export type RhoLossOptions = z.input<typeof Values> & {
+export type RhoLossOptions = z.input<typeof RhoLossValues> & {
   /** A compiled model that was trained on samples of its own; without one the run trains a copy of its model first. */
   readonly holdout?: tf.LayersModel;
 };
@@ -33,7 +33,7 @@ export type RhoLossOptions = z.input<typeof Values> & {
  * await fit(model, corpus, { scheme: rhoLoss(), steps: 5, batchSize: 32, presampleSize: 128, seed: 7 });
  */
 export function rhoLoss({ holdout, ...rest }: RhoLossOptions = {}): Scheme {
-  const values = parseOptions('rhoLoss()', Values, rest);
+  const values = parseOptions('rhoLoss()', RhoLossValues, rest);
   return {
     name: 'rho-loss',
     score: loss.score!,
@@ -44,7 +44,7 @@ export function rhoLoss({ holdout, ...rest }: RhoLossOptions = {}): Scheme {
 function withHoldout(
   holdout: tf.LayersModel,
   context: SchemeContext,
-  { historyLimit }: z.output<typeof Values>,
+  { historyLimit }: z.output<typeof RhoLossValues>,
 ): SchemeRun {
   const { head, schema, scoreBatchSize, corpus } = context;
   const current = modelScorer(head, { scheme: loss, schema, scoreBatchSize });
@@ -72,7 +72,7 @@ const reducible = (current: Scorer, irreducible: Scorer, table: ScoreTable): Sco
 });
 
 /** Trains a copy of the model on held-out samples before the first step, within the run's budget. */
-function trainingItsOwn(context: SchemeContext, values: z.output<typeof Values>): SchemeRun {
+function trainingItsOwn(context: SchemeContext, values: z.output<typeof RhoLossValues>): SchemeRun {
   const isMeant = (id: string) => isHeldOut(context.seed, id, values.holdoutShare);
   let own: SchemeRun | undefined;
   let holdout: tf.LayersModel | undefined;

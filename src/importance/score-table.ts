@@ -39,6 +39,11 @@ const BLOCK = 1024;
  * to outgrow `historyLimit`, and tells ids that are not stable by there being more of them than samples.
  *
  * @throws {HistoryError} on update, past the limit or when there are more ids than samples
+ * @example
+ * const table = new ScoreTable({ historyLimit: 10_000 });
+ * table.update(['digits:0', 'digits:1'], [0.5, 1.5]);
+ * table.get('digits:1'); // 1.5
+ * table.mean; // 1
  */
 export class ScoreTable {
   readonly depth: number;

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { z } from 'zod';
 import { parseOptions } from '../options.ts';
-import type { LossFunction } from './compiled.ts';
+import { compiledParts, type LossFunction } from './compiled.ts';
 
 /** Which negatives an anchor is held against. */
 export type Negatives = 'all' | 'hardest' | 'semi-hard' | 'distance-weighted';
@@ -22,6 +22,12 @@ export const MarginLossOptions = TripletLossOptions.extend({
 
 /** A loss of pairs or triplets, and which negatives it takes. */
 export type TripletLoss = LossFunction & { negatives: Negatives; readonly isTripletLoss: true };
+
+/** A model's loss, if it is one of pairs or triplets: then a sample has no loss of its own. */
+export function tripletLossOf(model: tf.LayersModel): TripletLoss | undefined {
+  const [first] = [compiledParts(model).loss].flat();
+  return typeof first === 'function' && 'isTripletLoss' in first ? (first as TripletLoss) : undefined;
+}
 
 /** From here on negatives are not drawn by `distance-weighted`: they are far enough. Wu et al. 2017's code. */
 const farthest = 1.4;

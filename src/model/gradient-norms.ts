@@ -1,5 +1,8 @@
 import * as tf from '@tensorflow/tfjs';
+import { ModelError } from '../errors.ts';
+import { tripletLossOf } from './embedding-loss.ts';
 import type { Head } from './head.ts';
+import { disturb, isPlainLstm, type OpenLayer } from './disturbed-layer.ts';
 
 /** Exact norms of each sample's own gradient. */
 export interface GradientNorms {
@@ -12,29 +15,34 @@ export interface GradientNorms {
 /**
  * Exact per-sample gradient norms of a model.
  *
- * Where every trained layer is dense or a plain 2D convolution, one backward pass for all samples will do. Such a layer
- * computes z_p = Wᵀ a_p + b at each position p, so a sample's gradient is made of its own a and δ = ∂loss_i/∂z alone:
+ * Where every trained layer is dense, a plain 2D convolution or an LSTM, one backward pass for all samples will do. Such a
+ * layer computes z_p = Wᵀ a_p + b at each position or time step p (for an LSTM a_t is its input beside the state h_(t−1)),
+ * so a sample's gradient is made of its own a and δ = ∂loss_i/∂z alone:
  *
  *     ∂loss_i/∂W = Σ_p a_p δ_pᵀ,   ∂loss_i/∂b = Σ_p δ_p          (Goodfellow 2015, arXiv:1510.01799, for one position)
  *
  * and δ of all samples is the gradient of Σ_i loss_i. With one position ‖a δᵀ‖ = ‖a‖ ‖δ‖. Any other model is done sample
  * by sample.
+ * @throws {ModelError} when the loss is one of triplets, in which a sample has no gradient of its own
+ * @example
+ * const norms = exactNorms(head);
+ * const [x, y] = [tf.ones([norms.batchSize, 2]), tf.zeros([norms.batchSize], 'int32')];
+ * norms.of([x], [y]).print(); // one number a sample
  */
 export function exactNorms(head: Head): GradientNorms {
+  if (tripletLossOf(head.model))
+    throw new ModelError(
+      'Exact gradient norms: expected a loss of single samples, got one of pairs or triplets. ' +
+        'Compile the model with another loss, or choose the scheme `hard-negative` or `distance-weighted`.',
+    );
   const layers = trainedLayers(head.model);
-  const separable = layers.length > 0 && layers.every((layer) => isDense(layer) || isPlainConvolution(layer));
+  const separable = layers.length > 0 && layers.every(isSeparable);
   return separable && distinct(layers)
     ? { batchSize: 64, of: layerwise(head, layers) }
     : { batchSize: 1, of: bySample(head) };
 }
 
-/** The parts of a layer that are read here. tfjs keeps the activation of a layer in a public, but undeclared, field. */
-interface OpenLayer extends tf.layers.Layer {
-  activation?: { apply(x: tf.Tensor): tf.Tensor };
-  useBias?: boolean;
-  layers?: OpenLayer[];
-}
-const linear = (tf.layers.dense({ units: 1 }) as unknown as OpenLayer).activation!;
+const isSeparable = (layer: OpenLayer) => isDense(layer) || isPlainConvolution(layer) || isPlainLstm(layer);
 
 const trainedLayers = (model: tf.LayersModel): OpenLayer[] =>
   (model.layers as OpenLayer[]).flatMap((layer) => {
@@ -87,30 +95,10 @@ function layerwise(head: Head, layers: readonly OpenLayer[]): GradientNorms['of'
     });
 }
 
-/** Adds `disturbance` to a layer's pre-activation until it is undone, and tells the layer's input. */
-function disturb(layer: OpenLayer, disturbance: tf.Tensor | undefined, see: (input: tf.Tensor, z: tf.Tensor) => void) {
-  const own = layer.call.bind(layer);
-  layer.call = (given, kwargs) => {
-    const input = Array.isArray(given) ? given[0]! : given;
-    const activation = layer.activation ?? linear;
-    layer.activation = linear;
-    try {
-      const z = own(given, kwargs) as tf.Tensor;
-      see(input, z);
-      return activation.apply(disturbance ? tf.add(z, disturbance) : z);
-    } finally {
-      layer.activation = activation;
-    }
-  };
-  return () => {
-    delete (layer as { call?: unknown }).call; // the class' own comes to light again
-  };
-}
-
 /** Shapes of the layers' pre-activations for these inputs, by a forward pass. */
 function preActivationShapes(head: Head, layers: readonly OpenLayer[], inputs: readonly tf.Tensor[]): number[][] {
   const shapes: number[][] = layers.map(() => []);
-  const restore = layers.map((layer, i) => disturb(layer, undefined, (_, z) => (shapes[i] = z.shape)));
+  const restore = layers.map((layer, i) => disturb(layer, undefined, (_, shape) => (shapes[i] = shape)));
   try {
     head.forward(inputs, false);
   } finally {
@@ -124,11 +112,11 @@ function squaredNorm(layer: OpenLayer, input: tf.Tensor, delta: tf.Tensor): tf.T
   const samples = delta.shape[0];
   const units = delta.shape.at(-1)!;
   const d = tf.reshape<tf.Rank.R3>(delta, [samples, -1, units]); // [B, P, C]
-  const a = isDense(layer)
+  const a = !isPlainConvolution(layer)
     ? tf.reshape<tf.Rank.R3>(input, [samples, -1, input.shape.at(-1)!])
     : patches(layer, input as tf.Tensor4D);
   const kernel = tf.sum<tf.Tensor1D>(tf.square(tf.matMul(a, d, true, false)), [1, 2]); // [B, K, P] · [B, P, C]
-  if (!layer.useBias) return kernel;
+  if (!(layer.cell ?? layer).useBias) return kernel;
   return tf.add(kernel, tf.sum(tf.square(tf.sum(d, 1)), 1));
 }
 

@@ -12,17 +12,17 @@ const optimizers = {
   adadelta: (rate: number) => tf.train.adadelta(rate),
   rmsprop: (rate: number) => tf.train.rmsprop(rate),
 };
-const names = ['sgd', 'momentum', 'adam', 'adamax', 'adagrad', 'adadelta', 'rmsprop'] as const;
+export const optimizerNames = ['sgd', 'momentum', 'adam', 'adamax', 'adagrad', 'adadelta', 'rmsprop'] as const;
 
 export const OptimizerOptions = z.strictObject({
   /** `momentum` has the usual 0.9. For other settings, give a function. */
-  name: z.enum(names),
+  name: z.enum(optimizerNames),
   /** @default 0.001 – guess */
   learningRate: z.number().positive().default(0.001),
 });
 
 /** An optimizer of tfjs by name, by name and learning rate, or a function that makes one. */
-export type OptimizerChoice = (typeof names)[number] | z.input<typeof OptimizerOptions> | (() => tf.Optimizer);
+export type OptimizerChoice = (typeof optimizerNames)[number] | z.input<typeof OptimizerOptions> | (() => tf.Optimizer);
 
 /**
  * Makes a maker of optimizers from what a pipeline says. Each run needs one of its own, because it holds slots.

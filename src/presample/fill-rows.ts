@@ -1,6 +1,6 @@
 import { writeRow, type Schema } from '../stream/columns.ts';
 import type { Phase } from '../stream/gate.ts';
-import type { Sample, SampleRows, SampleStream } from '../stream/sample.ts';
+import { fillsRows, type Sample, type SampleRows } from '../stream/sample.ts';
 import { atSteps } from '../stream/steps.ts';
 import { expectId, whereIn, type Fill, type Filler } from './fill.ts';
 import type { Ring } from './ring.ts';
@@ -30,12 +30,6 @@ export class RowFiller implements Filler {
     return { ids, storage, isLast: ids.length < rows, passed: { taken: this.#taken, waiting: [] } };
   }
 }
-
-/** Whether a source can write its samples into rows itself, which saves a promise a sample. */
-const fillsRows = (
-  samples: AsyncIterator<Sample>,
-): samples is AsyncIterator<Sample> & Required<Pick<SampleStream, 'fillRows'>> =>
-  'fillRows' in samples && typeof samples.fillRows === 'function';
 
 /** Takes up to `rows` samples, fewer only at the end, and writes them row after row. @returns their ids */
 async function takeRows(samples: AsyncIterator<Sample>, into: SampleRows, rows: number): Promise<string[]> {

@@ -14,6 +14,11 @@
  * | N      | `value`             | samples                      |
  *
  * Both parts are averaged before the division, because their quotient is biased where the parts are noisy.
+ * @example
+ * const scale = new NoiseScale();
+ * for (let step = 0; step < 20; step++) scale.observe(3, 1, 64); // |g|², its product with the last, samples
+ * scale.value; // 128: with batches of 64, noise limits the steps
+ * gainOf(scale.value / 64, 2); // 2: by this factor a step gains when τ is 2
  */
 export class NoiseScale {
   readonly #smoothing: number;
@@ -58,6 +63,8 @@ export class NoiseScale {
  *     gain = (1 + n) / (1 + n / τ²),   n = N / b          between 1 and min(τ², 1 + n)
  *
  * It is also the factor by which the learning rate may rise: Johnson et al. 2020 (AdaScale), arXiv:2007.05105.
+ * @example
+ * gainOf(2, 2); // 2: where noise is twice the signal, four times less of it doubles the progress
  */
 export function gainOf(n: number, tau: number): number {
   if (n === Infinity) return tau ** 2;
@@ -70,6 +77,9 @@ export function gainOf(n: number, tau: number): number {
  *     gain(τ) > c   ⇔   τ² > n c / (1 + n − c)          c: how many times as long a gated step takes
  *
  * Infinite where noise does not limit the step: 1 + n ≤ c, no reduction of variance pays for the scoring.
+ * @example
+ * progressBreakEven(2, 1.5); // 1.41: from this τ on a step that takes half as long again pays
+ * progressBreakEven(0.2, 1.5); // Infinity: noise hardly limits the step
  */
 export function progressBreakEven(n: number, slowdown: number): number {
   if (n === Infinity) return Math.sqrt(slowdown);

@@ -44,6 +44,9 @@ export const effectiveSampleSize = (scores: ArrayLike<number> /* [B] */): number
  *
  * For p ∝ Ĝ this is τ(g); for flattened probabilities it is less, and below 1 where p is worse than uniform. Rows that
  * are never drawn count as if they had no gradient.
+ * @example
+ * tauOfDraw([2, 1, 1], [0.5, 0.25, 0.25]); // 1.06: the same as tau([2, 1, 1])
+ * tauOfDraw([2, 1, 1], [0.25, 0.5, 0.25]); // 0.90: worse than uniform
  */
 export function tauOfDraw(scores: ArrayLike<number> /* [B] */, p: ArrayLike<number> /* [B] */): number {
   let uniform = 0;

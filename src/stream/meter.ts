@@ -1,3 +1,4 @@
+import { fillsRows, type SampleStream } from './sample.ts';
 import type { Stage } from './stage.ts';
 
 /** What a stage has done so far. */
@@ -43,7 +44,35 @@ export class Meter {
   }
 }
 
-async function* timedTaking<Item>(source: AsyncIterable<Item>, counts: StageCounts): AsyncGenerator<Item, void, void> {
+/** The source's items, counted as they are taken; a source that writes rows still does. */
+function timedTaking<Item>(source: AsyncIterable<Item>, counts: StageCounts): AsyncGenerator<Item, void, void> {
+  const items = timedItems(source, counts);
+  return fillsRows(source) ? Object.assign(items, timedRows(source, counts, items.return.bind(items))) : items;
+}
+
+function timedRows(
+  source: SampleStream & Required<Pick<SampleStream, 'fillRows'>>,
+  counts: StageCounts,
+  end: () => Promise<unknown>,
+) {
+  return {
+    fillRows: async (...asked: Parameters<typeof source.fillRows>) => {
+      const began = performance.now();
+      const ids = await source.fillRows(...asked);
+      counts.waitedUpstreamMs += performance.now() - began;
+      counts.taken += ids.length;
+      return ids;
+    },
+    // a generator that was never asked for an item ends without ending its source
+    return: async () => {
+      await end();
+      await source[Symbol.asyncIterator]().return?.();
+      return { done: true as const, value: undefined };
+    },
+  };
+}
+
+async function* timedItems<Item>(source: AsyncIterable<Item>, counts: StageCounts): AsyncGenerator<Item, void, void> {
   let asked = performance.now();
   for await (const item of source) {
     counts.waitedUpstreamMs += performance.now() - asked;

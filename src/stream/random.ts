@@ -25,11 +25,21 @@ export const deriveSeed = (seed: number, ...names: readonly (string | number)[])
     .digest()
     .readUInt32BE(0);
 
-/** A random source for one purpose of one run. */
+/**
+ * A random source for one purpose of one run.
+ * @example
+ * const rng = createRng(7, 'my-scheme');
+ * rng.integer(6) + 1; // a die, the same for a seed and name
+ */
 export const createRng = (seed: number, ...names: readonly (string | number)[]): Rng =>
   wrap(xoroshiro128plus(deriveSeed(seed, ...names) | 0));
 
-/** A random source that goes on from a saved state. */
+/**
+ * A random source that goes on from a saved state.
+ * @example
+ * const rng = createRng(7, 'my-scheme');
+ * const later = rngFrom(rng.state()); // for a scheme's `restore`
+ */
 export const rngFrom = (state: readonly number[]): Rng => wrap(xoroshiro128plusFromState([...state]));
 
 const wrap = (generator: RandomGenerator): Rng => ({

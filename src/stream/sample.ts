@@ -19,6 +19,8 @@ export interface SampleOptions {
   /** Whether shards and samples are shuffled, each epoch anew. @default true */
   readonly shuffle?: boolean;
   readonly signal?: AbortSignal;
+  /** Samples that the consumer will want at once: where each must be decoded, as many are begun ahead. @default a few */
+  readonly ahead?: number;
   /** Goes on from here, as another stream over the same corpus with the same seed told. @default the beginning */
   readonly from?: Position;
 }
@@ -46,6 +48,12 @@ export interface SampleStream extends AsyncIterable<Sample> {
    */
   fillRows?(this: void, into: SampleRows, rows: number): Promise<string[]>;
 }
+
+/** Whether a stream writes its samples into rows itself, which saves a promise a sample. */
+export const fillsRows = (
+  samples: AsyncIterable<unknown> | AsyncIterator<unknown>,
+): samples is SampleStream & Required<Pick<SampleStream, 'fillRows'>> =>
+  'fillRows' in samples && typeof samples.fillRows === 'function';
 
 /** Room for samples: row `i` of each column is sample `i`'s. */
 export interface SampleRows {

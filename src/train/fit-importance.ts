@@ -6,7 +6,7 @@ import { fit } from './fit.ts';
 import type { Measures, StepRecord } from './step-record.ts';
 
 /** What every callback of tfjs can do, whichever of its classes it is. */
-type TfjsCallback = Pick<
+export type TfjsCallback = Pick<
   tf.CustomCallback,
   | 'setParams'
   | 'setModel'

@@ -42,9 +42,9 @@ import { Validations } from './validations.ts';
  * Trains a compiled model on a corpus by Algorithm 1 of Katharopoulos & Fleuret 2018: presample, score, draw under the
  * τ gate, weigh, step. In lockstep (`ahead: 0`) every score uses the parameters after the previous step.
  *
- * The model's recurrent layers are made fast in place, by `fuse`.
+ * The model's recurrent layers are made fast in place, by `fuse`. A `signal` in the options stops the run after the step
+ * that is being taken; the summary says so.
  *
- * @param signal in `options`: stops the run after the step that is being taken; the summary says so
  * @returns what the run did
  * @throws {OptionsError} when an option is unknown or out of range
  * @throws {ModelError | ShapeError | LabelError} when model and corpus do not fit

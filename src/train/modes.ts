@@ -4,7 +4,7 @@ import type { Scheme } from '../importance/scheme.ts';
 import { upperBound } from '../importance/upper-bound.ts';
 import type { FitValues } from './fit-options.ts';
 
-type Preset = Partial<z.input<typeof FitValues>>;
+export type Preset = Partial<z.input<typeof FitValues>>;
 
 /**
  * Options by the name of what they are good for; an option that is given goes before its mode.
@@ -15,6 +15,8 @@ type Preset = Partial<z.input<typeof FitValues>>;
  *   has not fallen to a quarter: with a fifth of the labels wrong it would lose otherwise. With a scheme that
  *   scores, the gate opens where progress a second rises, weights are at most 10, and the learning rate of a gated step
  *   rises by no more than the step has become longer.
+ * @example
+ * modes.fast.draws; // 4
  */
 export const modes: Readonly<Record<'paper' | 'fast', Preset>> = {
   paper: {},
@@ -41,6 +43,9 @@ const ofAlgorithm1 = [
 /**
  * The mode of a run that may name none: `fast`, unless the options say how to score and draw, which is for `paper`.
  * docs/schemes.md has what this was decided by.
+ * @example
+ * modeOf({}); // 'fast'
+ * modeOf({ scheme: 'upper-bound' }); // 'paper': who chooses a scheme means Algorithm 1 with it
  */
 export function modeOf(options: Readonly<Record<string, unknown>>): 'paper' | 'fast' {
   const { mode } = options;
@@ -48,7 +53,11 @@ export function modeOf(options: Readonly<Record<string, unknown>>): 'paper' | 'f
   return ofAlgorithm1.some((name) => options[name] !== undefined) ? 'paper' : 'fast';
 }
 
-/** The scheme of a run that names none. */
+/**
+ * The scheme of a run that names none.
+ * @example
+ * schemeOfMode('fast').name; // 'infobatch'
+ */
 export const schemeOfMode = (mode: 'paper' | 'fast'): Scheme =>
   mode === 'fast' ? infobatch({ whenFull: 'forget', pruneBelow: 0.25 }) : upperBound;
 

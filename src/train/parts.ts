@@ -24,12 +24,13 @@ import type { Presample, Scored } from '../stream/presample.ts';
 import { createRng, rngFrom, type Rng } from '../stream/random.ts';
 
 import type { Stage } from '../stream/stage.ts';
-import type { Corpus } from '../stream/sample.ts';
+import { fillsRows, type Corpus } from '../stream/sample.ts';
 import { createTurnstile } from '../stream/turnstile.ts';
 import { asReadable, asTransform } from '../stream/transform.ts';
 import { Admission } from './admission.ts';
 import type { BatchSource } from './batch-source.ts';
 import type { FitOptions, FitSettings } from './fit-options.ts';
+import { decodedAhead } from './decoded-ahead.ts';
 import { openStream, type OpenStream } from './open-stream.ts';
 import type { ResumeState } from './resume.ts';
 import { schemeOfMode } from './modes.ts';
@@ -38,7 +39,7 @@ import { Agreement } from './trainers/agreement.ts';
 import { sharedGate } from './trainers/shared-gate.ts';
 import type { Trainers } from './trainers/trainers.ts';
 
-/** Samples read ahead of presample, so that a shard's reads overlap with computing. */
+/** Samples made ahead of presample, where each takes a promise, so that making them overlaps with computing. */
 const samplesAhead = 64;
 
 /** The stages of one run and what they share. */
@@ -90,7 +91,8 @@ export function assemble(
     if (source) return [asReadable(meter.taking('source', source.minibatches(signal)), 1)] as const;
     const { epochs = Infinity } = values;
     const mayWait = values.lengths?.boundaries !== undefined;
-    stream = openStream(corpus, { seed, epochs, signal }, { from: saved?.position, mayWait, share: trainers });
+    const ahead = decodedAhead(corpus.schema, chooser.presampleSize ?? values.presampleSize);
+    stream = openStream(corpus, { seed, epochs, signal, ahead }, { from: saved?.position, mayWait, share: trainers });
     const { samples, rejoined } = stream;
     const admitted = admission ? admission.admitted(samples, rejoined) : samples;
     return stagesOf(wiring, { samples: admitted, rejoined }, { signal, unfinished: saved?.unfinished });
@@ -185,7 +187,10 @@ function trainerOf(wiring: Wiring, noise: NoiseScale, observed: Observed) {
   });
 }
 
-/** The source and the three stages, as Node streams. */
+/**
+ * The source and the three stages, as Node streams. A source that writes rows is no stream of its own: presample has it
+ * fill its buffers, and it reads ahead by itself.
+ */
 function stagesOf(
   wiring: Wiring,
   { samples, rejoined }: Pick<OpenStream, 'samples' | 'rejoined'>,
@@ -208,9 +213,12 @@ function stagesOf(
     presampleSize: chooser.presampleSize ?? values.presampleSize,
     fillSize: chooser.fillSize && (() => chooser.fillSize!(gate.tau)),
   });
+  const fills = meter.count('presample', fill);
+  const filled = fillsRows(samples)
+    ? ([asReadable(fills(samples), 1)] as const)
+    : ([asReadable(samples, samplesAhead), asTransform(fills, 1)] as const);
   return [
-    asReadable(samples, samplesAhead),
-    asTransform(meter.count('presample', fill), 1),
+    ...filled,
     asTransform(meter.count('importance', scored(wiring, signal)), 1),
     asTransform(meter.count('resample', drawing(wiring)), 1),
   ] as const;

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { conformanceCases } from '../../src/engine/conformance/run-conformance.ts';
 import { run } from './run-cli.ts';
 
 describe('taustream engine', () => {
@@ -23,5 +24,19 @@ describe('taustream doctor', () => {
       assert.match(stdout, new RegExp(`^(ok {2}|lack) {2}${name}: `, 'm'));
     assert.equal(code, /^lack/m.test(stdout) ? 1 : 0);
     assert.match(stdout, /^Engine: cpu \(/m);
+  });
+
+  it('holds an engine against the plain one, in the kinds of cases asked for', async () => {
+    const { stdout, stderr } = await run(['doctor', '--engine', 'cpu', '--conformance', '--only', 'op']);
+    const cases = conformanceCases.filter(({ group }) => group === 'op').length;
+    assert.match(stdout, new RegExp(`^${cases} passed, 0 failed, 0 skipped in `, 'm'));
+    assert.equal(stderr.match(/^ok {3}op /gm)?.length, cases);
+    assert.equal(stderr.match(/^\S+ +(layer|score|training|compiled) /gm), null);
+  });
+
+  it('refuses a kind of cases that there is not', async () => {
+    const { code, stderr } = await run(['doctor', '--only', 'ops']);
+    assert.notEqual(code, 0);
+    assert.match(stderr, /'ops' is invalid.*op, layer, score, training, compiled/);
   });
 });

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import * as tf from '@tensorflow/tfjs';
 import { askStatus } from '../../src/cluster/ask-status.ts';
 import { fleet, type FleetChoices } from '../../src/cluster/fleet.ts';
+import type { FleetReport } from '../../src/cluster/status.ts';
 import { scoreForFleet, type WorkerChoices } from '../../src/cluster/worker.ts';
 import type { Engine } from '../../src/engine/engine.ts';
 import { useEngine } from '../../src/engine/use-engine.ts';
@@ -145,6 +146,31 @@ describe('fleet', () => {
     assert.equal(status!.steps, 4);
     assert.equal(status!.workers.length, 1);
     assert.equal(status!.account.trained, 4);
+  });
+
+  it('tells how the fleet is while it waits and while it trains', async () => {
+    const pipeline = toyPipeline();
+    const told: FleetReport[] = [];
+    const [waits, works] = [new AbortController(), new AbortController()];
+    const heard = ({ signal }: AbortController) =>
+      signal.aborted || new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+    const onStatus = (report: FleetReport) => {
+      told.push(report);
+      if (report.workers.length === 0) waits.abort();
+      else if (report.workers[0]!.samples > 0) works.abort();
+    };
+    const onStep: FitOptions['onStep'] = async ({ step }) => {
+      if (step === 4) await heard(works);
+    };
+    const training = train(pipeline, { onStatus }, { steps: 8, onStep });
+    await heard(waits);
+    await Promise.all([training, work(pipeline)]);
+    assert.deepEqual([told[0]!.workers, told[0]!.inHand], [[], 0]);
+    assert.ok(told[0]!.queued! > 0);
+    const last = told.at(-1)!;
+    assert.equal(last.workers.length, 1);
+    assert.ok(last.workers[0]!.samples >= 12 && last.workers[0]!.samplesPerSecond > 0);
+    assert.ok(!Number.isNaN(Date.parse(last.at)));
   });
 
   it('refuses a worker with another vocabulary, and says what differs', async () => {

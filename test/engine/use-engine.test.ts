@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import * as tf from '@tensorflow/tfjs';
 import { EngineError, OptionsError } from '../../src/errors.ts';
+import { compile } from '../../src/engine/compile.ts';
 import type { EngineName } from '../../src/engine/engine.ts';
 import { activeEngine, useEngine } from '../../src/engine/use-engine.ts';
 
@@ -95,6 +96,20 @@ describe('Engine.compile', () => {
       assert.equal(tf.memory().numTensors, tensors);
     });
   }
+
+  it('takes the options of engines that compile, and refuses unknown ones', async () => {
+    const double = (x: tf.Tensor) => x.mul(2);
+    const engine = await useEngine('wasm');
+    tf.tidy(() => {
+      const ofEngine: typeof compile = (step, options) => engine.compile(step, options);
+      for (const make of [ofEngine, compile]) {
+        assert.equal(make(double, { xla: true, signatures: 2, seed: 1 })(tf.scalar(3)).dataSync()[0], 6);
+        // @ts-expect-error: a misspelt option
+        assert.throws(() => make(double, { jit: true }), OptionsError);
+        assert.throws(() => make(double, { signatures: 0 }), OptionsError);
+      }
+    });
+  });
 
   it('lets an error of the step through and leaves nothing behind', async () => {
     const engine = await useEngine('wasm');

@@ -3,7 +3,6 @@ import * as tf from '@tensorflow/tfjs';
 import { HistoryError, LossError, ModelError, OptionsError, ScoreError } from '../../src/errors.ts';
 import { biased } from '../../src/importance/biased.ts';
 import { constantTimeSizes } from '../../src/importance/constant-time.ts';
-import { tripletLossOf } from '../../src/importance/distance-weighted.ts';
 import { infobatch } from '../../src/importance/infobatch.ts';
 import { learnedFilter, Policy } from '../../src/importance/learned-filter.ts';
 import { onlineBatchSelection, rankChances } from '../../src/importance/online-batch-selection.ts';
@@ -15,6 +14,7 @@ import { schemes } from '../../src/importance/schemes.ts';
 import type { Scheme, SchemeContext, SchemeRun } from '../../src/importance/scheme.ts';
 import { selectiveBackprop } from '../../src/importance/selective-backprop.ts';
 import { svrg } from '../../src/importance/variance-reduced.ts';
+import { tripletLossOf } from '../../src/model/embedding-loss.ts';
 import { openHead } from '../../src/model/head.ts';
 import { isHeldOut } from '../../src/stream/held-out.ts';
 import { createRng } from '../../src/stream/random.ts';
@@ -488,7 +488,7 @@ describe('distanceWeighted', () => {
   before(useTestEngine);
   it('sets the negatives of a triplet loss for its run alone', async () => {
     const model = embedder();
-    const loss = tripletLossOf(openHead(model))!;
+    const loss = tripletLossOf(model)!;
     const seen = new Set<string>();
     await fit(model, clusters(), {
       batchSize: 24,

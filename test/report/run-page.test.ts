@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import sharp from 'sharp';
+import type { FleetReport } from '../../src/cluster/status.ts';
+import { writeFleetFile } from '../../src/report/fleet-file.ts';
 import { runPage } from '../../src/report/run-page/page.ts';
 import { readRun } from '../../src/report/run-page/read-run.ts';
 import { sampleView } from '../../src/report/run-page/sample-view.ts';
-import { lineAt, writeRun } from './a-run.ts';
+import { fleetAt, lineAt, writeRun } from './a-run.ts';
 
 describe('readRun', () => {
   let folder: string;
@@ -85,6 +87,47 @@ describe('runPage', () => {
     assert.match(html, /<th>presampleSize<\/th><td>24<\/td>/);
     assert.doesNotMatch(html, /<script|src="(?!data:)|href="http|url\(/);
     await rm(folder, { recursive: true });
+  });
+});
+
+describe('fleetView', () => {
+  const { queued: _queued, inHand: _inHand, ...away } = fleetAt(10);
+  const pageOf = async (report: FleetReport, changes: Parameters<typeof writeRun>[2] = {}) => {
+    const folder = await mkdtemp(join(tmpdir(), 'taustream-page-'));
+    await writeRun(folder, 10, changes);
+    writeFleetFile(folder, report);
+    const html = runPage(await readRun(folder));
+    assert.deepEqual((await readdir(folder)).toSorted(), ['fleet.json', 'metrics.jsonl', 'model', 'run.json']);
+    await rm(folder, { recursive: true });
+    return html;
+  };
+
+  it('shows workers, rates, what waits and the ages of scores while a run trains on a fleet', async () => {
+    const html = await pageOf(fleetAt(10));
+    assert.match(html, /<h2>Fleet, at 03:04:05 UTC<\/h2>/);
+    assert.match(html, /2 workers score 750\.0 samples a second\. 3 jobs wait on the server, 2 are in hand\./);
+    assert.match(html, /5 jobs are open, 4 presamples under way, of which 1 wait for the trainer/);
+    assert.match(html, /2\.500 steps old on average and 7 at most/);
+    assert.match(html, /<td>two<\/td><td>host-1 &lt;b&gt;<\/td><td>2,000<\/td><td>500\.0<\/td><td>1\.3 s ago<\/td>/);
+    assert.match(html, /trained 10, lost 0/);
+  });
+
+  it('says that the server is away, and that no worker is there', async () => {
+    const html = await pageOf({ ...away, workers: [] });
+    assert.match(html, /The server is away\./);
+    assert.match(html, /No worker is there/);
+  });
+
+  it('shows the account alone when the run is over, and nothing where there is no fleet', async () => {
+    const source = { taken: 12, trained: 11 };
+    const over = await pageOf(fleetAt(10), { status: 'finished', summary: { source } as never }); // the rest is not shown
+    assert.match(over, /<h2>Fleet<\/h2><p>taken 12, trained 11\.<\/p>/);
+    assert.doesNotMatch(over, /host-1/);
+    assert.doesNotMatch(await pageOf(fleetAt(10), { status: 'interrupted' }), /Fleet/);
+  });
+
+  it('leaves the page behind where the file cannot be written', () => {
+    writeFleetFile('/nowhere/at/all', fleetAt(1));
   });
 });
 

@@ -1,5 +1,5 @@
 import { ShardError } from '../../errors.ts';
-import type { ByteSource } from '../byte-source.ts';
+import type { ByteSource, OpenBytes } from '../byte-source.ts';
 
 /** What is wrong with a shard, and where. */
 export const shardError = (
@@ -16,14 +16,33 @@ export const shardError = (
     { cause },
   );
 
-/** Reads bytes `[from, to)` of a source that is opened for this alone. */
+/**
+ * Reads bytes `[from, to)` of a source. Readers at one time share one open file, which is closed after the last of them:
+ * a pool of blocks opens each file once.
+ */
 export async function readRange(source: ByteSource, from: number, to: number): Promise<Buffer> {
   if (to > source.bytes) throw shardError(source.name, source.bytes, `${to} bytes`, 'the end of the file');
-  const reader = await source.open();
+  const held = open.get(source) ?? { reader: source.open(), users: 0 };
+  open.set(source, held);
+  held.users += 1;
   try {
-    const bytes = await reader.read(from, to);
+    const bytes = await (await held.reader).read(from, to);
     return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   } finally {
-    await reader.close();
+    held.users -= 1;
+    if (held.users === 0) await close(source, held);
   }
+}
+
+interface Held {
+  readonly reader: Promise<OpenBytes>;
+  users: number;
+}
+
+const open = new Map<ByteSource, Held>();
+
+async function close(source: ByteSource, { reader }: Held): Promise<void> {
+  open.delete(source);
+  const opened = await reader.catch(() => undefined); // its readers were told why it could not be opened
+  await opened?.close();
 }

@@ -5,9 +5,13 @@ import type { Engine } from '../engine.ts';
 /** Numbers by name, read back from an engine. */
 export type Readings = Readonly<Record<string, ArrayLike<number>>>;
 
+/** Kinds of cases, in the order in which they run. */
+export const conformanceGroups = ['op', 'layer', 'score', 'training', 'compiled'] as const;
+export type ConformanceGroup = (typeof conformanceGroups)[number];
+
 /** One thing that every engine must compute alike. */
 export interface ConformanceCase {
-  readonly group: 'op' | 'layer' | 'score' | 'training' | 'compiled';
+  readonly group: ConformanceGroup;
   readonly name: string;
   /** Largest error allowed for a value v: tolerance * (1 + |v|). */
   readonly tolerance: number;

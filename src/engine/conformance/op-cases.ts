@@ -68,6 +68,20 @@ const reductions: readonly ConformanceCase[] = [
 
 const shapes: readonly ConformanceCase[] = [
   op('transpose', { x: any([2, 3, 4]) }, (given) => tf.transpose(given.x, [2, 0, 1])),
+  op(
+    'transpose, whole numbers',
+    { x: indices([2, 3, 4], 99) },
+    (given) => tf.transpose(given.x, [2, 0, 1]),
+    noGradient,
+  ),
+  op('transpose, a matrix of whole numbers', { x: indices([5, 7], 99) }, (given) => tf.transpose(given.x), noGradient),
+  op(
+    'transpose, booleans',
+    { x: { shape: [2, 3, 4], low: 0, high: 2, dtype: 'bool' } },
+    (given) => [tf.transpose(given.x, [1, 0, 2]), tf.transpose(given.x.toFloat(), [1, 0, 2])],
+    noGradient,
+  ),
+  op('addN, more than a shader reads', { x: any([40, 3]) }, (given) => tf.addN(tf.unstack(given.x))),
   op('reshape', { x: any([2, 3, 4]) }, (given) => tf.reshape(given.x, [6, 4])),
   op('concat', pair, ({ a, b }) => tf.concat([a, b], 1)),
   op('stack', pair, ({ a, b }) => tf.stack([a, b], 1)),

@@ -10,8 +10,12 @@ const weightsOf = (model: tf.LayersModel): Promise<Readings> =>
   read(Object.fromEntries(model.getWeights().map((weight, i) => [`weight ${i}`, tf.tidy(() => weight.clone())])));
 
 type OptimizerName = 'momentum' | 'adam';
+/**
+ * Adam divides by the size of a gradient. Its epsilon is large here, so that the rounding of a gradient near 0 (1e-9 of
+ * 1e-7 in a wide ResNet) does not decide where a weight goes.
+ */
 const makeOptimizer = (name: OptimizerName): tf.Optimizer =>
-  name === 'momentum' ? tf.train.momentum(0.05, 0.9) : tf.train.adam(0.01);
+  name === 'momentum' ? tf.train.momentum(0.05, 0.9) : tf.train.adam(0.01, 0.9, 0.999, 1e-4);
 
 /** Momentum's own `dispose` forgets the learning rate that it inherits. */
 function disposeOptimizer(optimizer: tf.Optimizer): void {
@@ -71,8 +75,7 @@ export const trainingCases: readonly ConformanceCase[] = zoo.flatMap((model) =>
   (['momentum', 'adam'] as const).map((optimizer): ConformanceCase => ({
     group: 'training',
     name: `${model.name}, ${steps} steps of ${optimizer}`,
-    // Adam divides by the gradient's size, so that where it is nearly 0 its rounding errors count in full.
-    tolerance: optimizer === 'adam' ? 5e-3 : 5e-4,
+    tolerance: 5e-4,
     against: 'cpu',
     compute: () => train(model, optimizer),
   })),

@@ -10,7 +10,7 @@ export interface FuseReport {
 }
 
 type Layer = tf.LayersModel['layers'][number];
-type RecurrentLayer = Layer & tf.RNN;
+export type RecurrentLayer = Layer & tf.RNN;
 
 /** Layers fused already: the swap happens once a layer. */
 const fusedLayers = new WeakSet<Layer>();
@@ -64,7 +64,7 @@ const childrenOf = (container: object): Layer[] => {
 const isRecurrent = (layer: Layer): layer is RecurrentLayer => layer instanceof tf.RNN;
 
 /** Why a recurrent layer has to stay as it is, or nothing. */
-function whyNot(layer: RecurrentLayer): string | undefined {
+export function whyNot(layer: RecurrentLayer): string | undefined {
   const kind = layer.getClassName();
   if (kind !== 'LSTM' && kind !== 'GRU') return `${kind} has no fast form`;
   // The class name above says which cell it is.
@@ -93,7 +93,7 @@ interface Cell {
 }
 
 /** The arguments of a recurrent layer's `call`; a mask or state that is not there is null or undefined. */
-interface CallArguments {
+export interface CallArguments {
   readonly mask?: tf.Tensor | readonly (tf.Tensor | null)[] | null;
   readonly initialState?: readonly tf.Tensor2D[] | null;
 }
@@ -104,7 +104,8 @@ function swapCall(layer: RecurrentLayer): void {
   layer.call = (inputs, kwargs: CallArguments | undefined) => tf.tidy(() => runLayer(layer, sequence, inputs, kwargs));
 }
 
-function runLayer(
+/** Answers for a recurrent layer that `whyNot` has nothing against, by a sequence like that of its cell. */
+export function runLayer(
   layer: tf.RNN,
   sequence: RecurrentSequence,
   inputs: tf.Tensor | tf.Tensor[],

@@ -1,12 +1,12 @@
 import * as tf from '@tensorflow/tfjs';
 import { heapOf } from './heap.ts';
-import type { WasmKernel } from './wasm-kernel.ts';
+import type { Kernel } from '../replace-kernels.ts';
 
 /**
  * Batch norm by channel as one multiplication and one addition a number; the backend's own computes a square root and a
  * division for each.
  */
-export const fusedBatchNorm: WasmKernel = {
+export const fusedBatchNorm: Kernel = {
   kernelName: 'FusedBatchNorm',
   kernelFunc: (call, stock) => {
     const { x, mean, variance, offset, scale } = call.inputs;

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { heapOf, type WasmHeap } from './heap.ts';
 import { multiply } from './mat-mul.ts';
-import type { KernelCall, WasmKernel } from './wasm-kernel.ts';
+import type { KernelCall, Kernel } from '../replace-kernels.ts';
 
 type Geometry = tf.backend_util.Conv2DInfo;
 
@@ -93,7 +93,7 @@ const matrixBytes = (g: Geometry): number =>
   isPointwise(g) ? 0 : 4 * Math.max(patchRows, g.outWidth) * g.filterHeight * g.filterWidth * g.inChannels;
 
 /** dFilter = patches(x)ᵀ · dy, piece after piece. */
-export const conv2DBackpropFilter: WasmKernel = {
+export const conv2DBackpropFilter: Kernel = {
   kernelName: 'Conv2DBackpropFilter',
   kernelFunc: ({ inputs, attrs, backend }) => {
     const { x, dy } = inputs as { x: tf.TensorInfo; dy: tf.TensorInfo };
@@ -121,7 +121,7 @@ export const conv2DBackpropFilter: WasmKernel = {
 };
 
 /** dx = the patches dy · filterᵀ, added to the places that they came from. */
-export const conv2DBackpropInput: WasmKernel = {
+export const conv2DBackpropInput: Kernel = {
   kernelName: 'Conv2DBackpropInput',
   kernelFunc: (call, stock) => {
     const { inputs, attrs, backend } = call;
@@ -172,7 +172,7 @@ function depthwiseBackward(
   }
 }
 
-export const depthwiseBackpropFilter: WasmKernel = {
+export const depthwiseBackpropFilter: Kernel = {
   kernelName: 'DepthwiseConv2dNativeBackpropFilter',
   kernelFunc: ({ inputs, attrs, backend }: KernelCall) => {
     const { x, dy } = inputs as { x: tf.TensorInfo; dy: tf.TensorInfo };
@@ -186,7 +186,7 @@ export const depthwiseBackpropFilter: WasmKernel = {
   },
 };
 
-export const depthwiseBackpropInput: WasmKernel = {
+export const depthwiseBackpropInput: Kernel = {
   kernelName: 'DepthwiseConv2dNativeBackpropInput',
   kernelFunc: ({ inputs, attrs, backend }: KernelCall) => {
     const { dy, filter } = inputs as { dy: tf.TensorInfo; filter: tf.TensorInfo };
@@ -201,7 +201,7 @@ export const depthwiseBackpropInput: WasmKernel = {
 };
 
 /** The backend's own visits every window once for each place of the image. */
-export const maxPoolGrad: WasmKernel = {
+export const maxPoolGrad: Kernel = {
   kernelName: 'MaxPoolGrad',
   kernelFunc: ({ inputs, attrs, backend }: KernelCall) => {
     const { dy, input } = inputs as { dy: tf.TensorInfo; input: tf.TensorInfo };

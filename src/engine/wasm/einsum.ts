@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { heapOf } from './heap.ts';
 import { matMul } from './mat-mul.ts';
-import type { WasmKernel } from './wasm-kernel.ts';
+import type { Kernel } from '../replace-kernels.ts';
 
 /** An operand while it is worked on, its axes named by one letter each. */
 interface Operand {
@@ -87,7 +87,7 @@ function contract(chain: Chain, backend: object, left: Operand, right: Operand, 
 }
 
 /** The backend has none; the plain one multiplies with all axes spread out, which takes the memory of all of them. */
-export const einsum: WasmKernel = {
+export const einsum: Kernel = {
   kernelName: 'Einsum',
   kernelFunc: ({ inputs, attrs, backend }) => {
     const tensors = Object.values(inputs).filter((tensor) => tensor !== undefined);

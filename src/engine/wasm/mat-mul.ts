@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
 import { heapOf, type WasmHeap } from './heap.ts';
-import type { WasmKernel } from './wasm-kernel.ts';
+import type { Kernel } from '../replace-kernels.ts';
 
 /** One factor of a product: a matrix, or a batch of them, perhaps stored transposed. */
 export interface Factor {
@@ -81,7 +81,7 @@ export function matMul(heap: WasmHeap, left: Factor, right: Factor, bias?: tf.Te
 }
 
 /** The backend's own product reads transposed factors element by element, 10 to 40 times slower than this. */
-export const batchMatMul: WasmKernel = {
+export const batchMatMul: Kernel = {
   kernelName: 'BatchMatMul',
   kernelFunc: ({ inputs, attrs, backend }, stock) => {
     const { a, b } = inputs;
@@ -104,7 +104,7 @@ const activations: Readonly<Record<string, string>> = {
   prelu: 'Prelu',
 };
 
-export const fusedMatMul: WasmKernel = {
+export const fusedMatMul: Kernel = {
   kernelName: '_FusedMatMul',
   kernelFunc: ({ inputs, attrs, backend }, stock) => {
     const { a, b, bias, preluActivationWeights } = inputs;

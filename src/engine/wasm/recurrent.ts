@@ -4,7 +4,7 @@ import { lstm } from '../layers/lstm-sequence.ts';
 import { differentiable, type Recurrence, type RecurrenceInputs } from '../layers/recurrent-sequence.ts';
 import { heapOf, type WasmHeap } from './heap.ts';
 import { multiply } from './mat-mul.ts';
-import { registerWasmKernels, type KernelCall, type WasmKernel } from './wasm-kernel.ts';
+import { type Kernel, type KernelCall, replaceKernels } from '../replace-kernels.ts';
 
 /** Sizes of a sequence: batch, steps, input, hidden, and gates side by side times hidden. */
 interface Sizes {
@@ -100,7 +100,7 @@ function operandsOf({ inputs, attrs, backend }: KernelCall) {
   return { operands, heap, s, at, mask: mask ? heap.at(mask) : 0, packedBytes, productBytes, shape };
 }
 
-const lstmForward: WasmKernel = {
+const lstmForward: Kernel = {
   kernelName: 'TaustreamLstm',
   kernelFunc: (call) => {
     const { operands, heap, s, at, mask, packedBytes, productBytes, shape } = operandsOf(call);
@@ -119,7 +119,7 @@ const lstmForward: WasmKernel = {
   },
 };
 
-const lstmBackward: WasmKernel = {
+const lstmBackward: Kernel = {
   kernelName: 'TaustreamLstmGrad',
   kernelFunc: (call) => {
     const { operands, heap, s, at, mask, packedBytes, productBytes, shape } = operandsOf(call);
@@ -143,7 +143,7 @@ const lstmBackward: WasmKernel = {
   },
 };
 
-const gruForward: WasmKernel = {
+const gruForward: Kernel = {
   kernelName: 'TaustreamGru',
   kernelFunc: (call) => {
     const { operands, heap, s, at, mask, packedBytes, productBytes, shape } = operandsOf(call);
@@ -160,7 +160,7 @@ const gruForward: WasmKernel = {
   },
 };
 
-const gruBackward: WasmKernel = {
+const gruBackward: Kernel = {
   kernelName: 'TaustreamGruGrad',
   kernelFunc: (call) => {
     const { operands, heap, s, at, mask, packedBytes, productBytes, shape } = operandsOf(call);
@@ -227,7 +227,7 @@ const gruOnWasm: Recurrence = {
 
 /** Puts the whole recurrence of fused LSTM and GRU layers into one call each way on the `wasm` backend. */
 export function registerWasmLayers(): void {
-  registerWasmKernels([lstmForward, lstmBackward, gruForward, gruBackward]);
+  replaceKernels('wasm', [lstmForward, lstmBackward, gruForward, gruBackward]);
   lstm.replace('wasm', differentiable(lstmOnWasm, 2));
   gru.replace('wasm', differentiable(gruOnWasm, 1));
 }

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
 import { heapOf } from './heap.ts';
-import type { WasmKernel } from './wasm-kernel.ts';
+import type { Kernel } from '../replace-kernels.ts';
 
 /** The axes that `axis` of a reduction means, in order. */
 const axesOf = (axis: unknown, rank: number): number[] => {
@@ -17,7 +17,7 @@ const axesOf = (axis: unknown, rank: number): number[] => {
  * A sum over the leading axes, as the gradients of biases and batch statistics need it: the backend's own transposes the
  * tensor first. `isMean` divides by the numbers summed.
  */
-const overLeadingAxes = (kernelName: 'Sum' | 'Mean', isMean: boolean): WasmKernel => ({
+const overLeadingAxes = (kernelName: 'Sum' | 'Mean', isMean: boolean): Kernel => ({
   kernelName,
   kernelFunc: (call, stock) => {
     const { x } = call.inputs;

@@ -1,9 +1,9 @@
 import { heapOf } from './heap.ts';
-import type { WasmKernel } from './wasm-kernel.ts';
+import type { Kernel } from '../replace-kernels.ts';
 import * as tf from '@tensorflow/tfjs';
 
 /** Adds rows up by segment: the gradient of `gather`, so of an embedding. The backend has none. */
-export const unsortedSegmentSum: WasmKernel = {
+export const unsortedSegmentSum: Kernel = {
   kernelName: 'UnsortedSegmentSum',
   kernelFunc: ({ inputs, attrs, backend }) => {
     const { x, segmentIds } = inputs;

@@ -10,10 +10,10 @@ import { fusedBatchNorm } from './batch-norm.ts';
 import { batchMatMul, fusedMatMul } from './mat-mul.ts';
 import { mean, sum } from './reductions.ts';
 import { unsortedSegmentSum } from './segment-sum.ts';
-import type { WasmKernel } from './wasm-kernel.ts';
+import type { Kernel } from '../replace-kernels.ts';
 
 /** What training needs and the WASM backend lacks, or does slowly. */
-export const trainingKernels: readonly WasmKernel[] = [
+export const trainingKernels: readonly Kernel[] = [
   batchMatMul,
   fusedMatMul,
   unsortedSegmentSum,

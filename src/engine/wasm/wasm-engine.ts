@@ -5,7 +5,7 @@ import { type Engine, compileWithinTidy } from '../engine.ts';
 import { heapOf, kernelBuild } from './heap.ts';
 import { registerWasmLayers } from './recurrent.ts';
 import { trainingKernels } from './training-kernels.ts';
-import { registerWasmKernels } from './wasm-kernel.ts';
+import { replaceKernels } from '../replace-kernels.ts';
 
 /** Activates the WASM backend with our training kernels. */
 export async function wasmEngine(): Promise<Engine> {
@@ -14,7 +14,7 @@ export async function wasmEngine(): Promise<Engine> {
   if (build) {
     // Links our kernels now: what does not fit should fail here, and not in the middle of a step.
     heapOf(tf.backend());
-    registerWasmKernels(trainingKernels);
+    replaceKernels('wasm', trainingKernels);
     registerWasmLayers();
   }
   const kernels = build ? `training kernels with ${build.name}` : 'stock kernels only: no SIMD here';

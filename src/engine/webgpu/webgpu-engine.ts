@@ -5,7 +5,9 @@ import { EngineError } from '../../errors.ts';
 import { parseOptions } from '../../options.ts';
 import { compileWithinTidy, type Engine } from '../engine.ts';
 import type { EngineOptions } from '../use-engine.ts';
+import { replaceKernels } from '../replace-kernels.ts';
 import { guardReads } from './guard-reads.ts';
+import { mendTransposes, webgpuKernels } from './kernels.ts';
 
 export const WebgpuOptions = z.strictObject({
   /** Part of the name of the GPU to use, as `webgpu` lists them; any when left out. */
@@ -34,10 +36,12 @@ export async function webgpuEngine(input: EngineOptions): Promise<Engine> {
   const device = await requestDevice(adapter);
   const backend = withNavigator(() => new Backend(device, adapter.info));
   guardReads(backend, device);
+  mendTransposes(backend);
   // Started again after a lost device, or by a program that has a `navigator.gpu` for which the backend registered itself.
   if (tf.engine().registryFactory['webgpu']) tf.removeBackend('webgpu');
   tf.registerBackend('webgpu', () => backend);
   await tf.setBackend('webgpu');
+  replaceKernels('webgpu', webgpuKernels);
   return { name: 'webgpu', description: describe(adapter.info), compile: compileWithinTidy };
 }
 
@@ -84,6 +88,7 @@ async function requestDevice(adapter: GPUAdapter): Promise<GPUDevice> {
     'maxComputeWorkgroupsPerDimension',
     'maxStorageBufferBindingSize',
     'maxBufferSize',
+    'maxStorageBuffersPerShaderStage',
     'maxComputeWorkgroupSizeX',
     'maxComputeInvocationsPerWorkgroup',
   ] as const;

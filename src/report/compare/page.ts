@@ -1,6 +1,7 @@
 import * as Plot from '@observablehq/plot';
 import { parseHTML } from 'linkedom';
 import { words } from '../format.ts';
+import { escape, htmlPage, tableRow } from '../html-page.ts';
 import type { Comparison, CurvePoint } from './compare.ts';
 import { cellsOf } from './table.ts';
 import { describeBudget } from './verdict.ts';
@@ -14,38 +15,32 @@ interface Panel {
   readonly value: (point: CurvePoint) => number | undefined;
 }
 
-/** A page of its own, without scripts or anything to load: table, verdict, and curves over wall-clock and over steps. */
+const STYLE = `  body { max-width: 66rem; }
+  .verdict { border-left: 4px solid #4269d0; padding: .4rem .8rem; background: #f3f6fc; }
+  table { margin: 1rem 0; display: block; overflow-x: auto; }
+  th, td { padding: .25rem .8rem; text-align: right; border-bottom: 1px solid #e2e6ee; white-space: nowrap; }
+  th:first-child, td:first-child { text-align: left; }
+  .legend span { display: inline-block; margin-right: 1rem; } .legend i { display: inline-block; width: .9em; height: .9em; border-radius: 2px; margin-right: .35em; vertical-align: -.1em; }`;
+
+/**
+ * A page of its own, without scripts or anything to load: table, verdict, and curves over wall-clock and over steps.
+ * @example
+ * const comparison = await compare(pipeline, { schemes: ['uniform', 'upper-bound'], steps: 5, seeds: 2 }, engine);
+ * const html = comparisonPage(comparison); // to be served, or mailed
+ */
 export function comparisonPage(comparison: Comparison): string {
   const title = `${comparison.pipeline}: schemes compared`;
   const [head = [], ...rows] = cellsOf(comparison);
-  const row = (cells: readonly string[], tag: string) =>
-    `<tr>${cells.map((cell) => `<${tag}>${escape(cell)}</${tag}>`).join('')}</tr>`;
   const facts = [
     `${describeBudget(comparison.budget)} a run`,
     `seeds ${comparison.seeds.join(', ')}`,
     `learning rate ${comparison.learningRate}`,
     comparison.engine,
   ];
-  return `<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<title>${escape(title)}</title>
-<style>
-  body { font: 15px/1.5 system-ui, sans-serif; max-width: 66rem; margin: 2rem auto; padding: 0 1rem; color: #1c2330; background: #fff; }
-  h1 { font-size: 1.4rem; margin: 0; } .facts { color: #5a6475; margin: .2rem 0 1rem; }
-  .verdict { border-left: 4px solid #4269d0; padding: .4rem .8rem; background: #f3f6fc; }
-  table { border-collapse: collapse; margin: 1rem 0; display: block; overflow-x: auto; }
-  th, td { padding: .25rem .8rem; text-align: right; border-bottom: 1px solid #e2e6ee; white-space: nowrap; }
-  th:first-child, td:first-child { text-align: left; }
-  .curves { display: grid; grid-template-columns: repeat(auto-fit, minmax(20rem, 1fr)); gap: 1rem; }
-  figure { margin: 0; } figcaption { font-weight: 600; } svg { width: 100%; height: auto; }
-  .legend span { display: inline-block; margin-right: 1rem; } .legend i { display: inline-block; width: .9em; height: .9em; border-radius: 2px; margin-right: .35em; vertical-align: -.1em; }
-</style>
-<h1>${escape(title)}</h1>
+  const main = `<h1>${escape(title)}</h1>
 <p class="facts">${facts.map(escape).join(' · ')}</p>
 <p class="verdict">${escape(comparison.verdict.sentence)}</p>
-<table>${row(head, 'th')}${rows.map((cells) => row(cells, 'td')).join('')}</table>
+<table>${tableRow(head, 'th')}${rows.map((cells) => tableRow(cells, 'td')).join('')}</table>
 <p class="legend">${comparison.schemes.map((scheme, i) => `<span><i style="background:${colour(i)}"></i>${escape(scheme)}</span>`).join('')}</p>
 <div class="curves">
 ${panelsOf(comparison)
@@ -54,9 +49,8 @@ ${panelsOf(comparison)
 </div>
 <p class="facts">Thin lines are single runs. The loss of training is that of the minibatches with their weights: comparable
 for schemes that are unbiased, too high for those that prefer hard samples. The table's train loss is measured on the
-same training samples for all.</p>
-</html>
-`;
+same training samples for all.</p>`;
+  return htmlPage({ title, style: STYLE, main });
 }
 
 function panelsOf(comparison: Comparison): Panel[] {
@@ -138,6 +132,3 @@ function leftMargin(values: readonly number[]): number {
   );
   return Math.max(50, 16 + 6.5 * longest);
 }
-
-const escape = (text: string): string =>
-  text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');

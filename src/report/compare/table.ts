@@ -23,7 +23,12 @@ export function cellsOf({ verdict }: Comparison): string[][] {
   return [head, ...rows];
 }
 
-/** The table for a terminal, and the sentence below it. */
+/**
+ * The table for a terminal, and the sentence below it.
+ * @example
+ * const comparison = await compare(pipeline, { schemes: ['uniform', 'upper-bound'], steps: 5, seeds: 2 }, engine);
+ * console.log(comparisonText(comparison));
+ */
 export function comparisonText(comparison: Comparison): string {
   const cells = cellsOf(comparison);
   const widths = cells[0]!.map((_, column) => Math.max(...cells.map((row) => row[column]!.length)));

@@ -11,6 +11,9 @@ import { comparisonPage } from './page.ts';
  *
  * @returns the paths written
  * @throws {RunError} when one cannot be written
+ * @example
+ * const comparison = await compare(pipeline, { schemes: ['uniform', 'upper-bound'], steps: 5, seeds: 2 }, engine);
+ * const { page } = await writeComparison('.', comparison);
  */
 export async function writeComparison(
   folder: string,

@@ -1,10 +1,19 @@
 import sharp from 'sharp';
 import { percent, significant, whole } from '../format.ts';
-import { escape } from '../run-page/escape.ts';
+import { escape, htmlPage } from '../html-page.ts';
 import type { JudgedCorpus, ShownImage } from './judge-images.ts';
 
 /** Pixels of a thumbnail's longer side. */
 const THUMBNAIL = 144;
+
+const STYLE = `  body { max-width: 78rem; }
+  .sheet { display: grid; grid-template-columns: repeat(auto-fill, minmax(11rem, 1fr)); gap: .9rem; padding: 0; margin: 1rem 0; list-style: none; }
+  .sheet li { border: 1px solid #e2e6ee; border-radius: 8px; padding: .6rem; } .sheet li.wrong { border-color: #d9822b; }
+  .sheet img { display: block; width: 100%; aspect-ratio: 1; object-fit: contain; background: #f5f7fb; border-radius: 5px; }
+  .sheet b { display: block; margin-top: .45rem; } .wrong em { color: #b4540a; } em { font-style: normal; }
+  .sheet small { color: #5a6475; display: block; overflow-wrap: anywhere; }
+  th, td { padding: .25rem .6rem; text-align: right; } th { font-weight: 600; } tbody th, thead th:first-child { text-align: left; }
+  td { border: 1px solid #eef1f6; min-width: 2.2rem; } caption { text-align: left; color: #5a6475; padding-bottom: .3rem; }`;
 
 /**
  * A page of the pictures that a model finds hardest, those with the highest scores first: likely mislabelled, odd or
@@ -18,31 +27,12 @@ export async function contactSheet(
   classNames: readonly string[],
 ): Promise<string> {
   const parts = await Promise.all(judged.map((corpus) => section(corpus, classNames)));
-  return `<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<title>${escape(title)}</title>
-<style>
-  body { font: 15px/1.45 system-ui, sans-serif; max-width: 78rem; margin: 2rem auto; padding: 0 1rem; color: #1c2330; background: #fff; }
-  h1 { font-size: 1.4rem; margin: 0; } h2 { font-size: 1.1rem; margin: 2.2rem 0 .3rem; } .facts { color: #5a6475; margin: .2rem 0 1rem; }
-  .sheet { display: grid; grid-template-columns: repeat(auto-fill, minmax(11rem, 1fr)); gap: .9rem; padding: 0; margin: 1rem 0; list-style: none; }
-  .sheet li { border: 1px solid #e2e6ee; border-radius: 8px; padding: .6rem; } .sheet li.wrong { border-color: #d9822b; }
-  .sheet img { display: block; width: 100%; aspect-ratio: 1; object-fit: contain; background: #f5f7fb; border-radius: 5px; }
-  .sheet b { display: block; margin-top: .45rem; } .wrong em { color: #b4540a; } em { font-style: normal; }
-  .sheet small { color: #5a6475; display: block; overflow-wrap: anywhere; }
-  table { border-collapse: collapse; } th, td { padding: .25rem .6rem; text-align: right; } th { font-weight: 600; } tbody th, thead th:first-child { text-align: left; }
-  td { border: 1px solid #eef1f6; min-width: 2.2rem; } caption { text-align: left; color: #5a6475; padding-bottom: .3rem; }
-</style>
-<main>
-<h1>${escape(title)}</h1>
+  const main = `<h1>${escape(title)}</h1>
 <p class="facts">The pictures that the model finds hardest, hardest first: mislabelled ones are likely among them.
 Score: the bound of a picture's gradient, by which importance sampling draws it; 0 where the model is sure and right, at most 1.41.
 Weight: what its loss is multiplied with if it is drawn so.</p>
-${parts.join('\n')}
-</main>
-</html>
-`;
+${parts.join('\n')}`;
+  return htmlPage({ title, style: STYLE, main });
 }
 
 async function section(judged: JudgedCorpus, classNames: readonly string[]): Promise<string> {

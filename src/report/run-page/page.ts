@@ -1,31 +1,20 @@
 import { bytes, duration, percent, sharesByName, significant, whole, words } from '../format.ts';
 import type { Run } from '../run-file.ts';
 import { chartsOf } from './charts.ts';
-import { escape } from './escape.ts';
+import { escape, htmlPage, tableRow } from '../html-page.ts';
+import { fleetView } from './fleet-view.ts';
 import type { RunData } from './read-run.ts';
 import { sampleView } from './sample-view.ts';
 
-/** A page of its own: nothing to load. @param script run on the page, for one that changes */
-export const page = (title: string, main: string, script = ''): string => `<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<title>${escape(title)}</title>
-<style>
-  body { font: 15px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; color: #1c2330; background: #fff; }
-  h1 { font-size: 1.4rem; margin: 0; } h2 { font-size: 1.1rem; margin: 2rem 0 .5rem; } .facts { color: #5a6475; margin: .2rem 0 1rem; }
-  table { border-collapse: collapse; } th, td { padding: .2rem .8rem .2rem 0; text-align: left; border-bottom: 1px solid #e2e6ee; vertical-align: top; }
-  .curves { display: grid; grid-template-columns: repeat(auto-fit, minmax(26rem, 1fr)); gap: 1.2rem; }
-  figure { margin: 0; } figcaption { font-weight: 600; } svg { width: 100%; height: auto; }
+const STYLE = `  th, td { padding: .2rem .8rem .2rem 0; text-align: left; border-bottom: 1px solid #e2e6ee; vertical-align: top; }
+  .curves { grid-template-columns: repeat(auto-fit, minmax(26rem, 1fr)); gap: 1.2rem; }
   .bar { background: #e9edf5; border-radius: 3px; height: 6px; } .bar i { display: block; background: #4269d0; border-radius: 3px; height: 6px; }
   .running { color: #1a7f37; } .failed { color: #b42318; } .samples td:last-child { overflow-wrap: anywhere; } code { white-space: pre-wrap; }
-  img { image-rendering: pixelated; height: 64px; }
-</style>
-<main>
-${main}
-</main>
-${script && `<script>${script}</script>\n`}</html>
-`;
+  img { image-rendering: pixelated; height: 64px; }`;
+
+/** A page of runs. @param script run on the page, for one that changes */
+export const page = (title: string, main: string, script = ''): string =>
+  htmlPage({ title, style: STYLE, main, script });
 
 /** A run's page. */
 export const runPage = (data: RunData): string => page(data.run.name, runMain(data));
@@ -52,7 +41,7 @@ ${chartsOf(data)
   .map(({ title, svg }) => `<figure><figcaption>${escape(title)}</figcaption>${svg}</figure>`)
   .join('\n')}
 </div>
-${agesTable(data)}${stagesTable(run)}${samplesTable(data)}
+${fleetView(data)}${agesTable(data)}${stagesTable(run)}${samplesTable(data)}
 <h2>Options and versions</h2>
 <table>${factRows(run)
     .map(([name, value]) => `<tr><th>${escape(name)}</th><td>${escape(value)}</td></tr>`)
@@ -76,25 +65,23 @@ export function summarySentence({ last, steps, validation, open }: RunData): str
   return `${parts.join(', ')}.`;
 }
 
-const row = (cells: readonly string[], tag: string): string =>
-  `<tr>${cells.map((cell) => `<${tag}>${escape(cell)}</${tag}>`).join('')}</tr>`;
 const seconds = (ms: number): string => duration(ms / 1000);
 
 function stagesTable({ summary }: Run): string {
   const stages = Object.entries(summary?.stages ?? {});
   if (stages.length === 0) return '';
   const rows = stages.map(([name, { taken, given, waitedUpstreamMs, waitedDownstreamMs }]) =>
-    row([name, whole(taken), whole(given), seconds(waitedUpstreamMs), seconds(waitedDownstreamMs)], 'td'),
+    tableRow([name, whole(taken), whole(given), seconds(waitedUpstreamMs), seconds(waitedDownstreamMs)], 'td'),
   );
   return `<h2>Time waited at each stage</h2>
-<table>${row(['stage', 'items taken', 'given', 'waited to be given', 'waited to be asked'], 'th')}${rows.join('')}</table>`;
+<table>${tableRow(['stage', 'items taken', 'given', 'waited to be given', 'waited to be asked'], 'th')}${rows.join('')}</table>`;
 }
 
 /** Shown where scores were ever older than the step that they were used for. */
 function agesTable({ ages }: RunData): string {
   if (!ages.some(({ to }) => to > 0)) return '';
   const rows = ages.map(({ from, to, steps, drawTau, freshTau }) =>
-    row(
+    tableRow(
       [
         from === to ? `${from}` : `${from}–${to}`,
         whole(steps),
@@ -105,7 +92,7 @@ function agesTable({ ages }: RunData): string {
     ),
   );
   return `<h2>τ by the age of the scores</h2>
-<table>${row(['age, steps', 'steps drawn', 'τ by the scores drawn by', 'τ by scores of the step itself'], 'th')}${rows.join('')}</table>`;
+<table>${tableRow(['age, steps', 'steps drawn', 'τ by the scores drawn by', 'τ by scores of the step itself'], 'th')}${rows.join('')}</table>`;
 }
 
 function samplesTable({ samples, characters }: RunData): string {

@@ -3,8 +3,10 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { z } from 'zod';
+import type { FleetReport } from '../../cluster/status.ts';
 import type { StepRecord } from '../../train/step-record.ts';
 import type { DrawnSample } from '../draw-counts.ts';
+import { fleetFile } from '../fleet-file.ts';
 import { readRunFile, type Run } from '../run-file.ts';
 import type { ScoreLine } from '../run-recorder.ts';
 import { TauByAge, type AgeRow } from './tau-by-age.ts';
@@ -40,6 +42,8 @@ export interface RunData {
   readonly ages: readonly AgeRow[];
   readonly scores: readonly ScoreLine[];
   readonly samples: readonly DrawnSample[];
+  /** How the fleet was when it last said so, where one scores. */
+  readonly fleet?: FleetReport;
   /** The vocabulary saved with the model, in the order of its ids; none without a text. */
   readonly characters?: readonly string[];
 }
@@ -55,8 +59,10 @@ export async function readRun(folder: string): Promise<RunData> {
   const scores = new Thinned<ScoreLine>();
   for await (const line of linesOf<ScoreLine>(join(folder, 'scores.jsonl'))) scores.add(line);
   const samples = (await jsonOf(join(folder, 'samples.json'))) as DrawnSample[] | undefined; // written by RunRecorder
+  const fleet = (await jsonOf(join(folder, fleetFile))) as FleetReport | undefined; // written by `writeFleetFile`
   const characters = await readCharacters(folder);
-  return { run, ...steps.result(), scores: scores.items, samples: samples ?? [], ...(characters && { characters }) };
+  const known = { ...(fleet && { fleet }), ...(characters && { characters }) };
+  return { run, ...steps.result(), scores: scores.items, samples: samples ?? [], ...known };
 }
 
 /** The objects of a file of lines; a last line that is being written is left out. */

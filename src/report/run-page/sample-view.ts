@@ -1,6 +1,6 @@
 import { crc32, deflateSync } from 'node:zlib';
 import type { DrawnSample } from '../draw-counts.ts';
-import { escape } from './escape.ts';
+import { escape } from '../html-page.ts';
 
 /** Shows a sample as people would: a picture, a text, or numbers. @returns HTML */
 export function sampleView({ columns }: DrawnSample, characters?: readonly string[]): string {

@@ -1,7 +1,8 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { duration, significant, whole } from '../format.ts';
-import { escape } from '../run-page/escape.ts';
+import { fleetFile } from '../fleet-file.ts';
+import { escape } from '../html-page.ts';
 import { readRunFile, type Run } from '../run-file.ts';
 
 /** A run below the folder that is watched. */
@@ -22,7 +23,7 @@ export async function listRuns(folder: string): Promise<ListedRun[]> {
         const run = await readRunFile(join(folder, name, 'run.json')).catch(() => undefined); // no run
         if (!run) return [];
         const stamps = await Promise.all(
-          ['run.json', 'metrics.jsonl'].map((file) => stampOf(join(folder, name, file))),
+          ['run.json', 'metrics.jsonl', fleetFile].map((file) => stampOf(join(folder, name, file))),
         );
         return [{ name, run, changed: Math.max(...stamps.map(([time]) => time)), stamp: stamps.join() }];
       }),

@@ -166,6 +166,10 @@ describe('compare', () => {
       { schemes: ['uniform'] },
       { schemes: ['uniform'], steps: 1, seconds: 1 },
       { schemes: ['uniform'], steps: 1, seeds: 0 },
+      { schemes: ['uniform'], steps: 1, seeds: 1001 },
+      { schemes: ['uniform'], steps: 1, seeds: 1.5 },
+      { schemes: ['uniform'], steps: 1, firstSeed: -1 },
+      { schemes: ['uniform'], steps: 1, firstSeed: 2 ** 31 + 1 },
     ])
       await assert.rejects(compare(pipeline, bad, engine), OptionsError);
   });

@@ -6,8 +6,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { setTimeout as wait } from 'node:timers/promises';
+import { writeFleetFile } from '../../../src/report/fleet-file.ts';
 import { watchRuns, type WatchOptions } from '../../../src/report/watch/watch-server.ts';
-import { lineAt, writeRun } from '../a-run.ts';
+import { fleetAt, lineAt, writeRun } from '../a-run.ts';
 import { Browser, chromium } from './browser.ts';
 
 describe('watchRuns', () => {
@@ -35,6 +36,26 @@ describe('watchRuns', () => {
       if (sent.length < 2) continue;
       assert.match(sent[0]!, /10 steps/);
       assert.match(sent[1]!, /11 steps/);
+      break;
+    }
+    stop.abort();
+  });
+
+  it('sends how the fleet is, though no step was taken since', async () => {
+    const folder = join(base, 'speech es');
+    await using server = await start();
+    writeFleetFile(folder, fleetAt(1));
+    const stop = new AbortController();
+    const events = await fetch(`${server.url}events/runs/speech%20es`, { signal: stop.signal });
+    let got = '';
+    for await (const chunk of events.body!) {
+      got += Buffer.from(chunk).toString();
+      const sent = [...got.matchAll(/^data: (".*")$/gm)].map(([, json]) => JSON.parse(json!) as string);
+      if (sent.length === 1 && got.endsWith('\n\n'))
+        writeFleetFile(folder, { ...fleetAt(1), workers: fleetAt(1).workers.slice(1) });
+      if (sent.length < 2) continue;
+      assert.match(sent[0]!, /2 workers score/);
+      assert.match(sent[1]!, /1 workers score/);
       break;
     }
     stop.abort();
@@ -79,6 +100,7 @@ describe('watchRuns', () => {
     this.timeout(60_000);
     await using server = await start();
     let step = 10;
+    writeFleetFile(join(base, 'speech es'), fleetAt(10));
     const going = setInterval(() => void appendFile(join(base, 'speech es', 'metrics.jsonl'), lineAt(++step)), 200);
     try {
       await using browser = await Browser.open(join(base, 'profile'), `${server.url}runs/speech%20es`);
@@ -90,6 +112,7 @@ describe('watchRuns', () => {
       while (!((await updates()) > updatesBefore + 1)) await wait(50);
       assert.ok((await shown()) > before);
       assert.ok(Number(await browser.evaluate("document.querySelectorAll('svg').length")) >= 8);
+      assert.equal(await browser.evaluate("document.querySelectorAll('table.fleet td:first-child').length"), 2);
       const keep = process.env['TAUSTREAM_SCREENSHOT'];
       if (keep !== undefined) await writeFile(keep, await browser.screenshot());
     } finally {

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
-import { z } from 'zod';
 import { CompileError } from '../../../errors.ts';
 import { parseOptions } from '../../../options.ts';
+import { CompileOptions } from '../../compile-options.ts';
 import { isDebugging, whileRecording } from '../../debug.ts';
 import type { Step, Tensors } from '../../engine.ts';
 import type { TensorflowBackend } from '../backend.ts';
@@ -10,20 +10,6 @@ import { FunctionCache } from './function-cache.ts';
 import type { SeedStream } from './seeds.ts';
 import { flatten, rebuild, signatureOf } from './structure.ts';
 import { traceStep, type TracedStep } from './trace-step.ts';
-
-export const CompileOptions = z.strictObject({
-  /** Compiles the function with XLA: for GPUs; on CPUs TensorFlow's own kernels are faster. @default false */
-  xla: z.boolean().default(false),
-  /** Functions kept, one for each structure, shape and type of the arguments. @default 16 – guess */
-  signatures: z.int().min(1).default(16),
-  /** Seed of the random numbers drawn within the step. @default the engine's seed */
-  seed: z
-    .int()
-    .min(0)
-    .max(2 ** 32 - 1)
-    .optional(),
-});
-export type CompileOptions = z.input<typeof CompileOptions>;
 
 /** A step that runs as one TensorFlow function. */
 export type CompiledStep<Args extends readonly Tensors[], Result extends Tensors> = Step<Args, Result> & {

@@ -16,7 +16,8 @@ import { wheelSource, type WheelSource } from './wheel-source.ts';
 /**
  * Installs TensorFlow's library for this machine into the user's cache folder: a wheel is downloaded with pip (or given),
  * its two libraries are unpacked and checked, and the folder appears under its name only when it is whole. It is safe to
- * run twice at once, and again after a failure: a wheel that arrived whole is not downloaded again.
+ * run twice at once, and again after a failure: a wheel that arrived whole is not downloaded again, and one that was cut off
+ * goes on from there.
  *
  * @returns the installation; the same one when it is there already
  * @throws {EngineError} for an unsupported machine, a damaged wheel, too little disk space
@@ -32,9 +33,9 @@ export async function installEngine(
   const options = parseOptions('installEngine()', InstallOptions, input);
   const source = wheelSource(world.target, options.version, options.cuda);
   const wait = (owner: string) => options.onProgress?.({ stage: 'waiting', what: `another installation: ${owner}` });
-  return withLock(lockFile(options.cacheDir), () => install(options, source, world), {
-    signal: options.signal,
-    onWait: wait,
+  const locked = { signal: options.signal, onWait: wait };
+  return withLock(lockFile(options.cacheDir), () => install(options, source, world), locked).catch((error: unknown) => {
+    throw explainWriteError(error, installationsFolder(options.cacheDir));
   });
 }
 
@@ -65,8 +66,6 @@ async function install(
     };
     await writeManifest(staging, manifest);
     await replaceFolder(staging, join(root, `${manifest.version}-${variant}`));
-  } catch (error) {
-    throw explainWriteError(error, root);
   } finally {
     await wheel.close();
     await rm(staging, { recursive: true, force: true });
@@ -119,7 +118,8 @@ function explainWriteError(error: unknown, root: string): unknown {
       { cause: error },
     );
   }
-  if (code === 'EACCES' || code === 'EROFS' || code === 'EPERM') {
+  // ENOENT and ENOTDIR: a folder above it cannot be made
+  if (['EACCES', 'EROFS', 'EPERM', 'ENOENT', 'ENOTDIR'].includes(String(code))) {
     return new EngineError(
       `installEngine(): ${root} cannot be written. Check its permissions, or set TAUSTREAM_CACHE.`,
       { code },

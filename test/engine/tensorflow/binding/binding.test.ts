@@ -87,6 +87,15 @@ describeWithTensorflow('Binding', (engine) => {
     }
   });
 
+  it('says what to do when the device is out of memory', () => {
+    // TensorFlow waits ten seconds for memory before it says so: only what it says is looked at here.
+    const words = 'OOM when allocating tensor with shape[1048576,1048576] and type float on CPU:0';
+    const error = binding().status.failure('MatMul()', words, 8, { op: 'MatMul' });
+    assert.ok(error instanceof EngineError);
+    assert.match(error.message, /^MatMul\(\): OOM .* CPU:0\. The device is out of memory: use a smaller batch/u);
+    assert.equal(error.facts['code'], 8);
+  });
+
   it('refuses to read an int64 that does not fit', () => {
     const run = binding();
     const id = run.createTensor([1], dataTypes.int64, BigInt64Array.of(2n ** 40n));

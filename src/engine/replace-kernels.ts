@@ -8,28 +8,29 @@ export interface KernelCall {
 }
 type KernelResult = tf.TensorInfo | tf.TensorInfo[];
 
-/** A kernel for the `wasm` backend. `stock` is the one that it takes the place of: call it for what ours leaves out. */
-export interface WasmKernel {
+/** A kernel of ours. `stock` is the backend's own, whose place it takes: call it for what ours leaves out. */
+export interface Kernel {
   readonly kernelName: string;
   readonly kernelFunc: (call: KernelCall, stock: (call: KernelCall) => KernelResult) => KernelResult;
 }
 
 const replaced = new Set<string>();
 
-/** Registers kernels for the `wasm` backend, in place of its own where it has them. Registering twice changes nothing. */
-export function registerWasmKernels(kernels: readonly WasmKernel[]): void {
+/** Registers kernels for a backend, in place of its own where it has them. Registering twice changes nothing. */
+export function replaceKernels(backendName: string, kernels: readonly Kernel[]): void {
   for (const { kernelName, kernelFunc } of kernels) {
-    if (replaced.has(kernelName)) continue;
-    replaced.add(kernelName);
-    const own = tf.getKernel(kernelName, 'wasm');
+    const name = `${backendName} ${kernelName}`;
+    if (replaced.has(name)) continue;
+    replaced.add(name);
+    const own = tf.getKernel(kernelName, backendName);
     const stock = (call: KernelCall): KernelResult => {
-      if (!own) throw new TypeError(`wasm: ${kernelName} is not there for these types.`);
+      if (!own) throw new TypeError(`${backendName}: ${kernelName} is not there for these types.`);
       return own.kernelFunc({ inputs: call.inputs, attrs: call.attrs, backend: call.backend });
     };
-    if (own) tf.unregisterKernel(kernelName, 'wasm');
+    if (own) tf.unregisterKernel(kernelName, backendName);
     tf.registerKernel({
       kernelName,
-      backendName: 'wasm',
+      backendName,
       // The backend's own setup still has to run when it is made anew: `stock` calls what it sets up.
       ...(own?.setupFunc && { setupFunc: own.setupFunc }),
       ...(own?.disposeFunc && { disposeFunc: own.disposeFunc }),

@@ -1,0 +1,16 @@
+import { z } from 'zod';
+
+/** How a step is compiled. Engines that run each operation as it comes check the options, and need none of them. */
+export const CompileOptions = z.strictObject({
+  /** Compiles the function with XLA: for GPUs; on CPUs TensorFlow's own kernels are faster. @default false */
+  xla: z.boolean().default(false),
+  /** Functions kept, one for each structure, shape and type of the arguments. @default 16 – guess */
+  signatures: z.int().min(1).default(16),
+  /** Seed of the random numbers drawn within the step. @default the engine's seed */
+  seed: z
+    .int()
+    .min(0)
+    .max(2 ** 32 - 1)
+    .optional(),
+});
+export type CompileOptions = z.input<typeof CompileOptions>;
