@@ -30,10 +30,10 @@ export function withMeeting({
     );
   if (trainers === undefined || fleet === undefined) return request;
   const { url, run, credentials, caFile, certFile, keyFile, patienceSeconds, ...ofFleet } = fleet;
-  const [said] = Object.keys(ofFleet);
-  if (!isMeeting || said !== undefined)
+  const [more] = Object.keys(ofFleet);
+  if (!isMeeting || more !== undefined)
     throw new ParallelError(
-      `train: expected a fleet with one trainer, or several trainers that score for themselves, got \`--trainers ${trainers}\` with a fleet${said === undefined ? '' : ` (\`${said}\`)`}. ` +
+      `train: expected a fleet with one trainer, or several trainers that score for themselves, got \`--trainers ${trainers}\` with a fleet${more === undefined ? '' : ` (\`${more}\`)`}. ` +
         'Leave one of them out; `--trainers N --cluster URL`, with nothing said of a fleet, makes N trainers meet at the server.',
       { trainers },
     );

@@ -14,6 +14,7 @@ const notRun: Readonly<Record<string, string>> = {
   'engine/tensorflow/tensorflow-engine.ts: compile': 'needs an installed engine',
   loadTensorflow: 'needs an installed engine',
   joinTrainers: 'needs several machines',
+  meetTrainers: 'needs several machines',
   nodeFunctions: 'needs an installed engine',
   sparseSoftmaxCrossEntropy: 'needs an installed engine',
   remoteSource: 'reads from a host that is none',

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
 import type { Trained } from '../optimizers/optimizer.ts';
-import { measures, says } from './agreement.ts';
+import { says, type measures } from './agreement.ts';
 import type { Trainers } from './trainers.ts';
 
 /** Numbers in one sum at most, 32 MiB: the next bucket's copy overlaps with this one's way. A guess. */

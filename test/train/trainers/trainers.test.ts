@@ -13,7 +13,7 @@ const alone: Trainers = {
   rank: 0,
   world: 1,
   sum: (tensor) => tf.clone(tensor),
-  explain: (error) => Promise.resolve(error),
+  explain: async (error) => error,
 };
 
 async function lossesOf(options: Partial<FitOptions>): Promise<number[]> {
@@ -39,7 +39,8 @@ describe('fit with trainers', () => {
     for (const [i, loss] of shared.entries()) assert.ok(Math.abs(loss - own[i]!) < 1e-6, `step ${i + 1}`);
   });
 
-  it('names the trainer whose parameters differ at the step that compares them, and not before', async () => {
+  it('names the trainer whose parameters differ at the step that compares them, and not before', async function () {
+    if (process.env['TAUSTREAM_ENGINE'] === 'tensorflow') this.skip(); // a compiled step's sums cannot lie; joinTrainers' tests compare real ones
     let sums = 0;
     const doubtful: Trainers = {
       ...alone,
