@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { jetstreamManager } from '@nats-io/jetstream';
 import { ServerOptions } from '../../src/cluster/cluster-options.ts';
 import { connectTo } from '../../src/cluster/connect.ts';
+import { permissionsFor } from '../../src/cluster/permissions.ts';
 import { subjectsOf } from '../../src/cluster/protocol.ts';
 import type { Engine } from '../../src/engine/engine.ts';
 import { useEngine } from '../../src/engine/use-engine.ts';
@@ -79,13 +80,18 @@ describe('a fleet on a bad network', () => {
 });
 
 describe('scoreForFleet', () => {
-  it('leaves with `once` though the word that the run is over was lost with the server', async function () {
+  it('leaves with `once` though the word that the run is over is lost, and its jobs stay on the server', async function () {
     this.timeout(30_000);
-    await withServer({}, async (server) => {
-      const onEnd = () => server.kill();
-      const working = workForToy(engine, server.url, { patienceSeconds: 8 });
-      assert.equal((await trainToy(engine, { url: server.url }, { steps: 2, onEnd })).steps, 2);
-      await server.start();
+    // As if trainer and server were killed together: neither the word nor what clears the server gets through.
+    const { news } = subjectsOf('toy');
+    const denied = `], deny: ["$JS.API.STREAM.DELETE.>", "${news}"] }`;
+    const permissions = permissionsFor('trainer', 'toy').replace('] }', () => denied);
+    const worker = `{ user: worker, password: pw, permissions: ${permissionsFor('worker', 'toy')} }`;
+    const authorization = `authorization { users = [ { user: trainer, password: pw, permissions: ${permissions} }, ${worker} ] }`;
+    await withServer({ authorization }, async ({ port }) => {
+      const url = (user: string) => `nats://${user}:pw@127.0.0.1:${port}`;
+      const working = workForToy(engine, url('worker'), { patienceSeconds: 3 });
+      assert.equal((await trainToy(engine, { url: url('trainer') }, { steps: 2 })).steps, 2);
       assert.ok((await working).samples >= 24);
     });
   });
@@ -173,14 +179,16 @@ describe('a fleet whose server has a full disk', () => {
       const ballast = join(base, 'ballast');
       const { origins, options } = onePass();
       let restarting: Promise<void> | undefined;
+      const restartWithRoom = async () => {
+        await sleep(1500);
+        await truncate(ballast);
+        await server.kill(); // a server that met a full disk takes nothing more until it is started anew
+        await server.start();
+      };
       const onStep: FitOptions['onStep'] = async ({ step }) => {
         if (step !== 8) return;
         await writeFile(ballast, new Uint8Array(4e6)).catch(() => {}); // to the brim
-        restarting = sleep(1500).then(async () => {
-          await truncate(ballast);
-          await server.kill(); // a server that met a full disk takes nothing more until it is started anew
-          await server.start();
-        });
+        restarting = restartWithRoom();
       };
       const choices = { url: server.url, jobPresamples: 2 };
       const [summary] = await Promise.all([
