@@ -176,6 +176,7 @@ export { writeMinibatches, type WriteLimits } from './consumer/write-minibatches
 
 // Other machines
 export { joinTrainers, type JoinedTrainers, type TrainersOptions } from './cluster/parallel/join-trainers.ts';
+export { meetTrainers, type MeetOptions } from './cluster/parallel/meet-trainers.ts';
 export type { Trainers } from './train/trainers/trainers.ts';
 export { fleet, type FleetChoices } from './cluster/fleet.ts';
 export { scoreForFleet, type WorkerChoices, type WorkerSummary } from './cluster/worker.ts';

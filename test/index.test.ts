@@ -12,14 +12,14 @@ const names = `
   evaluate exactNorms fetchCorpus fit fitImportance fleet freezeStatistics frequentPieces frozenFeatures fuse gainOf
   gradientNorm hardNegative imageDetails imageReport importance infobatch installEngine isInstalled isTaustreamError
   joinTrainers katyusha labelledImages largestKnown learnedFilter loadModel loadTokenizer loadVocabulary mapped
-  marginLoss meanOfKnown minibatches mixture modeOf modelScorer modes nodeFunctions onlineBatchSelection onlineScores
-  openHead openModel packCorpus parseVocabulary permissionsFor pieceTokenizer pixelLstm predicted presample pretrained
-  progressBreakEven proportionalHistory randomSubset readCheckpoint recallAt1 recordCorpus remembering
-  rememberingScorer removeEngine resample resnet50 rhoLoss rngFrom runConformance runPipeline saveModel saveVocabulary
-  scan schemeOf schemeOfMode schemes scoreForFleet scsg selectiveBackprop sequenceClassifier serveMinibatches
-  setImageDetails smallCnn softTargets svrg takeCheckpoint tau tauGate tauOfDraw textClassifier textCorpus tripletLoss
-  upperBound useEngine verifyCorpus wideResnet withBitsPerCharacter withHead withNormalization writeCheckpoint
-  writeComparison writeMinibatches writeRecords writeText`;
+  marginLoss meanOfKnown meetTrainers minibatches mixture modeOf modelScorer modes nodeFunctions onlineBatchSelection
+  onlineScores openHead openModel packCorpus parseVocabulary permissionsFor pieceTokenizer pixelLstm predicted
+  presample pretrained progressBreakEven proportionalHistory randomSubset readCheckpoint recallAt1 recordCorpus
+  remembering rememberingScorer removeEngine resample resnet50 rhoLoss rngFrom runConformance runPipeline saveModel
+  saveVocabulary scan schemeOf schemeOfMode schemes scoreForFleet scsg selectiveBackprop sequenceClassifier
+  serveMinibatches setImageDetails smallCnn softTargets svrg takeCheckpoint tau tauGate tauOfDraw textClassifier
+  textCorpus tripletLoss upperBound useEngine verifyCorpus wideResnet withBitsPerCharacter withHead withNormalization
+  writeCheckpoint writeComparison writeMinibatches writeRecords writeText`;
 
 describe('taustream', () => {
   it('has these public names', () => {

@@ -11,7 +11,7 @@ import { TestServer } from '../cluster/test-server.ts';
 import { run } from './run-cli.ts';
 
 const path = (name: string) => fileURLToPath(new URL(name, import.meta.url));
-const [bin, pipeline] = [path('../../src/cli/bin.js'), path('fixtures/clusters.ts')];
+const [bin, pipeline] = [path('../../src/cli/bin.js'), path('fixtures/several-trainers.ts')];
 const isTensorflow = process.env['TAUSTREAM_ENGINE'] === 'tensorflow';
 
 /** A command line in a process of its own, with what it writes. */
