@@ -2,7 +2,7 @@
  * Scoring elsewhere, on a machine of two cores that is otherwise idle. Three parts, all of them by default:
  *
  *     npx tsx bench/cluster.ts [--parts scoring,step,equal-time] [--tasks mnist-cnn,moby-dick] [--engine tensorflow]
- *         [--seconds 10] [--steps 300] [--pairs 5] [--equal-seconds 12] [--seeds 3] [--equal-tasks mnist-cnn,mnist-long-tail]
+ *         [--seconds 6] [--steps 120] [--pairs 3] [--equal-seconds 10] [--seeds 3] [--equal-tasks mnist-cnn,mnist-long-tail]
  *
  * `scoring`: samples scored a second by one worker of one thread and by two. The trainer only takes minibatches and gives
  * its parameters out; what it, the server and each worker use of the cores is printed, and beside it what the machine
@@ -31,10 +31,10 @@ const { values } = parseArgs({
     parts: given('scoring,step,equal-time'),
     tasks: given('mnist-cnn,moby-dick'),
     engine: given('tensorflow'),
-    seconds: given('10'),
-    steps: given('300'),
-    pairs: given('5'),
-    'equal-seconds': given('12'),
+    seconds: given('6'),
+    steps: given('120'),
+    pairs: given('3'),
+    'equal-seconds': given('10'),
     'equal-tasks': given('mnist-cnn,mnist-long-tail'),
     seeds: given('3'),
   },

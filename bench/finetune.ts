@@ -1,12 +1,17 @@
 /**
  * Fine-tuning EfficientNet-Lite0 on the six largest classes of the Tux Paint stamps, as pipelines/tuxpaint-finetune.ts
  * does: test accuracy by scheme and seed, at equal seconds of training or at equal steps, uniform and importance taking
- * turns. Seconds are those that processors spent on it, so that others on the machine do not count.
+ * turns. Seconds are those that processors spent on it, so that others on the machine do not count. With `--out` each run
+ * is appended to a file as it ends, and the same command, broken off or with more seeds, does only what is not there yet.
  *
  *     node --import tsx bench/finetune.ts [--seeds 0,1,2,3,4] [--schemes uniform,upper-bound] [--seconds 60 | --steps 400]
+ *       [--out FILE.jsonl] [--engine tensorflow]
  */
+import { createHash } from 'node:crypto';
+import { appendFile, readFile } from 'node:fs/promises';
 import { cpus, loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
+import { z } from 'zod';
 import { fetchCorpus } from '../src/corpus/recipe.ts';
 import { RowStore } from '../src/corpus/row-store.ts';
 import { useEngine } from '../src/engine/use-engine.ts';
@@ -26,6 +31,7 @@ const { values: flags } = parseArgs({
     seconds: { type: 'string' },
     steps: { type: 'string' },
     engine: { type: 'string', default: 'auto' },
+    out: { type: 'string' },
   },
 });
 const seeds = flags.seeds.split(',').map(Number);
@@ -58,40 +64,97 @@ const {
   epochs: _epochs,
   ...options
 } = pipeline.options;
-const accuracies = new Map<string, number[]>(schemes.map((scheme) => [scheme, []]));
+
+const Result = z.object({
+  /** Of budget, engine and the pipeline's text: runs of another recipe are left aside. */
+  recipe: z.string(),
+  scheme: z.string(),
+  seed: z.number(),
+  accuracy: z.number(),
+  loss: z.number(),
+  steps: z.number(),
+  /** Of training, as processors spent them. */
+  seconds: z.number(),
+  /** Of the whole run with its features and its test, likewise. */
+  processorSeconds: z.number(),
+  wallSeconds: z.number(),
+  openShare: z.number(),
+  meanTau: z.number(),
+});
+type Result = z.output<typeof Result>;
+
+const recipe = createHash('sha256')
+  .update(JSON.stringify([budget, engine.name]))
+  .update(await readFile(new URL('../pipelines/tuxpaint-finetune.ts', import.meta.url)))
+  .digest('hex')
+  .slice(0, 12);
+
+async function readResults(path: string): Promise<Result[]> {
+  const text = await readFile(path, 'utf8').catch(() => ''); // none yet
+  const lines = text.split('\n').slice(0, -1); // a last line without an end was broken off
+  return lines.map((line) => Result.parse(JSON.parse(line))).filter((result) => result.recipe === recipe);
+}
+
+async function runOnce(scheme: string, seed: number): Promise<Result> {
+  const [begun, used] = [performance.now(), process.cpuUsage()];
+  const model = await pipeline.buildModel({ seed, engine, corpus: opened });
+  const summary = await fit(model, train, {
+    ...options,
+    seed,
+    scheme,
+    clock: 'processor',
+    validations: 0,
+    ...(budget.steps !== undefined && { steps: budget.steps }),
+    ...(budget.seconds !== undefined && { seconds: budget.seconds }),
+  });
+  const { acc = Number.NaN, loss = Number.NaN } = await evaluate(openHead(model), validation);
+  const { user, system } = process.cpuUsage(used);
+  model.optimizer.dispose();
+  model.dispose();
+  const { steps, seconds, openShare, meanTau } = summary;
+  const [processorSeconds, wallSeconds] = [(user + system) / 1e6, (performance.now() - begun) / 1000];
+  return {
+    recipe,
+    scheme,
+    seed,
+    accuracy: acc,
+    loss,
+    steps,
+    seconds,
+    processorSeconds,
+    wallSeconds,
+    openShare,
+    meanTau,
+  };
+}
+
+const results = flags.out === undefined ? [] : await readResults(flags.out);
+const find = (scheme: string, seed: number) =>
+  results.find((result) => result.scheme === scheme && result.seed === seed);
 for (const [turn, seed] of seeds.entries())
   for (const scheme of turn % 2 === 0 ? schemes : schemes.toReversed()) {
-    const [begun, used] = [performance.now(), process.cpuUsage()];
-    const model = await pipeline.buildModel({ seed, engine, corpus: opened });
-    const summary = await fit(model, train, {
-      ...options,
-      seed,
-      scheme,
-      clock: 'processor',
-      validations: 0,
-      ...(budget.steps !== undefined && { steps: budget.steps }),
-      ...(budget.seconds !== undefined && { seconds: budget.seconds }),
-    });
-    const { user, system } = process.cpuUsage(used);
-    const { acc = Number.NaN, loss = Number.NaN } = await evaluate(openHead(model), validation);
-    accuracies.get(scheme)!.push(acc);
+    const known = find(scheme, seed);
+    const result = known ?? (await runOnce(scheme, seed));
+    if (!known) {
+      results.push(result);
+      if (flags.out !== undefined) await appendFile(flags.out, `${JSON.stringify(result)}\n`);
+    }
     console.log(
-      `seed ${seed}  ${scheme.padEnd(14)} test accuracy ${(100 * acc).toFixed(1)} %  loss ${loss.toFixed(3)}  ` +
-        `${summary.steps} steps in ${summary.seconds.toFixed(0)} s (whole run ${((performance.now() - begun) / 1000).toFixed(0)} s, ` +
-        `processor ${((user + system) / 1e6).toFixed(0)} s)  gate open ${(100 * summary.openShare).toFixed(0)} %  τ ${summary.meanTau.toFixed(2)}`,
+      `seed ${seed}  ${scheme.padEnd(14)} test accuracy ${(100 * result.accuracy).toFixed(1)} %  loss ${result.loss.toFixed(3)}  ` +
+        `${result.steps} steps in ${result.seconds.toFixed(0)} s (whole run ${result.wallSeconds.toFixed(0)} s, ` +
+        `processor ${result.processorSeconds.toFixed(0)} s)  gate open ${(100 * result.openShare).toFixed(0)} %  τ ${result.meanTau.toFixed(2)}${known ? '  (from the file)' : ''}`,
     );
-    model.optimizer.dispose();
-    model.dispose();
   }
 
-for (const [scheme, values] of accuracies) {
-  const { mean, deviation } = spreadOf(values);
+const accuraciesOf = (scheme: string) => seeds.map((seed) => find(scheme, seed)!.accuracy);
+for (const scheme of schemes) {
+  const { mean, deviation } = spreadOf(accuraciesOf(scheme));
   console.log(
-    `${scheme}: mean ${(100 * mean).toFixed(2)} % ± ${(100 * deviation).toFixed(2)} over ${values.length} seeds`,
+    `${scheme}: mean ${(100 * mean).toFixed(2)} % ± ${(100 * deviation).toFixed(2)} over ${seeds.length} seeds`,
   );
 }
 const [baseline, ...others] = schemes;
 for (const other of others) {
-  const { mean, p } = pairedTest(accuracies.get(other)!, accuracies.get(baseline!)!);
+  const { mean, p } = pairedTest(accuraciesOf(other), accuraciesOf(baseline!));
   console.log(`${other} − ${baseline}: ${(100 * mean).toFixed(2)} points, p ${p?.toPrecision(2) ?? '–'} (paired)`);
 }

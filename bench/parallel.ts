@@ -36,12 +36,14 @@ const start = (more: Partial<TrainerTask>): ChildProcess => {
 /** A round of trainers that train at the same time. */
 async function round(trainers: readonly ChildProcess[], isFirst: boolean): Promise<RoundOutcome[]> {
   const ends = trainers.map(async (trainer) => {
+    const over = new AbortController();
+    const { signal } = over;
     const [outcome] = await Promise.race([
-      once(trainer, 'message'),
-      once(trainer, 'exit').then(([code]) => {
+      once(trainer, 'message', { signal }),
+      once(trainer, 'exit', { signal }).then(([code]) => {
         throw new Error(`A trainer ended with ${code}.`);
       }),
-    ]);
+    ]).finally(() => over.abort());
     return outcome as RoundOutcome; // trainer.ts sends nothing else
   });
   if (!isFirst) for (const trainer of trainers) trainer.send('go');

@@ -1,8 +1,8 @@
 import { definePipeline, fetchCorpus, imageReport, labelledImages, pretrained, withHead } from 'taustream';
 import { tuxpaintSix } from '../corpora/tuxpaint-six/recipe.ts';
 
-/** What the network takes. Stamps are of all forms: cut to a square many would lose their ends, so they are stretched. */
-const image = { height: 224, width: 224, fit: 'fill' } as const;
+/** What the network takes. Stamps are of all forms: cut to a square many would lose their ends, so they are padded. */
+const image = { height: 224, width: 224, fit: 'contain' } as const;
 
 /**
  * A CNN that was pretrained on ImageNet learns to tell six kinds of stamps of a painting program: first a new head, then
@@ -15,8 +15,9 @@ export default definePipeline({
     return labelledImages(path, { image });
   },
   async model({ corpus, seed }) {
-    return withHead(await pretrained('efficientnet-lite0', { fit: image.fit }), {
+    return withHead(await pretrained('efficientnet-lite0', { image: corpus.image }), {
       classes: [...corpus.classNames],
+      features: ['block_14', 'block_15', 'features'],
       seed,
     });
   },
@@ -27,7 +28,7 @@ export default definePipeline({
   presampleSize: 64,
   batchSize: 16,
   averaging: 0.98,
-  steps: 750,
+  steps: 900,
   fineTuning: {
     augment: {
       flip: 0.5,
@@ -38,8 +39,8 @@ export default definePipeline({
     labelSmoothing: 0.1,
     classWeights: 'balanced',
     rounds: [
-      { train: 'head', steps: 250, views: 2, learningRate: { kind: 'cosine', rate: 1e-3 } },
-      { train: 8, views: 6, trunkRate: 0.5, learningRate: { kind: 'cosine', rate: 1e-3 } },
+      { train: 'head', steps: 500, views: 2, learningRate: { kind: 'cosine', rate: 2e-3 } },
+      { train: 5, views: 6, trunkRate: 0.5, learningRate: { kind: 'cosine', rate: 1e-3 } },
     ],
   },
   validations: 3,

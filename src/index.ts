@@ -176,6 +176,7 @@ export { writeMinibatches, type WriteLimits } from './consumer/write-minibatches
 
 // Other machines
 export { joinTrainers, type JoinedTrainers, type TrainersOptions } from './cluster/parallel/join-trainers.ts';
+export { meetTrainers, type MeetOptions } from './cluster/parallel/meet-trainers.ts';
 export type { Trainers } from './train/trainers/trainers.ts';
 export { fleet, type FleetChoices } from './cluster/fleet.ts';
 export { scoreForFleet, type WorkerChoices, type WorkerSummary } from './cluster/worker.ts';
@@ -192,6 +193,12 @@ export { compile } from './engine/compile.ts';
 export { fuse, type FuseReport } from './engine/layers/fuse.ts';
 export { scan, type Scan, type ScanInputs, type ScanResult, type ScanStep } from './engine/scan.ts';
 export type { Engine, EngineName, engineNames, Step, Tensors } from './engine/engine.ts';
+export type { CompileOptions } from './engine/compile-options.ts';
+export { diagnose, type Check } from './engine/tensorflow/diagnose.ts';
+export { installEngine } from './engine/tensorflow/install/install-engine.ts';
+export type { InstallOptions, InstallProgress } from './engine/tensorflow/install/install-options.ts';
+export { isInstalled, removeEngine, type Installation } from './engine/tensorflow/install/installation.ts';
+export { nodeFunctions, type NodeFunctions } from './engine/tensorflow/node-functions.ts';
 export { runConformance, type CaseResult } from './engine/conformance/run-conformance.ts';
 export type { ConformanceCase } from './engine/conformance/case.ts';
 export { conformanceReport } from './engine/conformance/report.ts';

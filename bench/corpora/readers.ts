@@ -4,16 +4,20 @@ import * as tf from '@tensorflow/tfjs';
 import { corpus } from '../../src/corpus/open-corpus.ts';
 import { recordCorpus } from '../../src/corpus/record-corpus.ts';
 import { textCorpus } from '../../src/corpus/text-corpus.ts';
+import { useEngine } from '../../src/engine/use-engine.ts';
+import { charLstm } from '../../src/model/char-lstm.ts';
+import { smallCnn } from '../../src/model/small-cnn.ts';
 import { presample } from '../../src/presample/presample.ts';
 import { shutGate } from '../../src/resample/tau-gate.ts';
 import type { Corpus } from '../../src/stream/sample.ts';
+import { fit } from '../../src/train/fit.ts';
 
 export const WINDOW = 64;
 const SIDE = 224;
 const BUFFER = 8192;
 /** Of an epoch: buffers fill, threads start, code is compiled. */
 const WARM_SAMPLES = 0.1;
-const LIMIT_MS = 5000;
+const LIMIT_MS = 2500;
 
 /** What every system prints of a case. */
 export interface Measured {
@@ -54,6 +58,7 @@ export async function measureOurs(name: Case, folder: string, seed: number): Pro
 
 /** The same by tfjs-data, which reads neither of these files by itself: it is handed what lies in memory. */
 export async function measureTfjs(name: Case, folder: string, seed: number): Promise<Measured> {
+  await tf.setBackend('cpu'); // of its own: to copy what lies in memory is all that is asked
   const { rows, length } = await (name === 'text' ? textRows(folder) : digitRows(folder));
   const dataset = tf.data.generator(rows).shuffle(BUFFER, String(seed)).batch(batchSizes[name]);
   const iterator = await dataset.iterator();
@@ -140,4 +145,45 @@ export async function measurePeak(path: string, windows: number, seed: number): 
     if (left <= 0) break;
   }
   return process.resourceUsage().maxRSS * 1024;
+}
+
+/** Pipelines whose trainer should not wait: characters of a text, images of IDX files. */
+export const trainings = {
+  'char-LSTM': {
+    open: async (folder: string) => textCorpus({ path: join(folder, 'text.txt'), window: WINDOW, unit: 'byte' }),
+    model: (seed: number) => charLstm({ vocabularySize: 256, units: 128, seed }),
+    batchSize: 32,
+  },
+  CNN: {
+    open: async (folder: string) => corpus(join(folder, 'idx')),
+    model: (seed: number) => smallCnn({ classes: 10, seed }),
+    batchSize: 128,
+  },
+} as const;
+export type Training = keyof typeof trainings;
+export const isTraining = (name: string | undefined): name is Training =>
+  name !== undefined && Object.hasOwn(trainings, name);
+
+/** Steps that compile and open files. */
+const FIRST_STEPS = 10;
+
+/** Share of the time in which a trainer on TensorFlow waits for data: for buffers to be filled, copying included. */
+export async function measureWaits(name: Training, folder: string, seed: number, seconds: number): Promise<number> {
+  await useEngine('tensorflow');
+  const { open, model: make, batchSize } = trainings[name];
+  const model = make(seed);
+  model.compile({ optimizer: tf.train.adam(1e-3), loss: 'sparseCategoricalCrossentropy' });
+  let [waited, begun, ended] = [0, 0, 0];
+  await fit(model, await open(folder), {
+    batchSize,
+    presampleSize: 5 * batchSize,
+    seed,
+    seconds,
+    onStep: ({ step, seconds: now, waitedMs }) => {
+      if (step === FIRST_STEPS) begun = now;
+      if (step > FIRST_STEPS) waited += waitedMs;
+      ended = now;
+    },
+  });
+  return waited / 1000 / (ended - begun);
 }

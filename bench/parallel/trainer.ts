@@ -54,6 +54,8 @@ const model = charLstm({ vocabularySize: characters, units, seed });
 model.compile({ optimizer: tf.train.adam(0.002), loss: 'sparseCategoricalCrossentropy' });
 const trainers = addresses === undefined ? undefined : await joinTrainers({ addresses, rank });
 
+process.on('disconnect', () => process.exit()); // whoever tells is gone
+
 let losses: number[] = [];
 let begun = { ms: performance.now(), cpu: process.cpuUsage() };
 const tell = (outcome: RoundOutcome) => process.send!(outcome);
@@ -80,4 +82,4 @@ await fit(model, chain(seed), {
   },
 });
 await trainers?.leave();
-process.disconnect();
+process.exit();

@@ -8,6 +8,7 @@ os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 import keras  # noqa: E402
 import tensorflow as tf  # noqa: E402
 from keras import layers as L  # noqa: E402
+from rounds import serve  # noqa: E402
 
 
 def wide_resnet(n=4, k=2):
@@ -112,17 +113,4 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["memory"]:
         memory(sys.argv[2])
         sys.exit()
-    print(f"Keras {keras.__version__} on TensorFlow {tf.__version__}", flush=True)
-    made = {}
-    for line in sys.stdin:
-        name, count = line.split()
-        if name not in made:
-            made.clear()
-            made[name] = CASES[name]()
-            for _ in range(3):
-                made[name]()
-        begun, cpu_begun = time.perf_counter(), time.process_time()
-        for _ in range(int(count)):
-            made[name]()
-        wall, cpu = time.perf_counter() - begun, time.process_time() - cpu_begun
-        print(wall / int(count) * 1e3, cpu / int(count) * 1e3, flush=True)
+    serve(f"Keras {keras.__version__} on TensorFlow {tf.__version__}", CASES)

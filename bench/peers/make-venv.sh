@@ -7,4 +7,5 @@ cd "$(dirname "$0")"
 .venv/bin/pip install --quiet --disable-pip-version-check tensorflow-cpu==2.21.0
 .venv/bin/pip install --quiet --disable-pip-version-check torch torchvision ${TAUSTREAM_TORCH_INDEX:+--index-url "$TAUSTREAM_TORCH_INDEX"}
 .venv/bin/pip install --quiet --disable-pip-version-check webdataset mosaicml-streaming pillow
+.venv/bin/pip install --quiet --disable-pip-version-check --no-deps efficientnet-lite-pytorch==0.1.0
 .venv/bin/python -c 'import tensorflow, torch; print("tensorflow", tensorflow.__version__, "torch", torch.__version__)'

@@ -1,10 +1,11 @@
 """PyTorch, eager, images in the faster of its two layouts. Reads `case steps` lines, answers with milliseconds a step and of processor time."""
-import sys
 import time
 
 import torch
 import torch.nn.functional as F
 from torch import nn
+
+from rounds import serve
 
 
 class Block(nn.Module):
@@ -108,17 +109,4 @@ CASES = {
 }
 
 if __name__ == "__main__":
-    print(f"PyTorch {torch.__version__}", flush=True)
-    made = {}
-    for line in sys.stdin:
-        name, count = line.split()
-        if name not in made:
-            made.clear()
-            made[name] = CASES[name]()
-            for _ in range(3):
-                made[name]()
-        begun, cpu_begun = time.perf_counter(), time.process_time()
-        for _ in range(int(count)):
-            made[name]()
-        wall, cpu = time.perf_counter() - begun, time.process_time() - cpu_begun
-        print(wall / int(count) * 1e3, cpu / int(count) * 1e3, flush=True)
+    serve(f"PyTorch {torch.__version__}", CASES)

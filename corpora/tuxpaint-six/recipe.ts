@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import { defineRecipe, type CollectedEntry } from '../../src/corpus/recipe.ts';
 import { storedZip } from '../../src/corpus/stored-zip.ts';
+import { tuxpaint } from '../tuxpaint/recipe.ts';
 
-const STAMPS = 'usr/share/tuxpaint/stamps/';
-const FILES =
-  /^usr\/share\/tuxpaint\/stamps\/(?:animals|food|household|plants|town|vehicles)\/(?!.*_(?:mirror|flip)).*\.png$/;
+const STAMPS = 'stamps.zip/';
+const FILES = /^stamps\.zip\/(?:animals|food|household|plants|town|vehicles)\//;
 const TEST_SHARE = 120 / 397;
 
 /**
@@ -14,7 +14,7 @@ const TEST_SHARE = 120 / 397;
 export const tuxpaintSix = defineRecipe({
   name: 'tuxpaint-six',
   licence: 'GPL-2.0-or-later',
-  package: { registry: 'debian', name: 'tuxpaint-stamps-default' },
+  from: tuxpaint,
   files: [
     {
       match: FILES,
@@ -34,12 +34,13 @@ export const tuxpaintSix = defineRecipe({
   at: import.meta.url,
 });
 
-/** `<class>/<rest of the path, in one name>`, each class cut by the hashes of these names. */
+/** `<class>/<name>`, each class cut by the hashes of these paths. */
 function split(entries: readonly CollectedEntry[]): { train: CollectedEntry[]; test: CollectedEntry[] } {
   const classes = new Map<string, CollectedEntry[]>();
   for (const { path, bytes } of entries) {
-    const [kind = '', ...rest] = path.slice(STAMPS.length).split('/');
-    classes.set(kind, [...(classes.get(kind) ?? []), { path: `${kind}/${rest.join('-')}`, bytes }]);
+    const name = path.slice(STAMPS.length);
+    const [kind = ''] = name.split('/');
+    classes.set(kind, [...(classes.get(kind) ?? []), { path: name, bytes }]);
   }
   const parts: { train: CollectedEntry[]; test: CollectedEntry[] } = { train: [], test: [] };
   for (const members of classes.values()) {

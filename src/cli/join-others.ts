@@ -1,4 +1,5 @@
 import { joinTrainers, type JoinedTrainers } from '../cluster/parallel/join-trainers.ts';
+import { meetTrainers } from '../cluster/parallel/meet-trainers.ts';
 import { isTaustreamError, OptionsError } from '../errors.ts';
 import type { Pipeline, PipelineCorpus } from '../pipeline.ts';
 import { packageVersion } from '../report/run-file.ts';
@@ -34,22 +35,26 @@ export function tellLoss(error: unknown): boolean {
  * @throws {OptionsError} when a list comes without a rank, or a rank without a list
  */
 export async function joinOthers(
-  { trainers: addresses, rank, resume }: TrainingRequest,
+  { trainers, rank, resume, meeting }: TrainingRequest,
   { options: { name } }: Pipeline,
   options: Readonly<Record<string, unknown>>,
 ): Promise<JoinedTrainers | undefined> {
-  if (addresses === undefined && rank === undefined) return undefined;
-  if (addresses === undefined || rank === undefined)
+  if (trainers === undefined && rank === undefined) return undefined;
+  if (trainers === undefined || (rank === undefined && !meeting))
     throw new OptionsError(
       `train: expected \`--trainers host:port,…\` and \`--rank\` together, got ${rank === undefined ? 'no rank' : 'a rank alone'}. Give both.`,
     );
+  const place = rank === undefined ? {} : { rank };
+  const joining = meeting
+    ? await meetTrainers({ run: name, ...meeting, count: Number(trainers), ...place })
+    : { addresses: trainers, rank: rank! }; // checked above
   const job = {
     version: packageVersion(),
     pipeline: name,
     options: JSON.stringify(options),
     resume: resume === undefined ? 'no' : 'yes',
   };
-  return joinTrainers({ addresses, rank, job });
+  return joinTrainers({ ...joining, job });
 }
 
 /** What a trainer of a rank above 0 trains with: it validates where that can end the run, and writes nothing. */

@@ -1,4 +1,4 @@
-import { readFile, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import { Option, type Command } from 'commander';
@@ -10,6 +10,7 @@ import { openModel } from '../model/pretrained/open-model.ts';
 import { percent } from '../report/format.ts';
 import { wholeAbove } from './arguments.ts';
 import type { Host } from './host.ts';
+import { pictureFiles, type PictureFile } from './picture-files.ts';
 
 interface Flags {
   readonly top: number;
@@ -32,7 +33,7 @@ export function addPredictCommand(program: Command, host: Host, exit: (code: num
     .command('predict')
     .description('Says what pictures show, by a model that knows its classes and how it takes pictures.')
     .argument('<MODEL>', 'a saved model, or the run folder that holds it')
-    .argument('<IMAGE...>', 'JPEG, PNG, WebP, GIF, TIFF or AVIF files')
+    .argument('<IMAGE...>', 'JPEG, PNG, WebP, GIF, TIFF or AVIF files, or folders or zips of them')
     .option('--top <k>', 'classes named for each picture', wholeAbove(0), 3)
     .addOption(new Option('--engine <name>', 'where to compute').choices([...engineNames, 'auto']))
     .option('--json', 'print one JSON object a picture and line, and nothing else, on stdout')
@@ -45,7 +46,8 @@ A file that is no picture is named on stderr and passed over; the exit code is 1
 
 Examples
   taustream predict runs/tuxpaint-finetune cat.png
-  taustream predict runs/tuxpaint-finetune/model photos/*.jpg --top 1 --json`;
+  taustream predict runs/tuxpaint-finetune/model photos/*.jpg --top 1 --json
+  taustream predict runs/tuxpaint-finetune corpora/tuxpaint-six/data/test.zip`;
 
 /** Pictures in one forward pass. */
 const BATCH = 16;
@@ -62,8 +64,8 @@ async function run(
   try {
     const details = imageDetails(model);
     let failed = 0;
-    for (let from = 0; from < files.length; from += BATCH)
-      for (const prediction of await predict(model, details, files.slice(from, from + BATCH), top)) {
+    for await (const batch of batches(pictureFiles(files)))
+      for (const prediction of await predict(model, details, batch, top)) {
         if ('error' in prediction) failed += 1;
         print(prediction, json, host);
       }
@@ -71,6 +73,17 @@ async function run(
   } finally {
     model.dispose();
   }
+}
+
+async function* batches(files: AsyncIterable<PictureFile>): AsyncGenerator<PictureFile[], void, void> {
+  let batch: PictureFile[] = [];
+  for await (const file of files) {
+    batch.push(file);
+    if (batch.length < BATCH) continue;
+    yield batch;
+    batch = [];
+  }
+  if (batch.length > 0) yield batch;
 }
 
 /** A run folder holds its model in `model`. */
@@ -85,7 +98,7 @@ async function modelIn(path: string): Promise<string> {
 async function predict(
   model: tf.LayersModel,
   details: ImageDetails,
-  files: readonly string[],
+  files: readonly PictureFile[],
   top: number,
 ): Promise<Prediction[]> {
   const decoded = await Promise.all(files.map((file) => decode(file, details)));
@@ -101,7 +114,7 @@ async function predict(
   const classes = output.shape.at(-1)!;
   output.dispose();
   let row = 0;
-  return files.map((file, i) => {
+  return files.map(({ name: file }, i) => {
     const pixels = decoded[i]!;
     if (!(pixels instanceof Uint8Array)) return { file, error: pixels.message };
     const own = probabilities.subarray(row * classes, (row += 1) * classes);
@@ -109,11 +122,11 @@ async function predict(
   });
 }
 
-async function decode(file: string, details: ImageDetails): Promise<Uint8Array | Error> {
-  const { height, width, channels, fit, background } = details;
-  const image = ImageOptions.parse({ height, width, channels, fit, background });
+async function decode({ name: file, read }: PictureFile, details: ImageDetails): Promise<Uint8Array | Error> {
+  const { height, width, channels, fit, kernel, background } = details;
+  const image = ImageOptions.parse({ height, width, channels, fit, kernel, background });
   try {
-    return await decodeImage(await readFile(file), { image }, { shard: file, offset: 0, id: file });
+    return await decodeImage(await read(), { image }, { shard: file, offset: 0, id: file });
   } catch (error) {
     if (isTaustreamError(error)) return error;
     const reason = error instanceof Error ? error.message : String(error);

@@ -10,12 +10,12 @@ import type { Host } from './host.ts';
 import { listenForInterrupt } from './interrupt.ts';
 import { tellLoss } from './join-others.ts';
 import { loadPipeline } from './load-pipeline.ts';
-import { alone, countOfTrainers, trainLocally } from './train-locally.ts';
+import { alone, countOfTrainers, trainLocally, withMeeting } from './train-locally.ts';
 import { runTraining, type TrainingOutcome } from './run-training.ts';
 import type { TrainingRequest } from './training-request.ts';
 
 type Flags = Omit<TrainingRequest, 'file' | 'fleet'> &
-  TrainerFlags & { readonly json?: boolean; readonly quiet?: boolean };
+  TrainerFlags & { readonly json?: boolean; readonly quiet?: boolean; readonly trainerHost?: string };
 
 /** `taustream train FILE` */
 export function addTrainCommand(program: Command, host: Host, exit: (code: number) => void): void {
@@ -47,15 +47,17 @@ export function addTrainCommand(program: Command, host: Host, exit: (code: numbe
     .option('--keep <n>', 'checkpoints kept (default: 2)', wholeAbove(0))
     .option('--record-ids', 'write the ids of every minibatch to ids.jsonl')
     .option('--resume [folder]', 'go on from the last good checkpoint of a run (default: runs/<name>)')
-    .option('--trainers <n|list>', 'n trainers on this machine, or host:port,host:port,… of all on several machines')
+    .option('--trainers <n|list>', 'n on this machine; host:port,… of all on several; or n that meet at a --cluster')
     .option('--rank <r>', 'which of the list this trainer is, from 0', wholeAbove(-1))
+    .option('--trainer-host <host>', "this machine's address for the other trainers, where they meet at a --cluster")
     .option('--json', 'print the summary as one JSON object, and nothing else, on stdout')
     .option('--quiet', 'show no progress and no summary');
   addTrainerFlags(command)
     .addHelpText('after', trainHelp)
     .action(async (file: string, flags: Flags) => {
       const count = countOfTrainers(flags);
-      if (count === undefined || count === 1) exit(await train(file, count === 1 ? alone(flags) : flags, host));
+      if (count === 1) exit(await train(file, alone(flags), host));
+      else if (count === undefined || flags.cluster !== undefined) exit(await train(file, flags, host));
       else exit(await trainLocally(file, count, command, host));
     });
 }
@@ -79,12 +81,14 @@ Examples
   taustream train my-pipeline.ts --score-where process --score-engine wasm --score-ahead 2
   taustream train my-pipeline.ts --trainers 4
   taustream train my-pipeline.ts --trainers 10.0.0.1:4700,10.0.0.2:4700 --rank 1
+  taustream train my-pipeline.ts --trainers 4 --cluster nats://token@10.0.0.5:4222      (on each of four machines)
   taustream train my-pipeline.ts --cluster nats://token@10.0.0.5:4222
   taustream train my-pipeline.ts --steps 1000 --out runs/trial --json > summary.json`;
 
 /** @returns the exit code */
 async function train(file: string, flags: Flags, host: Host): Promise<number> {
-  const { json = false, quiet = false, ...request } = withFleet(flags);
+  const { json = false, quiet = false, ...said } = flags;
+  const request = withMeeting(withFleet(said));
   const progress = quiet ? undefined : new Progress({ output: host.stderr, colors: host.colors });
   using interrupt = listenForInterrupt(() =>
     progress?.note('Finishing the step, then saving. Once more to leave at once.'),

@@ -2,6 +2,7 @@ import { fileURLToPath } from 'node:url';
 import { availableParallelism } from 'node:os';
 import type { Command } from 'commander';
 import { freeAddresses, showAddress } from '../cluster/parallel/addresses.ts';
+import { ParallelError } from '../errors.ts';
 import { hasNvidiaDriver } from '../engine/tensorflow/install/nvidia-driver.ts';
 import type { Host } from './host.ts';
 import { LocalTrainers } from './local-trainers.ts';
@@ -10,6 +11,36 @@ import type { TrainingRequest } from './training-request.ts';
 /** `4` of `--trainers 4`; nothing of a list, or without the option. */
 export const countOfTrainers = ({ trainers }: Pick<TrainingRequest, 'trainers'>): number | undefined =>
   trainers !== undefined && /^[1-9]\d{0,3}$/u.test(trainers.trim()) ? Number(trainers) : undefined;
+
+/**
+ * Takes the server of trainers that are named by their number alone for the place where they meet. A fleet works for one
+ * trainer, so whatever else is said of one is refused.
+ *
+ * @throws {ParallelError} when a fleet is asked for with several trainers
+ */
+export function withMeeting({
+  trainerHost: host,
+  ...request
+}: Omit<TrainingRequest, 'file'> & { readonly trainerHost?: string }): Omit<TrainingRequest, 'file'> {
+  const { trainers, fleet, ...rest } = request;
+  const isMeeting = trainers !== undefined && fleet !== undefined && countOfTrainers({ trainers }) !== undefined;
+  if (host !== undefined && !isMeeting)
+    throw new ParallelError(
+      'train: expected `--trainer-host` beside `--trainers N --cluster URL`, got it alone. Give those, or leave it out.',
+    );
+  if (trainers === undefined || fleet === undefined) return request;
+  const { url, run, credentials, caFile, certFile, keyFile, patienceSeconds, ...ofFleet } = fleet;
+  const [more] = Object.keys(ofFleet);
+  if (!isMeeting || more !== undefined)
+    throw new ParallelError(
+      `train: expected a fleet with one trainer, or several trainers that score for themselves, got \`--trainers ${trainers}\` with a fleet${more === undefined ? '' : ` (\`${more}\`)`}. ` +
+        'Leave one of them out; `--trainers N --cluster URL`, with nothing said of a fleet, makes N trainers meet at the server.',
+      { trainers },
+    );
+  const about = { url, run, credentials, caFile, certFile, keyFile, patienceSeconds, host };
+  const given = Object.fromEntries(Object.entries(about).filter(([, value]) => value !== undefined));
+  return { ...rest, trainers, meeting: { ...given, url } };
+}
 
 /** The flags of a trainer that has no others. */
 export function alone<Flags extends Pick<TrainingRequest, 'trainers' | 'rank'>>(flags: Flags) {

@@ -46,7 +46,7 @@ export const WorkerOptions = z.strictObject({
   run: z.string().min(1).max(128).default('run'),
   /** Publications of parameters that may be newer than those a presample is scored with; 0 waits for the newest. @default 1 */
   versionsBehind: z.int().nonnegative().default(1),
-  /** Whether it leaves when the run is over, and does not wait for the next. @default false */
+  /** Whether it leaves when the run is over or no trainer is there for `patienceSeconds`, and does not wait for the next run. @default false */
   once: z.boolean().default(false),
 });
 export type WorkerOptions = z.input<typeof WorkerOptions>;

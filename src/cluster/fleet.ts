@@ -269,11 +269,12 @@ class Fleet implements BatchSource {
     this.#reporter?.tend(nowMs);
     const waitedMs = this.#waitingSinceMs === undefined ? 0 : nowMs - this.#waitingSinceMs;
     if (waitedMs > 1000 * this.#settings.patienceSeconds)
-      this.#fail(starvedError(this.#settings, waitedMs, this.#workers));
+      this.#fail(this.#queue?.trouble ?? starvedError(this.#settings, waitedMs, this.#workers));
     const everyMs = 500 * this.#settings.ackWaitSeconds;
     if (nowMs - this.#checkedMs < everyMs) return;
     this.#checkedMs = nowMs;
     void this.#reissueLost(nowMs).catch(() => {}); // the server is away: looked at again when it is back
+    void this.#restoreParameters().catch(() => {}); // likewise
   }
 
   /** Jobs that the server has lost, or gave to somebody who vanished with them, are given out again. */
@@ -283,6 +284,10 @@ class Fleet implements BatchSource {
       this.#ledger.reissue(job, nowMs);
       this.#give(job);
     }
+  }
+
+  async #restoreParameters(): Promise<void> {
+    if (!(await this.#queue!.hasParameters())) await this.#parameters!.again(); // started
   }
 
   /** A server that comes back may have lost what it was told last. */
@@ -328,9 +333,10 @@ class Fleet implements BatchSource {
     const { nats } = this.#connection ?? {};
     if (!nats || nats.isClosed()) return;
     const leave = async () => {
+      // First, since what is on its way may take longer than anybody waits here.
+      nats.publish(subjectsOf(this.#settings.run).news, pack({ kind: 'over', incarnation: this.#incarnation }));
       await this.#parameters?.settle();
       await Promise.allSettled(this.#publishing);
-      nats.publish(subjectsOf(this.#settings.run).news, pack({ kind: 'over', incarnation: this.#incarnation }));
       await this.#queue?.remove();
     };
     await Promise.race([leave().catch(() => {}), sleep(3000)]); // a server that is away keeps nobody

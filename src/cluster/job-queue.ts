@@ -28,10 +28,18 @@ export class JobQueue {
   readonly #subjects: Subjects;
   readonly #settings: FleetSettings;
 
+  /** What the server said when something last went wrong there; nothing once it went well again. */
+  #trouble: unknown;
+
   constructor(connection: Connection, subjects: Subjects, settings: FleetSettings) {
     this.#connection = connection;
     this.#subjects = subjects;
     this.#settings = settings;
+  }
+
+  /** Why nothing goes to the server at present, if that is so. */
+  get trouble(): ClusterError | undefined {
+    return this.#trouble === undefined ? undefined : this.#explain(this.#trouble);
   }
 
   /** Makes the streams where they are missing. @throws {ClusterError} when the server keeps none */
@@ -82,7 +90,7 @@ export class JobQueue {
     const message = pack({ protocol: protocolVersion, incarnation, job, from, to, phase } satisfies Job);
     const msgID = `${incarnation}.${job}.${issues}`;
     await this.retried(
-      () => jetstream(this.#connection.nats).publish(this.#subjects.jobs, message, { msgID, timeout: 5000 }),
+      () => jetstream(this.#connection.nats).publish(this.#subjects.jobs, message, { msgID, timeout: this.#answerMs }),
       signal,
     );
   }
@@ -93,8 +101,10 @@ export class JobQueue {
     for (;;) {
       try {
         await action();
+        this.#trouble = undefined;
         return;
       } catch (cause) {
+        this.#trouble = cause;
         if (signal.aborted) return;
         if (performance.now() >= endMs || isFull(cause)) throw this.#explain(cause);
         await sleep(250, undefined, { signal }).catch(() => {}); // then the run is at its end
@@ -110,6 +120,12 @@ export class JobQueue {
     return { queued: info.num_pending, inHand: info.num_ack_pending };
   }
 
+  /** Whether the server has parameters: a clock that jumped may have swept them away. */
+  async hasParameters(): Promise<boolean> {
+    const jsm = await this.#manager();
+    return (await jsm.streams.info(this.#subjects.parametersStream)).state.messages > 0;
+  }
+
   /** Takes the run's streams off the server. */
   async remove(): Promise<void> {
     const jsm = await this.#manager();
@@ -117,8 +133,13 @@ export class JobQueue {
     await jsm.streams.delete(this.#subjects.parametersStream);
   }
 
+  /** How long an answer is waited for: a server whose disk is full gives none. */
+  get #answerMs(): number {
+    return Math.min(5000, 500 * this.#settings.patienceSeconds);
+  }
+
   #manager() {
-    return jetstreamManager(this.#connection.nats, { checkAPI: false, timeout: 5000 });
+    return jetstreamManager(this.#connection.nats, { checkAPI: false, timeout: this.#answerMs });
   }
 
   #explain(cause: unknown): ClusterError {
@@ -133,6 +154,12 @@ export class JobQueue {
     if (/permission/iu.test(reason))
       return new ClusterError(
         `${where}: expected a login that may train, got: ${reason}. Use the trainer's login, not a worker's.`,
+        { where, reason },
+        { cause },
+      );
+    if (cause instanceof Error && /timeout/iu.test(cause.name))
+      return new ClusterError(
+        `${where}: expected the server to store what it is sent, got no answer. Look whether its disk is full: then make room, and start it again.`,
         { where, reason },
         { cause },
       );

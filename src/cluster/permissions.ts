@@ -7,7 +7,7 @@ import { subjectsOf, workersConsumer } from './protocol.ts';
  * permissionsFor('worker', 'moby-dick'); // lines for the server's configuration
  */
 export function permissionsFor(role: 'trainer' | 'worker', run: string): string {
-  const { ask, news, jobs, jobsStream, parameters, parametersStream } = subjectsOf(run);
+  const { ask, news, jobs, jobsStream, parameters, parametersStream, trainers } = subjectsOf(run);
   const worker = {
     publish: [
       ask,
@@ -22,12 +22,13 @@ export function permissionsFor(role: 'trainer' | 'worker', run: string): string 
     publish: [
       ask,
       news,
+      trainers,
       jobs,
       `${parameters}.>`,
       '_INBOX.>',
       ...[jobsStream, parametersStream].flatMap((stream) => [api(`STREAM.*.${stream}`), api(`CONSUMER.*.${stream}.>`)]),
     ],
-    subscribe: ['_INBOX.>', ask],
+    subscribe: ['_INBOX.>', ask, trainers],
   };
   const { publish, subscribe } = role === 'worker' ? worker : trainer;
   return `{ publish: { allow: ${list(publish)} }, subscribe: { allow: ${list(subscribe)} } }`;

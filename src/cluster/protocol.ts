@@ -22,6 +22,8 @@ export function subjectsOf(run: string) {
     ask: `${base}.ask`,
     /** What the trainer tells everybody. */
     news: `${base}.news`,
+    /** Where several trainers meet. */
+    trainers: `${base}.trainers`,
   } as const;
 }
 export type Subjects = ReturnType<typeof subjectsOf>;

@@ -106,9 +106,11 @@ class Worker {
       },
     });
     try {
+      let served = 0;
       while (!signal.aborted) {
-        const welcome = await this.#hello();
+        const welcome = await this.#hello(this.#settings.once && served > 0);
         if (!welcome) break;
+        served += 1;
         await this.#serve(welcome);
         if (this.#settings.once && this.#over === welcome.incarnation) break;
       }
@@ -118,11 +120,15 @@ class Worker {
     return this.#summary;
   }
 
-  /** Waits for a trainer. */
-  async #hello(): Promise<Welcome | undefined> {
+  /**
+   * Waits for a trainer.
+   * @param isImpatient not for long: the last one may have ended without a word that came through, or is started anew
+   */
+  async #hello(isImpatient: boolean): Promise<Welcome | undefined> {
     const { signal, onNote } = this.#context;
+    const endMs = performance.now() + (isImpatient ? 1000 * this.#settings.patienceSeconds : Infinity);
     let said = false;
-    while (!signal.aborted) {
+    while (!signal.aborted && performance.now() < endMs) {
       const answer = await this.#line.ask({ kind: 'hello', protocol: protocolVersion });
       if (answer?.kind === 'welcome') return answer;
       if (answer?.kind === 'refused') throw refusedBy(this.#settings.run, answer.message);
@@ -172,8 +178,9 @@ class Worker {
     const { signal, onNote } = this.#context;
     while (!signal.aborted && this.#over !== welcome.incarnation) {
       const message = await this.#next();
-      if (!message && !(await this.#line.isKnown())) return;
-      if (message && (await this.#do(message, scoring, parameters, welcome)) === 'stale') {
+      const outcome = message ? await this.#do(message, scoring, parameters, welcome) : 'given up';
+      if (outcome === 'given up' && !(await this.#line.isKnown())) return; // what it left on the server is for its next life
+      if (outcome === 'stale') {
         onNote('the trainer has begun anew');
         return;
       }
@@ -200,7 +207,7 @@ class Worker {
     scoring: JobScoring,
     parameters: WorkerParameters,
     { incarnation, ackWaitMs }: Welcome,
-  ): Promise<'done' | 'stale'> {
+  ): Promise<'done' | 'stale' | 'given up'> {
     const holding = setInterval(() => message.working(), ackWaitMs / 3);
     try {
       const job = unpack('Job', Job, message.data);
@@ -217,7 +224,7 @@ class Worker {
       if (verdict === 'done')
         await message.ackAck().catch(() => false); // else it comes again, and is found done
       else message.nak();
-      return verdict === 'stale' ? 'stale' : 'done';
+      return verdict;
     } catch (error) {
       message.nak();
       throw error;

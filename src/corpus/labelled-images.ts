@@ -5,6 +5,7 @@ import { CorpusError } from '../errors.ts';
 import { parseOptions } from '../options.ts';
 import { ImageOptions } from './formats/image.ts';
 import { corpus } from './open-corpus.ts';
+import type { Split } from './segments.ts';
 import type { ShardedCorpus } from './sharded-corpus.ts';
 
 export const LabelledImagesOptions = z.strictObject({
@@ -23,6 +24,8 @@ export interface LabelledImages {
   readonly train: ShardedCorpus;
   readonly validation: ShardedCorpus;
   readonly classNames: readonly string[];
+  /** How pictures became pixels, for the model that is to take them. */
+  readonly image: ImageOptions;
 }
 
 const PARTS = { train: /^train(ing)?(\.|$)/i, validation: /^(val|valid|validation|test)(\.|$)/i };
@@ -32,7 +35,8 @@ const PARTS = { train: /^train(ing)?(\.|$)/i, validation: /^(val|valid|validatio
  * a part `validation`, `val` or `test` (zips or folders), these are the parts; else every few pictures, in the order of
  * their classes, the last is kept for validation.
  *
- * @throws {CorpusError} when there are no pictures, fewer than two classes, or the parts have different ones
+ * @throws {CorpusError} when there are no pictures, fewer than two classes, a class of one picture to be split, or the
+ *   parts have different classes; a class without a picture to validate on is warned of
  * @throws {OptionsError} when an option is unknown or out of range
  * @example
  * const { train, validation, classNames } = await labelledImages('my-photos', { image: { height: 224, width: 224 } });
@@ -42,17 +46,45 @@ export async function labelledImages(
   options: z.input<typeof LabelledImagesOptions> = {},
 ): Promise<LabelledImages> {
   const { validation: share, ...parsed } = parseOptions('labelledImages()', LabelledImagesOptions, options);
+  const { image } = parsed;
   const open = (part: string, name: string) => openImages(part, { ...parsed, name });
   const parts = await partsIn(path);
   if (!parts) {
     const all = await open(path, nameOf(path));
     const blocks = Math.max(1, Math.min(100_000, Math.round(all.length * share)));
-    return { ...all.split({ validation: share, blocks }), classNames: classesOf(path, all) };
+    const classNames = classesOf(path, all);
+    const split = all.split({ validation: share, blocks });
+    expectEachClass(path, classNames, all, split);
+    return { ...split, classNames, image };
   }
   const [train, validation] = [await open(parts.train, 'train'), await open(parts.validation, 'validation')];
   const classNames = classesOf(parts.train, train);
   expectSameClasses(parts, classNames, classesOf(parts.validation, validation));
-  return { train, validation, classNames };
+  return { train, validation, classNames, image };
+}
+
+/** @throws {CorpusError} when a class has no picture to train on; warns of those with none to validate on */
+function expectEachClass(
+  path: string,
+  names: readonly string[],
+  all: ShardedCorpus,
+  { train, validation }: Split<ShardedCorpus>,
+): void {
+  const without = (counts: readonly number[] = []) => names.filter((_, label) => counts[label] === 0);
+  const alone = names.filter((_, label) => all.classCounts?.[label] === 1);
+  const missing = alone.length > 0 ? alone : without(train.classCounts);
+  if (missing.length > 0)
+    throw new CorpusError(
+      `${path}: expected at least two pictures of each class, one to train and one to validate on, got ${alone.length > 0 ? 'one' : 'none to train on'} of ${listed(missing)}. ` +
+        'Add pictures, keep fewer for validation, or leave the class out.',
+      { path, classes: missing },
+    );
+  const unseen = without(validation.classCounts);
+  if (unseen.length > 0)
+    process.emitWarning(
+      `${path}: no picture of ${listed(unseen)} is kept for validation, which says nothing of such classes. Add pictures, or keep more (\`validation\`).`,
+      { code: 'TAUSTREAM_UNVALIDATED_CLASS' },
+    );
 }
 
 type Parts = Readonly<Record<'train' | 'validation', string>>;

@@ -97,7 +97,7 @@ interface Mixing {
 }
 
 function mixedStream(parts: readonly MixturePart[], options: SampleOptions, mixing: Mixing): SampleStream {
-  const { seed, epochs = Infinity, from, shuffle = true, signal } = options;
+  const { seed, epochs = Infinity, from, shuffle = true, signal, ahead } = options;
   const saved = from && parseOptions('mixture.samples(): `from`', MixturePosition, from);
   if (saved && saved.parts.map(({ name }) => name).join() !== parts.map(({ corpus }) => corpus.name).join())
     throw new CorpusError(
@@ -112,6 +112,7 @@ function mixedStream(parts: readonly MixturePart[], options: SampleOptions, mixi
     return corpus.samples({
       seed: deriveSeed(seed, 'mixture', part),
       shuffle,
+      ...(ahead !== undefined && { ahead }), // any part may be the one that is drawn from
       ...(position && { from: position }),
       ...(signal && { signal }),
     });

@@ -49,8 +49,8 @@ export type OpenedCorpus = ShardedCorpus | RecordCorpus | TextCorpus;
 
 /**
  * Opens what people have, and tells by itself what it is: record shards, images in zips or folders, IDX (MNIST), CIFAR,
- * WebDataset tars, TFRecord, Parquet, JSONL, CSV, time series (UCR, `.ts`), text; plain, gzip or zstd. Files that are of no
- * known format (a README, a licence) are passed over.
+ * WebDataset tars, TFRecord, Parquet, JSONL, CSV, time series (UCR, `.ts`), text; plain, gzip or zstd. Of a
+ * folder, files of no known format (a README, a licence) are passed over; one that is damaged, or that was named, is not.
  *
  * @throws {OptionsError} when an option is unknown or out of range
  * @throws {CorpusError} when there is nothing, nothing known, or a mixture of formats
@@ -69,18 +69,21 @@ export async function corpus(options: CorpusOptions | string): Promise<OpenedCor
   const only = paths.length === 1 ? paths[0]! : undefined;
   if (only !== undefined && (parsed.format === 'records' || (await holdsRecords(only))))
     return openRecords(only, parsed, given);
-  const files = (await Promise.all(paths.map((path) => filesAt(where, path)))).flat();
-  const chosen = files.filter((file) => parsed.include === undefined || file.name.includes(parsed.include));
+  const found = await Promise.all(paths.map((path) => filesAt(where, path)));
+  const isMeant = (file: ByteSource) => parsed.include === undefined || file.name.includes(parsed.include);
+  const chosen = found.flatMap(({ files }) => files).filter(isMeant);
   const { format, sources } = await tellFormat(where, chosen, parsed);
+  const named = found.flatMap(({ files, isFolder }) => (isFolder ? [] : files)).filter(isMeant);
+  expectAll(where, named, { format, sources });
   if (format === 'text') return openText(paths, parsed);
-  const found = await format.open({
+  const shards = await format.open({
     where: `corpus(\`${name}\`)`,
     sources,
     options: parsed,
     skipsBad: parsed.onBadSample === 'skip',
     signal: parsed.signal,
   });
-  return shardedCorpus(name, found, parsed, parsed.augment);
+  return shardedCorpus(name, shards, parsed, parsed.augment);
 }
 
 /** A folder on the web cannot be listed, so it must have a manifest. */
@@ -128,8 +131,14 @@ function openText(
   });
 }
 
-async function filesAt(where: string, path: string): Promise<ByteSource[]> {
-  if (isRemote(path)) return remoteFilesAt(path);
+interface FilesAt {
+  readonly files: readonly ByteSource[];
+  /** Whether they lie in a folder, where files of no known format are passed over. */
+  readonly isFolder: boolean;
+}
+
+async function filesAt(where: string, path: string): Promise<FilesAt> {
+  if (isRemote(path)) return { files: await remoteFilesAt(path), isFolder: isRemoteFolder(path) };
   const found = await stat(path).catch((cause: unknown) => {
     const got = isMissing(cause) ? 'nothing there' : String(cause);
     throw new CorpusError(
@@ -138,7 +147,7 @@ async function filesAt(where: string, path: string): Promise<ByteSource[]> {
       { cause },
     );
   });
-  if (!found.isDirectory()) return [await unpacked(await fileSource(path, basename(path)))];
+  if (!found.isDirectory()) return { files: [await unpacked(await fileSource(path, basename(path)))], isFolder: false };
   const entries = await readdir(path, { recursive: true, withFileTypes: true });
   const names = entries
     .filter((entry) => !entry.isDirectory())
@@ -147,7 +156,7 @@ async function filesAt(where: string, path: string): Promise<ByteSource[]> {
     .toSorted((a, b) => (a < b ? -1 : 1)); // by code units: the same everywhere, whatever the locale
   const files: ByteSource[] = [];
   for (const name of names) files.push(await unpacked(await fileSource(join(path, name), name)));
-  return files;
+  return { files, isFolder: true };
 }
 
 async function remoteFilesAt(path: string): Promise<ByteSource[]> {
@@ -199,6 +208,20 @@ async function tellFormat(
     }. Check the path, or say which with \`format\`.`,
     { files: files.map(({ name }) => name).slice(0, 100) },
   );
+}
+
+/** What was named is meant: it is not passed over as a folder's other files are. */
+function expectAll(
+  where: string,
+  named: readonly ByteSource[],
+  { format, sources }: { readonly format: Format | 'text'; readonly sources: readonly ByteSource[] },
+): void {
+  const odd = named.find((source) => !sources.includes(source));
+  if (odd && format !== 'text')
+    throw new CorpusError(
+      `${where}: expected files of one format, got ${sources.length} of ${format.name} and \`${odd.name}\`, which is none. Check the file, or leave it out.`,
+      { format: format.name, file: odd.name },
+    );
 }
 
 async function probeOf(source: ByteSource): Promise<Probe> {

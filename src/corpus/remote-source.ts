@@ -4,9 +4,11 @@ import type { ByteSource, OpenBytes } from './byte-source.ts';
 import { fileSource, readFully } from './byte-source.ts';
 import { DiskCache } from './disk-cache.ts';
 import { answered, Interrupted, retried, type Alive } from './retry.ts';
-import { environmentS3, s3Request, type S3Options } from './s3.ts';
+import { environmentS3, reasonIn, s3Request, type S3Options } from './s3.ts';
 
 const COPY_BYTES = 16 * 2 ** 20;
+/** An answer that is longer than this is no message of an error. */
+const MOST_REASON_BYTES = 16_384;
 
 export interface RemoteOptions {
   /** Bytes asked for at a time, and kept as one file of the cache. @default 4 MiB – guess */
@@ -95,6 +97,7 @@ class Remote {
   inquire(): Promise<Version> {
     return this.#retried(async (signal) => {
       const response = await this.#request(0, 1, signal);
+      if (response.status >= 400 && response.status !== 416) throw await this.#refused(response);
       await response.body?.cancel();
       const range = /^bytes \d+-\d+\/(\d+)$/.exec(response.headers.get('content-range') ?? '');
       if (response.status === 416 && /^bytes \*\/0$/.test(response.headers.get('content-range') ?? ''))
@@ -158,7 +161,7 @@ class Remote {
     const got = versionOf(response);
     if (response.status === 416)
       throw this.#error(`bytes ${start} to ${end}`, 'a shorter file (416): it has changed. Open the corpus again');
-    if (response.status !== 206) throw this.#error('an answer to a range (206)', `${response.status}`);
+    if (response.status !== 206) throw await this.#refused(response);
     if (got !== version) throw this.#error(`version ${version}`, `${got}: the file has changed. Open the corpus again`);
     const bytes = new Uint8Array(end - start);
     let filled = 0;
@@ -172,8 +175,17 @@ class Remote {
     return bytes;
   }
 
+  /** @param response of a status that says no; what it says of the reason is short, or not looked at */
+  async #refused(response: Response): Promise<FetchError> {
+    const isShort = Number(response.headers.get('content-length') ?? Infinity) <= MOST_REASON_BYTES;
+    const reason = isShort ? reasonIn(await response.text()) : '';
+    if (!isShort) await response.body?.cancel();
+    return this.#error('an answer to a range (206)', `${response.status}${reason}`);
+  }
+
   async #request(start: number, end: number, alive: Alive): Promise<Response> {
-    const headers = { range: `bytes=${start}-${end - 1}`, 'accept-encoding': 'identity' };
+    // `fetch` itself adds to a range that the bytes are to come as they are; given twice, that would not be what is signed
+    const headers = { range: `bytes=${start}-${end - 1}` };
     const request = this.#url.startsWith('s3://')
       ? await s3Request(this.#url, this.#s3, { headers })
       : new Request(this.#url, { headers });

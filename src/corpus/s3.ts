@@ -28,12 +28,21 @@ export async function s3Request(
 ): Promise<Request> {
   const { host: bucket, pathname } = new URL(url);
   const base = endpoint ? `${endpoint.replace(/\/$/, '')}/${bucket}` : `https://${bucket}.s3.${region}.amazonaws.com`;
-  const whole = query ? `${base}/?${query.toString()}` : `${base}${pathname}`;
+  const whole = query ? `${base}/?${query.toString()}` : `${base}${keyPath(decodeURIComponent(pathname))}`;
   if (!accessKeyId || !secretAccessKey) return new Request(whole, { headers });
   const session = sessionToken ? { sessionToken } : {};
   const client = new AwsClient({ accessKeyId, secretAccessKey, region, service: 's3', ...session });
   return client.sign(whole, { headers });
 }
+
+/** A key as the path of a URL, encoded just as it is signed: some stores sign what is sent, others what they make of it. */
+export const keyPath = (key: string): string =>
+  key
+    .split('/')
+    .map((piece) =>
+      encodeURIComponent(piece).replaceAll(/[!'()*]/g, (sign) => `%${sign.charCodeAt(0).toString(16).toUpperCase()}`),
+    )
+    .join('/');
 
 /** An object of a listing. */
 export interface ListedObject {
@@ -75,12 +84,7 @@ export async function listS3(
         const response = await answered(await s3Request(folder, s3, { query }), alive);
         const text = await response.text();
         if (response.status === 200 && text.includes('<ListBucketResult')) return text;
-        throw fail(
-          'a listing',
-          `the answer ${response.status}${element(text, 'Code')
-            .map((code) => ` (${code})`)
-            .join('')}`,
-        );
+        throw fail('a listing', `the answer ${response.status}${reasonIn(text)}`);
       },
       fail,
     );
@@ -92,10 +96,16 @@ export async function listS3(
     .filter((key) => !key.endsWith('/'))
     .toSorted((a, b) => (a < b ? -1 : 1)) // by code units: the same everywhere, whatever the store's order
     .map((key) => ({
-      url: `s3://${bucket}/${key.split('/').map(encodeURIComponent).join('/')}`,
+      url: `s3://${bucket}/${keyPath(key)}`,
       name: key.slice(prefix.length),
     }));
 }
+
+/** What an S3-compatible store says is wrong, in brackets. */
+export const reasonIn = (answer: string): string =>
+  element(answer, 'Code')
+    .map((code) => ` (${code})`)
+    .join('');
 
 const entities: Readonly<Record<string, string>> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" };
 

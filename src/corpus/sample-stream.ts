@@ -16,6 +16,7 @@ const SampleOptionsSchema = z.strictObject({
     .default(Infinity),
   shuffle: z.boolean().default(true),
   signal: z.instanceof(AbortSignal, { error: 'must be an AbortSignal' }).optional(),
+  ahead: z.int().nonnegative().default(0),
   from: z
     .custom<Position>((value) => typeof value === 'object' && value !== null, { error: 'must be a position' })
     .optional(),
@@ -31,7 +32,8 @@ export type BlockStream = AsyncGenerator<Sample, void, void> & SampleStream & Re
  * The order is a pure function of the seed, the epoch, the pool's number and the place in the pool, so a stream can
  * start anywhere by naming these three numbers: nothing of what went before has to be repeated.
  *
- * Memory: two pools, the one that is being handed out and the next, which is read meanwhile, and `decodeAhead` samples.
+ * Memory: two pools, the one that is being handed out and the next, which is read meanwhile, and where samples must be
+ * decoded `decodeAhead` or `ahead` of them, whichever is more.
  * No file stays open while the consumer holds a sample, so a stream that is abandoned leaks nothing.
  *
  * @throws {OptionsError} at once when an option is unknown or out of range

@@ -30,13 +30,15 @@ export class Skips {
 
 interface WalkOptions {
   readonly signal?: AbortSignal | undefined;
+  /** Samples to be begun ahead, where that is more than the source's own number. @default 0 */
+  readonly ahead?: number;
 }
 
 /**
  * Goes through the places of pools, one after another, and makes their samples. It waits only for a pool to be read or
  * a sample to be decoded: what lies in memory is had without a promise.
  *
- * Where blocks give promises, up to `decodeAhead` samples are begun ahead of the one asked for, and given in their order
+ * Where blocks give promises, up to `decodeAhead` samples (or `ahead`, which is more) are begun ahead of the one asked for, and given in their order
  * whichever is ready first.
  */
 export class Walk {
@@ -44,6 +46,8 @@ export class Walk {
   readonly #source: BlockSource;
   readonly #signal: AbortSignal | undefined;
   readonly #skips: Skips;
+  /** Samples begun ahead of the one asked for; 0 where none gives a promise. */
+  readonly #ahead: number;
   readonly #started: Promise<Sample>[] = [];
   #part: PartOfPool | undefined;
   #place = 0;
@@ -54,13 +58,15 @@ export class Walk {
   constructor(
     pools: AsyncGenerator<PartOfPool, void, void>,
     source: BlockSource,
-    { signal }: WalkOptions,
+    { signal, ahead = 0 }: WalkOptions,
     skips: Skips,
   ) {
     this.#pools = pools;
     this.#source = source;
     this.#signal = signal;
     this.#skips = skips;
+    const { decodeAhead = 0 } = source;
+    this.#ahead = decodeAhead > 0 ? Math.max(decodeAhead, ahead) : 0;
   }
 
   async *samples(): AsyncGenerator<Sample, void, void> {
@@ -150,10 +156,6 @@ export class Walk {
       this.#leaveOut(error);
       return this.#later();
     }
-  }
-
-  get #ahead(): number {
-    return this.#source.decodeAhead ?? 0;
   }
 
   get #isInPool(): boolean {

@@ -15,6 +15,8 @@ export interface Shard {
   readonly name: string;
   readonly bytes: number;
   readonly samples: number;
+  /** The class of a sample, where that is known without reading it; -1 for none. */
+  classOf?(this: void, index: number): number;
   /** Reads samples `[first, first + count)`. Whatever it opens is closed when it settles. */
   read(this: void, first: number, count: number, signal?: AbortSignal): Promise<Block>;
 }
@@ -55,6 +57,8 @@ export interface ShardedCorpus extends Corpus {
   readonly format: string;
   readonly classNames: Readonly<Record<string, readonly string[]>>;
   readonly shards: readonly Pick<Shard, 'name' | 'bytes' | 'samples'>[];
+  /** Samples of each class, where that is known without reading them. */
+  readonly classCounts: readonly number[] | undefined;
   /** Samples that were left out so far, with `onBadSample: 'skip'`. */
   readonly badSamples: BadSamples | undefined;
   /**
@@ -135,6 +139,18 @@ class Shards implements ShardedCorpus, BlockSource {
       bytes,
       samples: this.#segments.reduce((sum, own) => (own.shard === shard ? sum + own.to - own.from : sum), 0),
     }));
+  }
+
+  get classCounts(): readonly number[] | undefined {
+    const { shards } = this.#layout.found;
+    if (this.classes['y'] === undefined || shards.some(({ classOf }) => !classOf)) return undefined;
+    const counts = Array.from({ length: this.classes['y'] }, () => 0);
+    for (const { shard, from, to } of this.#segments)
+      for (let i = from; i < to; i++) {
+        const label = shards[shard]!.classOf!(i);
+        if (label >= 0) counts[label]! += 1;
+      }
+    return counts;
   }
 
   samples(options: SampleOptions) {

@@ -12,7 +12,11 @@ import { wasmEngine } from './wasm/wasm-engine.ts';
 /** Options of an engine; each engine says which it knows. */
 export type EngineOptions = Readonly<Record<string, unknown>>;
 
-/** Options that every engine knows, besides its own. */
+/**
+ * Options that every engine knows, besides its own.
+ *
+ * @example const engine = await useEngine('cpu', { debug: true });
+ */
 export interface CommonOptions {
   /**
    * Makes the first operation that gives NaN an error, which names the operation, its inputs and the place in the code.

@@ -68,7 +68,7 @@ const manyEasy = 0.5;
  * Measures whether importance sampling would pay for a model on a corpus: trains uniformly for a while, in which it
  * learns the gradient noise scale, then scores presamples of several sizes. The model is trained on.
  *
- * @param options those of the run that is planned; its limits and scheme do not count
+ * @param options those of the run that is planned, `lengths` included; its limits and scheme do not count
  * @throws {OptionsError} when an option is unknown or out of range, and what `fit` throws
  * @example
  * const { text, pays } = await advise(model, corpus, { batchSize: 64, learningRate: 0.05 }, { seconds: 60 });
@@ -100,7 +100,9 @@ export async function advise(
   const noiseScale = records.at(-1)?.noiseScale ?? 0;
   const scorer = modelScorer(openHead(model), { scheme: upperBound, schema: corpus.schema, scoreBatchSize });
   const seen: { size: number; tau: number; scores: Float32Array; msPerSample: number }[] = [];
-  for (const size of [2 * b, 5 * b, 10 * b]) seen.push(await score(scorer, corpus, size, seed));
+  const { lengths } = options;
+  for (const size of [2 * b, 5 * b, 10 * b])
+    seen.push(await score(scorer, corpus, { presampleSize: size, batchSize: b, lengths, seed }));
   const scoreMs = median(seen.map(({ msPerSample }) => msPerSample));
   const prospects = seen.flatMap(({ size, tau: t }) => [1, 2, 4].map((draws) => prospectOf(size, draws, t)));
 
@@ -119,24 +121,43 @@ export async function advise(
   return { ...facts, pays, text: adviceText({ ...facts, pays }, b) };
 }
 
-/** Scores one presample, after one that does not count: an engine may compile at the first. */
-async function score(scorer: ReturnType<typeof modelScorer>, corpus: Corpus, size: number, seed: number) {
-  const buffer = await firstOf(corpus, size, seed);
-  try {
-    await scorer.score(buffer);
-    const begun = performance.now();
-    const scores = await scorer.score(buffer);
-    return { size, tau: tau(scores), scores, msPerSample: (performance.now() - begun) / scores.length };
-  } finally {
-    buffer.dispose();
-  }
+interface Sizes extends Pick<FitOptions, 'lengths'> {
+  readonly presampleSize: number;
+  readonly batchSize: number;
+  readonly seed: number;
 }
 
-async function firstOf(corpus: Corpus, size: number, seed: number): Promise<Presample> {
+/**
+ * Scores presamples until they hold so many samples: one, or with buckets of lengths as many as come first. τ is their
+ * mean, each presample's by its samples. What an engine compiles at a shape's first scoring does not count.
+ */
+async function score(scorer: ReturnType<typeof modelScorer>, corpus: Corpus, sizes: Sizes) {
+  const scores: number[] = [];
+  let [ms, weighted] = [0, 0];
+  for await (const buffer of presamples(corpus, sizes))
+    try {
+      await scorer.score(buffer);
+      const begun = performance.now();
+      const own = await scorer.score(buffer);
+      ms += performance.now() - begun;
+      weighted += tau(own) * own.length;
+      scores.push(...own);
+      if (scores.length >= sizes.presampleSize) break;
+    } finally {
+      buffer.dispose();
+    }
+  return {
+    size: sizes.presampleSize,
+    tau: weighted / scores.length,
+    scores: Float32Array.from(scores),
+    msPerSample: ms / scores.length,
+  };
+}
+
+function presamples(corpus: Corpus, { presampleSize, batchSize, lengths, seed }: Sizes): AsyncGenerator<Presample> {
   const gate = tauGate({ tauThreshold: 0 });
-  const fill = presample({ schema: corpus.schema, gate, presampleSize: size, batchSize: size });
-  for await (const buffer of fill(corpus.samples({ seed: seed + 1 }))) return buffer;
-  throw new Error('unreachable: fit has trained on this corpus');
+  const fill = presample({ schema: corpus.schema, gate, presampleSize, batchSize, lengths });
+  return fill(corpus.samples({ seed: seed + 1 }));
 }
 
 /**

@@ -19,6 +19,8 @@ export interface SampleOptions {
   /** Whether shards and samples are shuffled, each epoch anew. @default true */
   readonly shuffle?: boolean;
   readonly signal?: AbortSignal;
+  /** Samples that the consumer will want at once: where each must be decoded, as many are begun ahead. @default a few */
+  readonly ahead?: number;
   /** Goes on from here, as another stream over the same corpus with the same seed told. @default the beginning */
   readonly from?: Position;
 }

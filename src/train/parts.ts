@@ -30,6 +30,7 @@ import { asReadable, asTransform } from '../stream/transform.ts';
 import { Admission } from './admission.ts';
 import type { BatchSource } from './batch-source.ts';
 import type { FitOptions, FitSettings } from './fit-options.ts';
+import { decodedAhead } from './decoded-ahead.ts';
 import { openStream, type OpenStream } from './open-stream.ts';
 import type { ResumeState } from './resume.ts';
 import { schemeOfMode } from './modes.ts';
@@ -90,7 +91,8 @@ export function assemble(
     if (source) return [asReadable(meter.taking('source', source.minibatches(signal)), 1)] as const;
     const { epochs = Infinity } = values;
     const mayWait = values.lengths?.boundaries !== undefined;
-    stream = openStream(corpus, { seed, epochs, signal }, { from: saved?.position, mayWait, share: trainers });
+    const ahead = decodedAhead(corpus.schema, chooser.presampleSize ?? values.presampleSize);
+    stream = openStream(corpus, { seed, epochs, signal, ahead }, { from: saved?.position, mayWait, share: trainers });
     const { samples, rejoined } = stream;
     const admitted = admission ? admission.admitted(samples, rejoined) : samples;
     return stagesOf(wiring, { samples: admitted, rejoined }, { signal, unfinished: saved?.unfinished });

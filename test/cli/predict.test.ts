@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import sharp from 'sharp';
-import { saveModel } from '../../src/model/files.ts';
-import { setImageDetails } from '../../src/model/pretrained/image-details.ts';
+import { storedZip } from '../../src/corpus/stored-zip.ts';
+import { loadModel, saveModel } from '../../src/model/files.ts';
+import { imageDetails, setImageDetails } from '../../src/model/pretrained/image-details.ts';
 import { useTestEngine } from '../test-engine.ts';
 import { run } from './run-cli.ts';
 
@@ -68,6 +69,65 @@ describe('taustream predict', () => {
     assert.equal(lines[1].classes[0].class, 'bright');
     assert.match(stderr, /text\.png.*expected an image/);
     assert.match(stderr, /nowhere\.jpg: expected a picture, got ENOENT/);
+  });
+
+  it('takes folders and zips of pictures, and names those that are damaged or hold none', async () => {
+    await mkdir(join(at('photos'), 'deep'), { recursive: true });
+    await writeFile(join(at('photos'), 'deep', 'b.png'), await picture(200));
+    await writeFile(join(at('photos'), 'a.png'), await picture(100));
+    await writeFile(join(at('photos'), 'notes.txt'), 'no picture');
+    const zip = storedZip([
+      { path: 'dark/x.png', bytes: await picture(90) },
+      { path: 'readme.md', bytes: Buffer.from('no picture') },
+    ]);
+    await writeFile(at('some.zip'), zip);
+    await writeFile(at('cut.zip'), zip.subarray(0, zip.length - 30));
+    await mkdir(at('empty'));
+    const paths = ['photos', 'some.zip', 'cut.zip', 'empty', 'day.png'].map(at);
+    const { code, stdout, stderr } = await run(['predict', at('run'), ...paths, '--json', '--top', '1']);
+    const lines = stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    assert.deepEqual(
+      lines.map(({ file, classes }) => [file.slice(folder.length + 1), classes?.[0].class]),
+      [
+        [join('photos', 'a.png'), 'dark'],
+        [join('photos', 'deep', 'b.png'), 'bright'],
+        ['some.zip:dark/x.png', 'dark'],
+        ['cut.zip', undefined],
+        ['empty', undefined],
+        ['day.png', 'bright'],
+      ],
+    );
+    assert.equal(code, 1);
+    assert.match(stderr, /cut\.zip.*expected a zip archive/);
+    assert.match(stderr, /empty: expected pictures in it, got none/);
+  });
+
+  it('resizes pictures as the model was trained on them', async () => {
+    const noise = Uint8Array.from({ length: 30 * 20 * 3 }, (_, i) => (i * i * 31) % 251);
+    await writeFile(
+      at('noise.png'),
+      await sharp(noise, { raw: { width: 30, height: 20, channels: 3 } })
+        .png()
+        .toBuffer(),
+    );
+    const probabilities = [];
+    for (const kernel of ['linear', 'lanczos3'] as const) {
+      const model = await loadModel(join(at('run'), 'model'));
+      setImageDetails(model, { ...imageDetails(model), kernel, fit: 'fill' });
+      await saveModel(model, at(kernel));
+      model.dispose();
+      const { stdout } = await run(['predict', at(kernel), at('noise.png'), '--json', '--top', '2']);
+      const pixels = await sharp(at('noise.png')).resize({ width: 2, height: 2, fit: 'fill', kernel }).raw().toBuffer();
+      const mean = pixels.reduce((sum, value) => sum + value, 0) / 12;
+      const { classes } = JSON.parse(stdout) as { classes: { class: string; probability: number }[] };
+      const bright = classes.find((guess) => guess.class === 'bright')!.probability;
+      assert.ok(Math.abs(bright - 1 / (1 + Math.exp((-2 * (mean - 128)) / 20))) < 1e-5, `${kernel} ${bright} ${mean}`);
+      probabilities.push(bright);
+    }
+    assert.ok(Math.abs(probabilities[0]! - probabilities[1]!) > 1e-3, 'the two differ: the test can tell them apart');
   });
 
   it('refuses a model that does not say how it takes pictures, and what is no model', async () => {

@@ -1,57 +1,26 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { connect as connectSocket, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { jetstream } from '@nats-io/jetstream';
 import { createUser } from '@nats-io/nkeys';
 import { addressOf, connectTo } from '../../src/cluster/connect.ts';
 import { ServerOptions, type FleetOptions } from '../../src/cluster/cluster-options.ts';
-import { fleet } from '../../src/cluster/fleet.ts';
 import { permissionsFor } from '../../src/cluster/permissions.ts';
 import { subjectsOf } from '../../src/cluster/protocol.ts';
 import { pinFor } from '../../src/cluster/server/obtain-server.ts';
-import { scoreForFleet } from '../../src/cluster/worker.ts';
 import type { Engine } from '../../src/engine/engine.ts';
 import { useEngine } from '../../src/engine/use-engine.ts';
-import { fit } from '../../src/train/fit.ts';
-import { freePort, TestServer } from './test-server.ts';
-import { toyPipeline } from './toy-pipeline.ts';
+import { freePort, withServer } from './test-server.ts';
+import { trainToy, workForToy } from './toy-fleet.ts';
 
 let engine: Engine;
 
-async function train(choices: FleetOptions, steps = 4) {
-  const { name: _name, engine: _engine, ...values } = toyPipeline().options;
-  const corpus = await toyPipeline().openCorpus({ seed: 3, engine });
-  const model = await toyPipeline().buildModel({ seed: 3, engine, corpus });
-  try {
-    return await fit(model, corpus.train, {
-      ...values,
-      steps,
-      source: fleet({ run: 'toy', corpus, ackWaitSeconds: 1, patienceSeconds: 15, ...choices }),
-    });
-  } finally {
-    model.optimizer.dispose();
-    model.dispose();
-  }
-}
-
-const work = (url: string, more: Partial<ServerOptions> = {}) =>
-  scoreForFleet(toyPipeline(), { url, run: 'toy', engine, once: true, ...more });
+const train = (choices: FleetOptions, steps = 4) => trainToy(engine, choices, { steps });
+const work = (url: string) => workForToy(engine, url);
 
 const settings = (url: string, more: Partial<ServerOptions> = {}) => ServerOptions.parse({ url, ...more });
-
-/** Starts a server, does something with it, and stops it. */
-async function withServer<T>(plan: Parameters<typeof TestServer.start>[0], action: (server: TestServer) => Promise<T>) {
-  const server = await TestServer.start(plan);
-  try {
-    return await action(server);
-  } finally {
-    await server.stop();
-  }
-}
 
 before(async () => {
   engine = await useEngine('cpu');
@@ -146,75 +115,9 @@ describe('permissionsFor', () => {
   });
 });
 
-describe('a fleet on a bad network or disk', () => {
-  it('trains through a network that is slow and is cut', () =>
-    withServer({}, async (server) => {
-      const proxy = await slowProxy(server.port, 15);
-      try {
-        const url = `nats://secret@127.0.0.1:${proxy.port}`;
-        const cutting = sleep(700).then(() => proxy.cut());
-        const [summary] = await Promise.all([train({ url: server.url }, 12), work(url), cutting]);
-        assert.equal(summary.steps, 12);
-        assert.ok(proxy.cuts > 0);
-      } finally {
-        proxy.close();
-      }
-    }));
-
-  it('says that the store of the server is full', () =>
-    withServer({ extra: 'jetstream { max_file_store: 2000, max_memory_store: 1000 }' }, async (server) =>
-      assert.rejects(train({ url: server.url, patienceSeconds: 2 }), {
-        code: 'ERR_CLUSTER',
-        message: /room in the server's store/u,
-      }),
-    ));
-
-  it('says that the server keeps no streams', () =>
-    withServer({ extra: 'jetstream: false' }, async (server) =>
-      assert.rejects(train({ url: server.url, patienceSeconds: 1 }), {
-        code: 'ERR_CLUSTER',
-        message: /with JetStream/u,
-      }),
-    ));
-});
-
 describe('pinFor', () => {
   it('knows which machines there is a server for', () => {
     assert.match(pinFor('linux', 'x64').sha256, /^[\da-f]{64}$/u);
     assert.throws(() => pinFor('plan9', 'mips'), { code: 'ERR_CLUSTER', message: /plan9-mips/u });
   });
 });
-
-/** Passes bytes on late, and cuts all connections when it is told to. */
-async function slowProxy(target: number, delayMs: number) {
-  const sockets = new Set<Socket>();
-  let cuts = 0;
-  const server: Server = createServer((client) => {
-    const upstream = connectSocket(target, '127.0.0.1');
-    for (const [from, to] of [
-      [client, upstream],
-      [upstream, client],
-    ] as const) {
-      sockets.add(from);
-      from.on('data', (bytes) => void setTimeout(() => to.writable && to.write(bytes), delayMs));
-      from.on('close', () => to.destroy());
-      from.on('error', () => to.destroy());
-    }
-  });
-  const port = await freePort();
-  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
-  return {
-    port,
-    get cuts() {
-      return cuts;
-    },
-    cut: () => {
-      for (const socket of sockets) if (!socket.destroyed) cuts += 1;
-      for (const socket of sockets) socket.destroy();
-    },
-    close: () => {
-      server.close();
-      for (const socket of sockets) socket.destroy();
-    },
-  };
-}

@@ -45,6 +45,19 @@ export class TestServer {
   }
 }
 
+/** Starts a server, does something with it, and stops it. */
+export async function withServer<T>(
+  plan: Parameters<typeof TestServer.start>[0],
+  action: (server: TestServer) => Promise<T>,
+): Promise<T> {
+  const server = await TestServer.start(plan);
+  try {
+    return await action(server);
+  } finally {
+    await server.stop();
+  }
+}
+
 export const freePort = (): Promise<number> =>
   new Promise((resolve, reject) => {
     const server = createServer().once('error', reject);

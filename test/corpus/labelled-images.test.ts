@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -32,6 +33,8 @@ describe('labelledImages', () => {
     const { train, validation, classNames } = await labelledImages(folder, { image });
     assert.deepEqual([train.length, validation.length, classNames], [7, 2, ['cat', 'dog']]);
     assert.deepEqual(train.schema['x'], { type: 'uint8', shape: [4, 4, 3] });
+    const { image: used } = await labelledImages(folder, { image: { ...image, fit: 'contain', kernel: 'cubic' } });
+    assert.deepEqual([used.height, used.fit, used.kernel, used.background], [4, 'contain', 'cubic', '#ffffff']);
   });
 
   it('keeps a share of each class for validation where the folder has no part for it', async () => {
@@ -71,6 +74,43 @@ describe('labelledImages', () => {
       code: 'ERR_CORPUS',
       message: /nothing there/,
     });
+  });
+
+  it('refuses a class of one picture where it must split, and names it', async () => {
+    await writeFile(join(folder, 'a.zip'), await zipOf({ cat: 20, cow: 1, dog: 9 }));
+    await assert.rejects(labelledImages(folder, { image }), {
+      code: 'ERR_CORPUS',
+      message:
+        /at least two pictures of each class, one to train and one to validate on, got one of `cow`\. Add pictures/,
+    });
+    await rm(join(folder, 'a.zip'));
+    await writeFile(join(folder, 'train.zip'), await zipOf({ cat: 20, cow: 1, dog: 9 }));
+    await writeFile(join(folder, 'test.zip'), await zipOf({ cat: 2, cow: 1, dog: 1 }));
+    assert.deepEqual((await labelledImages(folder, { image })).train.classCounts, [20, 1, 9]);
+  });
+
+  it('refuses a split that leaves a class without a picture to train on, and names it', async () => {
+    await writeFile(join(folder, 'a.zip'), await zipOf({ cat: 2, cow: 2, dog: 2 }));
+    await assert.rejects(labelledImages(folder, { image, validation: 0.6 }), {
+      code: 'ERR_CORPUS',
+      message: /got none to train on of `cow`/,
+    });
+  });
+
+  it('warns of a class without a picture to validate on', async () => {
+    await writeFile(join(folder, 'a.zip'), await zipOf({ cat: 10, cow: 2, dog: 8 }));
+    const warned = once(process, 'warning') as Promise<[Error & { code?: string }]>;
+    const { train, validation } = await labelledImages(folder, { image });
+    assert.deepEqual(
+      [train.classCounts, validation.classCounts],
+      [
+        [8, 2, 6],
+        [2, 0, 2],
+      ],
+    );
+    const [warning] = await warned;
+    assert.equal(warning.code, 'TAUSTREAM_UNVALIDATED_CLASS');
+    assert.match(warning.message, /no picture of `cow` is kept for validation/);
   });
 
   it('refuses options that it does not know', async () => {

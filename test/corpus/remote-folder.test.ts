@@ -1,21 +1,20 @@
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { createServer, type IncomingMessage } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { RequestListener } from 'node:http';
 import { join } from 'node:path';
 import { corpus } from '../../src/corpus/open-corpus.ts';
 import { listS3 } from '../../src/corpus/s3.ts';
 import { writeRecords } from '../../src/corpus/write-records.ts';
 import type { Sample } from '../../src/stream/sample.ts';
 import { collect, temporaryFolder } from './folders.ts';
+import { beginRange, httpServer, rangeOf } from './http-server.ts';
 
 const escaped = (text: string) => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
 
 /** Serves files below a folder, with ranges, and listings of it in pages of two, as an S3-compatible store does. */
-function serving(folder: () => string) {
-  const requests: IncomingMessage[] = [];
-  const server = createServer((request, response) => {
-    requests.push(request);
+const serving =
+  (folder: () => string): RequestListener =>
+  (request, response) => {
     const url = new URL(request.url!, 'http://localhost');
     if (url.searchParams.has('list-type')) {
       const bucket = url.pathname.split('/')[1]!;
@@ -35,13 +34,9 @@ function serving(folder: () => string) {
     const path = join(folder(), decodeURIComponent(url.pathname));
     if (!existsSync(path)) return void response.writeHead(404).end('none');
     const bytes = readFileSync(path);
-    const [, from = '0', to = '0'] = /bytes=(\d+)-(\d+)/.exec(request.headers.range ?? '') ?? [];
-    const end = Math.min(bytes.length, Number(to) + 1);
-    response.writeHead(206, { 'content-range': `bytes ${from}-${end - 1}/${bytes.length}`, etag: `"${bytes.length}"` });
-    response.end(bytes.subarray(Number(from), end));
-  });
-  return { server, requests };
-}
+    const range = rangeOf(request, bytes.length);
+    beginRange(response, range, bytes.length, { etag: `"${bytes.length}"` }).end(bytes.subarray(...range));
+  };
 
 const schema = { x: { type: 'float32', shape: [null, 2] }, y: { type: 'int32', shape: [] } } as const;
 const samples: Sample[] = Array.from({ length: 80 }, (_, i) => ({
@@ -52,27 +47,15 @@ const samples: Sample[] = Array.from({ length: 80 }, (_, i) => ({
 
 describe('remote folders', () => {
   const folder = temporaryFolder();
-  const { server, requests } = serving(() => folder.path);
-  let base = '';
+  const server = httpServer(serving(() => folder.path));
+  const { requests } = server;
   const names = ['XDG_CACHE_HOME', 'AWS_ENDPOINT_URL', 'AWS_ENDPOINT_URL_S3', 'AWS_ACCESS_KEY_ID'] as const;
   let before_: Partial<Record<string, string | undefined>> = {};
-  before(
-    (done) =>
-      void server.listen(0, '127.0.0.1', () => {
-        base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-        done();
-      }),
-  );
-  after((done) => {
-    server.closeAllConnections();
-    server.close(() => done());
-  });
   beforeEach(() => {
-    requests.length = 0;
     before_ = Object.fromEntries(names.map((name) => [name, process.env[name]]));
     for (const name of names) delete process.env[name];
     process.env['XDG_CACHE_HOME'] = join(folder.path, '.cache');
-    process.env['AWS_ENDPOINT_URL'] = base;
+    process.env['AWS_ENDPOINT_URL'] = server.base;
   });
   afterEach(() => {
     for (const name of names)
@@ -86,7 +69,10 @@ describe('remote folders', () => {
   it('of record shards are opened by their manifest, over https and s3, with lengths of their own', async () => {
     const { shards } = await written('bucket/rises & falls');
     assert.ok(shards.length > 2);
-    for (const path of [`${base}/bucket/${encodeURIComponent('rises & falls')}/`, 's3://bucket/rises & falls/']) {
+    for (const path of [
+      `${server.base}/bucket/${encodeURIComponent('rises & falls')}/`,
+      's3://bucket/rises & falls/',
+    ]) {
       const opened = await corpus(path);
       assert.deepEqual([opened.length, opened.schema], [80, schema]);
       const own = await collect(opened.samples({ seed: 1, epochs: 1, shuffle: false }));
@@ -103,7 +89,7 @@ describe('remote folders', () => {
     const bytes = readFileSync(path);
     bytes[bytes.length >> 1]! ^= 1;
     writeFileSync(path, bytes);
-    const opened = await corpus(`${base}/bucket/bad/`);
+    const opened = await corpus(`${server.base}/bucket/bad/`);
     await assert.rejects(collect(opened.samples({ seed: 1, epochs: 1 })), {
       code: 'ERR_SHARD',
       message: new RegExp(`${shards[1]!.file}.*sha256`),
@@ -125,10 +111,13 @@ describe('remote folders', () => {
   });
 
   it('that are none are an error that says so', async () => {
-    await assert.rejects(corpus(`${base}/nothing/`), { code: 'ERR_FETCH', message: /manifest\.json.*404/ });
+    await assert.rejects(corpus(`${server.base}/nothing/`), { code: 'ERR_FETCH', message: /manifest\.json.*404/ });
     folder.write('bucket/x.tsv', '1\t2\t3\n');
     await assert.rejects(corpus('s3://bucket/nothing/'), { code: 'ERR_CORPUS', message: /got none/ });
     folder.write('bucket/cut/manifest.json', '{');
-    await assert.rejects(corpus(`${base}/bucket/cut/`), { code: 'ERR_CORPUS', message: /usable manifest\.json/ });
+    await assert.rejects(corpus(`${server.base}/bucket/cut/`), {
+      code: 'ERR_CORPUS',
+      message: /usable manifest\.json/,
+    });
   });
 });

@@ -1,46 +1,29 @@
 import assert from 'node:assert/strict';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { DiskCache } from '../../src/corpus/disk-cache.ts';
 import { localCopy, remoteSource, type RemoteOptions } from '../../src/corpus/remote-source.ts';
 import { temporaryFolder } from './folders.ts';
+import { beginRange, httpServer, rangeOf, type ByteRange } from './http-server.ts';
 
 const content = Buffer.from(Uint8Array.from({ length: 10_000 }, (_, i) => (i * 31) % 251));
-type Answer = (request: IncomingMessage, response: ServerResponse, range: [number, number]) => void;
+type Answer = (request: IncomingMessage, response: ServerResponse, range: ByteRange) => void;
 
 /** Gives what was asked for, as a good server does. */
-const good: Answer = (_, response, [from, to]) => {
-  response.writeHead(206, { 'content-range': `bytes ${from}-${to - 1}/${content.length}`, etag: '"one"' });
-  response.end(content.subarray(from, to));
-};
+const good: Answer = (_, response, range) =>
+  void beginRange(response, range, content.length).end(content.subarray(...range));
 
 describe('remoteSource', () => {
   const folder = temporaryFolder();
   let answers: Answer[] = [];
-  let requests: IncomingMessage[] = [];
-  const server = createServer((request, response) => {
-    requests.push(request);
-    const [, from = '0', to = '0'] = /bytes=(\d+)-(\d+)/.exec(request.headers.range ?? '') ?? [];
-    (answers.shift() ?? good)(request, response, [Number(from), Math.min(content.length, Number(to) + 1)]);
-  });
-  let base = '';
-  before(
-    (done) =>
-      void server.listen(0, '127.0.0.1', () => {
-        base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-        done();
-      }),
+  const server = httpServer((request, response) =>
+    (answers.shift() ?? good)(request, response, rangeOf(request, content.length)),
   );
-  after((done) => {
-    server.closeAllConnections();
-    server.close(() => done());
-  });
+  const { requests } = server;
   beforeEach(() => {
     answers = [];
-    requests = [];
   });
 
-  const open = (options: RemoteOptions = {}, url = `${base}/data/train.bin`) =>
+  const open = (options: RemoteOptions = {}, url = `${server.base}/data/train.bin`) =>
     remoteSource(url, {
       chunkBytes: 1000,
       pauseMs: 1,
@@ -71,21 +54,13 @@ describe('remoteSource', () => {
       (_, response) =>
         void response.writeHead(code).end('busy');
     const cut: Answer = (_, response, [from, to]) => {
-      response.writeHead(206, {
-        'content-range': `bytes ${from}-${to - 1}/${content.length}`,
-        etag: '"one"',
-        'content-length': to - from,
-      });
+      beginRange(response, [from, to], content.length, { 'content-length': to - from });
       response.write(content.subarray(from, from + 10), () => response.destroy());
     };
-    const short: Answer = (_, response, [from, to]) => {
-      response.writeHead(206, { 'content-range': `bytes ${from}-${to - 1}/${content.length}`, etag: '"one"' });
-      response.end(content.subarray(from, to - 1));
-    };
-    const stall: Answer = (_, response, [from, to]) => {
-      response.writeHead(206, { 'content-range': `bytes ${from}-${to - 1}/${content.length}`, etag: '"one"' });
-      response.write(content.subarray(from, from + 10));
-    };
+    const short: Answer = (_, response, [from, to]) =>
+      void beginRange(response, [from, to], content.length).end(content.subarray(from, to - 1));
+    const stall: Answer = (_, response, [from, to]) =>
+      void beginRange(response, [from, to], content.length).write(content.subarray(from, from + 10));
     const hangUp: Answer = (request) => void request.socket.destroy();
     for (const bad of [status(500), status(503), status(429), cut, short, stall, hangUp]) {
       answers = [bad, good, bad, bad];
@@ -112,10 +87,8 @@ describe('remoteSource', () => {
       await assert.rejects(open(), { code: 'ERR_FETCH' });
     }
     assert.equal(requests.length, 3);
-    const changed: Answer = (_, response, [from, to]) => {
-      response.writeHead(206, { 'content-range': `bytes ${from}-${to - 1}/${content.length}`, etag: '"two"' });
-      response.end(content.subarray(from, to));
-    };
+    const changed: Answer = (_, response, range) =>
+      void beginRange(response, range, content.length, { etag: '"two"' }).end(content.subarray(...range));
     answers = [good, changed];
     await assert.rejects(read(0, 10), { code: 'ERR_FETCH', message: /has changed/ });
     answers = [good, once(416)];
@@ -136,7 +109,7 @@ describe('remoteSource', () => {
   });
 
   it('signs requests to an S3-compatible store, and addresses buckets by path', async () => {
-    const s3 = { accessKeyId: 'AKIDEXAMPLE', secretAccessKey: 'secret', region: 'eu-central-1', endpoint: base };
+    const s3 = { accessKeyId: 'AKIDEXAMPLE', secretAccessKey: 'secret', region: 'eu-central-1', endpoint: server.base };
     const source = await open({ s3 }, 's3://bucket/some/train.tar');
     assert.equal(source.name, 'train.tar');
     assert.equal(requests[0]!.url, '/bucket/some/train.tar');
@@ -144,7 +117,8 @@ describe('remoteSource', () => {
       requests[0]!.headers.authorization ?? '',
       /^AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE\/\d{8}\/eu-central-1\/s3\/aws4_request/,
     );
-    await open({ s3: { endpoint: base } }, 's3://bucket/public.tar');
+    assert.equal(requests[0]!.headers['accept-encoding'], 'identity', 'as it was signed, or not at all: never twice');
+    await open({ s3: { endpoint: server.base } }, 's3://bucket/public.tar');
     assert.equal(requests[1]!.headers.authorization, undefined);
   });
 });

@@ -14,6 +14,7 @@ const notRun: Readonly<Record<string, string>> = {
   'engine/tensorflow/tensorflow-engine.ts: compile': 'needs an installed engine',
   loadTensorflow: 'needs an installed engine',
   joinTrainers: 'needs several machines',
+  meetTrainers: 'needs several machines',
   nodeFunctions: 'needs an installed engine',
   sparseSoftmaxCrossEntropy: 'needs an installed engine',
   remoteSource: 'reads from a host that is none',
@@ -44,7 +45,7 @@ async function output(command: string, args: readonly string[]): Promise<string>
 const examples = await findExamples();
 
 describe('the examples in docstrings', function () {
-  this.timeout(180_000);
+  this.timeout(600_000); // every example is checked and run before the first test: over 180 s where others use the processor
   let folder: string;
   let typeErrors = '';
   const ended = new Map<string, string | undefined>();

@@ -3,6 +3,8 @@ import * as tf from '@tensorflow/tfjs';
 import { OptionsError } from '../../src/errors.ts';
 import { advise, adviceText, type Prospect } from '../../src/report/advise.ts';
 import { classifier, clusters } from '../importance/toys.ts';
+import { createRng } from '../../src/stream/random.ts';
+import type { Corpus } from '../../src/stream/sample.ts';
 import { useTestEngine } from '../test-engine.ts';
 
 describe('advise', () => {
@@ -29,6 +31,46 @@ describe('advise', () => {
     }
     assert.equal(advice.best.worth, Math.max(...advice.prospects.map(({ worth }) => worth)));
     assert.equal(advice.pays, advice.best.worth > 1.05 && advice.best.slowdown <= 1.1);
+  });
+
+  it('measures a corpus of lengths of their own, in the buckets of the run', async () => {
+    const rng = createRng(2, 'advise');
+    const rows = Array.from({ length: 60 }, (_, i) => {
+      const steps = 2 + rng.integer(8);
+      const label = rng.integer(2);
+      const x = Float32Array.from({ length: steps }, () => rng.uniform() - (label === 1 ? 0.3 : 0.7));
+      return { id: `l:${i}`, x, y: Int32Array.from({ length: steps }, () => label) };
+    });
+    const widths = new Set<number>();
+    const corpus: Corpus = {
+      name: 'lengths',
+      schema: { x: { type: 'float32', shape: [null, 1] }, y: { type: 'int32', shape: [null] } },
+      classes: { y: 2 },
+      length: rows.length,
+      async *samples() {
+        for (;;) yield* rows;
+      },
+    };
+    const model = tf.sequential({
+      layers: [tf.layers.dense({ units: 2, activation: 'softmax', inputShape: [null, 1] })],
+    });
+    model.compile({ optimizer: 'sgd', loss: 'sparseCategoricalCrossentropy' });
+    const call = model.layers[0]!.call.bind(model.layers[0]);
+    model.layers[0]!.call = (inputs, kwargs) => {
+      widths.add([inputs].flat()[0]!.shape[1]!);
+      return call(inputs, kwargs);
+    };
+    const lengths = { boundaries: [4, 9], batchSizes: [6, 3] };
+    const advice = await advise(model, corpus, { batchSize: 4, lengths }, { steps: 12 });
+    assert.deepEqual(
+      [...widths].toSorted((a, b) => a - b),
+      [4, 9],
+    );
+    assert.ok(advice.prospects.every(({ tau, slowdown }) => tau >= 1 && slowdown > 1));
+    await assert.rejects(advise(model, corpus, { batchSize: 4, lengths: { boundaries: [4] } }, { steps: 12 }), {
+      code: 'ERR_SHAPE',
+      message: /at most 4 steps/,
+    });
   });
 
   it('refuses options of no meaning', async () => {

@@ -46,11 +46,11 @@ export const tensorflowAddress = ({ host, port }: Address): Address => ({ host, 
 
 /**
  * Finds addresses on this machine for some trainers.
+ * @param host one of this machine's own addresses
  * @throws {ParallelError} when there are not enough free ports in pairs
  */
-export async function freeAddresses(count: number): Promise<readonly Address[]> {
+export async function freeAddresses(count: number, host = '127.0.0.1'): Promise<readonly Address[]> {
   const found: Address[] = [];
-  const host = '127.0.0.1';
   for (let attempt = 0; attempt < 50 * count && found.length < count; attempt++) {
     const port = await listenBriefly(host, 0);
     const isPair = port !== undefined && port < LAST_PORT && (await listenBriefly(host, port + 1)) !== undefined;
@@ -58,7 +58,7 @@ export async function freeAddresses(count: number): Promise<readonly Address[]> 
   }
   if (found.length === count) return found;
   throw new ParallelError(
-    `--trainers: expected ${count} free pairs of ports on this machine, found ${found.length}. Give addresses.`,
+    `--trainers: expected ${count} free pairs of ports at ${host} on this machine, found ${found.length}. Give addresses of this machine.`,
   );
 }
 

@@ -15,6 +15,8 @@ export interface ServerPlan {
   readonly maxPayload?: number;
   /** Lines of configuration in place of the token: users, certificates. */
   readonly authorization?: string;
+  /** A whole configuration of one's own, in place of everything else here but the folder and the port. */
+  readonly config?: string;
   /** Lines that are added. */
   readonly extra?: string;
 }
@@ -24,6 +26,7 @@ export const newToken = (): string => randomBytes(16).toString('hex');
 
 /** The server's configuration: room for minibatches in a message, and a store on disk. */
 export function configOf(plan: ServerPlan): string {
+  if (plan.config !== undefined) return plan.config;
   const { folder, host = '127.0.0.1', port = 4222, token = newToken(), maxPayload = 8 * 1024 * 1024 } = plan;
   const { authorization = `authorization { token: ${JSON.stringify(token)} }`, extra = '' } = plan;
   return `host: ${JSON.stringify(host)}

@@ -7,12 +7,12 @@ const NAME = /(^|\/)(data_batch(_\d+)?|test_batch|train|test)\.bin$/;
 
 /**
  * CIFAR's binary format: a row is one label byte (CIFAR-100: the coarse one, then the fine one), then 1024 red, 1024
- * green and 1024 blue bytes of a 32 × 32 image. There is no header: files are known by name and size. Channels come last
+ * green and 1024 blue bytes of a 32 × 32 image. There is no header: files are known by name, their kind by size. Channels come last
  * here.
  */
 export const cifar: Format = {
   name: 'cifar',
-  detect: ({ name, bytes }) => NAME.test(name) && bytes > 0 && labelBytes(bytes) !== undefined,
+  detect: ({ name }) => NAME.test(name), // of another size it is damaged, and refused by its name
   async open({ sources }) {
     const files = sources.map((source) => ({ source, labels: expectLabels(source) }));
     const fine = files[0]!.labels === 2;

@@ -1,6 +1,6 @@
 import type { ByteSource } from '../byte-source.ts';
 import type { Format } from './format.ts';
-import { indexLines, type Line } from './lines.ts';
+import { expectText, indexLines, type Line } from './lines.ts';
 import { openTable } from './row-shards.ts';
 import { shardError } from './shard-access.ts';
 import type { Row } from './table.ts';
@@ -17,9 +17,9 @@ export const csv: Format = {
       const parse = (line: Line) => rowOf(source.name, line, names, separator);
       const index = await indexLines(source, {
         quoted: true,
-        isData: (text, first) => {
+        isData: (line, first) => {
           if (!first) return true;
-          names = splitRow(text.replace(/^\uFEFF/, ''), separator) ?? [];
+          names = splitRow(expectText(line).replace(/^\uFEFF/, ''), separator) ?? [];
           return false;
         },
         visit: (line) => visit(() => parse(line)),
@@ -48,8 +48,9 @@ async function separatorOf(source: ByteSource): Promise<string> {
   }
 }
 
-function rowOf(shard: string, { text, offset }: Line, names: readonly string[], separator: string): Row {
-  const values = splitRow(text, separator);
+function rowOf(shard: string, line: Line, names: readonly string[], separator: string): Row {
+  const { offset } = line;
+  const values = splitRow(expectText(line), separator);
   if (!values) throw shardError(shard, offset, 'quotes that are closed', 'one that is not');
   if (values.length !== names.length) throw shardError(shard, offset, `${names.length} fields`, `${values.length}`);
   return Object.fromEntries(names.map((name, i) => [name, valueOf(values[i]!)]));

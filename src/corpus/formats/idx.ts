@@ -6,15 +6,18 @@ import { CorpusError } from '../../errors.ts';
 import type { Format } from './format.ts';
 import { readRange, shardError } from './shard-access.ts';
 
+/** Of a file that is IDX or damaged, whatever it begins with. */
+const NAME = /[-_.]idx\d?([-_]ubyte)?$/i;
+
 /**
  * IDX, the format of MNIST: `00 00`, the type of the numbers, the number of axes, each axis as a big-endian u32, then
  * the numbers, big-endian, row after row. Images and labels are two files whose names differ in that word.
  */
 export const idx: Format = {
   name: 'idx',
-  detect: ({ head }) => {
+  detect: ({ name, head }) => {
     const [a, b, code = 0, axes = 0] = head;
-    return head.length >= 8 && a === 0 && b === 0 && code in types && axes >= 1 && axes <= 4;
+    return NAME.test(name) || (head.length >= 8 && a === 0 && b === 0 && code in types && axes >= 1 && axes <= 4);
   },
   async open({ where, sources }) {
     const files = await Promise.all(sources.map(readHeader));
@@ -107,6 +110,14 @@ function pair(where: string, files: readonly IdxFile[]): Pair[] {
   if (data.length === 0)
     throw new CorpusError(
       `${where}: expected an IDX file of samples, got labels only. Open the folder that holds both.`,
+    );
+  const lone = files.find((file) => isLabels(file) && !data.some((own) => key(own) === key(file)));
+  const bare = data.find((file) => !labels.has(key(file)));
+  if (lone || (bare && labels.size > 0))
+    throw new CorpusError(
+      `${where}: expected labels for all files of samples or none, got ${lone ? `\`${lone.source.name}\`, which are no file's` : `none for \`${bare!.source.name}\``}. ` +
+        'Name both alike but for the word (`images`, `labels`), or choose files with `include`.',
+      { file: (lone ?? bare)!.source.name },
     );
   return data.map((file) => {
     const own = labels.get(key(file));

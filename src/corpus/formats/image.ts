@@ -69,6 +69,6 @@ export async function decodeImage(
     return await (augmentWorkers === 0 ? decodePixels(bytes, recipe) : decodeInThread(bytes, recipe, augmentWorkers));
   } catch (cause) {
     const got = cause instanceof Error ? cause.message.split('\n', 1)[0]! : String(cause);
-    throw shardError(place.shard, place.offset, 'an image', got, { id: place.id }, cause);
+    throw shardError(place.shard, place.offset, `an image (\`${place.id}\`)`, got, { id: place.id }, cause);
   }
 }

@@ -5,7 +5,7 @@ import type { ByteSource } from '../byte-source.ts';
 import type { Shard } from '../sharded-corpus.ts';
 import { splitRow } from './csv.ts';
 import type { Format, FormatInput } from './format.ts';
-import { decodeImage, IMAGE_NAME, IMAGES_AHEAD, imageSpec, isImage } from './image.ts';
+import { decodeImage, IMAGE_NAME, IMAGES_AHEAD, imageSpec } from './image.ts';
 import { readRange } from './shard-access.ts';
 import { withZip } from './zip-pool.ts';
 
@@ -35,8 +35,9 @@ const BLOCK = 32;
  */
 export const images: Format = {
   name: 'images',
+  // what is named an image and begins as none is a damaged one: a bad sample, not to be passed over
   detect: ({ name, head }) =>
-    head.subarray(0, 4).toString('latin1') === 'PK\x03\x04' || (IMAGE_NAME.test(name) && isImage(head)),
+    head.subarray(0, 4).toString('latin1') === 'PK\x03\x04' || /\.zip$/i.test(name) || IMAGE_NAME.test(name),
   async open(input) {
     const { where, sources, options } = input;
     const zips = sources.filter(({ name }) => !IMAGE_NAME.test(name) && !LABELS_NAME.test(name));
@@ -81,7 +82,7 @@ function toShard(shard: ImageShard, { options }: FormatInput, classOf: (image: I
     };
     return { count, sample };
   };
-  return { name, bytes, samples: shard.images.length, read };
+  return { name, bytes, samples: shard.images.length, classOf: (index) => classOf(shard.images[index]!), read };
 }
 
 async function openZip(where: string, source: ByteSource): Promise<ImageShard> {

@@ -1,6 +1,6 @@
 import { ShardError } from '../../errors.ts';
 import type { Format } from './format.ts';
-import { indexLines, type Line } from './lines.ts';
+import { expectText, indexLines, type Line } from './lines.ts';
 import { openTable } from './row-shards.ts';
 import type { Row } from './table.ts';
 
@@ -28,7 +28,9 @@ export const jsonLines: Format = {
     }),
 };
 
-function parse(shard: string, { text, offset }: Line): Row {
+function parse(shard: string, line: Line): Row {
+  const { offset } = line;
+  const text = expectText(line);
   try {
     const value: unknown = JSON.parse(text);
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Row;

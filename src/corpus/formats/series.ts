@@ -1,6 +1,6 @@
 import { CorpusError, ShardError } from '../../errors.ts';
 import type { Format } from './format.ts';
-import { indexLines, type Line, type LineIndex } from './lines.ts';
+import { expectText, indexLines, type Line, type LineIndex } from './lines.ts';
 import { shardError } from './shard-access.ts';
 
 /**
@@ -28,7 +28,7 @@ export const series: Format = {
       indexes.push(
         await indexLines(source, {
           quoted: false,
-          isData: (text) => !/^\s*[@#]/.test(text),
+          isData: ({ text }) => !/^\s*[@#]/.test(text),
           visit: (line) => {
             try {
               facts.note(source.name, line);
@@ -111,7 +111,9 @@ class Facts {
 }
 
 /** @param expected channels that it must have; 0 while that is not known */
-function parse(shard: string, { text, offset }: Line, expected: number): Series {
+function parse(shard: string, line: Line, expected: number): Series {
+  const { offset } = line;
+  const text = expectText(line);
   const isTs = text.includes(':');
   const pieces = isTs ? text.split(':') : text.trim().split(/[\t,]|\s+/);
   const label = (isTs ? pieces.at(-1)! : pieces[0]!).trim();

@@ -24,6 +24,14 @@ const IDS = new Set(['id', 'key', '__key__', 'index', 'uuid']);
 /** Values of a field that are told apart; a field with more of them is no class. */
 const MOST_VALUES = 100_000;
 
+/** Arrays of numbers that are alike but for how many there are on their first axis. */
+export interface ArrayShape {
+  readonly shortest: number;
+  readonly longest: number;
+  /** The other axes. */
+  readonly inner: readonly number[];
+}
+
 /** What is known of a field after all rows were looked at. */
 export interface FieldFacts {
   readonly name: string;
@@ -33,8 +41,8 @@ export interface FieldFacts {
   largest: number;
   /** Each value as text, while there are few. */
   readonly values: Set<string>;
-  /** Shape of arrays; undefined when they differ. */
-  shape: readonly number[] | undefined;
+  /** Shapes of arrays; undefined when there are none, or they differ in more than their first axis. */
+  shape: ArrayShape | undefined;
   seen: number;
 }
 
@@ -92,7 +100,7 @@ export class Survey {
 
 function note(facts: FieldFacts, value: unknown): void {
   const kind = kindOf(value);
-  const first = facts.kinds.size === 0;
+  const first = !facts.kinds.has('numbers') && !facts.kinds.has('bytes');
   facts.kinds.add(kind);
   if (kind === 'number') {
     const number = Number(value);
@@ -102,11 +110,16 @@ function note(facts: FieldFacts, value: unknown): void {
   if (kind === 'number' || kind === 'string') {
     if (facts.values.size < MOST_VALUES) facts.values.add(String(value));
   } else if (kind === 'numbers' || kind === 'bytes') {
-    const shape = shapeOf(value);
-    if (first) facts.shape = shape;
-    else if (facts.shape?.join() !== shape?.join()) facts.shape = undefined;
+    const [length = 0, ...inner] = shapeOf(value) ?? [];
+    const own = { shortest: length, longest: length, inner };
+    facts.shape = first ? own : facts.shape && joined(facts.shape, own);
   }
 }
+
+const joined = (a: ArrayShape, b: ArrayShape): ArrayShape | undefined =>
+  a.inner.join() === b.inner.join()
+    ? { shortest: Math.min(a.shortest, b.shortest), longest: Math.max(a.longest, b.longest), inner: a.inner }
+    : undefined;
 
 function kindOf(value: unknown): FieldFacts['kinds'] extends Set<infer Kind> ? Kind : never {
   if (value === null || value === undefined || value === '') return 'none';

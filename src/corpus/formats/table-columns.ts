@@ -103,30 +103,70 @@ const textOf = (value: unknown): string => {
   return typeof value === 'number' || typeof value === 'bigint' || typeof value === 'boolean' ? String(value) : '';
 };
 
-function numberColumn({ where, name }: ColumnRequest, facts: readonly FieldFacts[]): Column {
+function numberColumn(request: ColumnRequest, facts: readonly FieldFacts[]): Column {
+  const { where, name } = request;
   const fields = facts.map((fact) => fact.name);
-  const arrays = facts.filter(({ kinds }) => kinds.has('numbers') || kinds.has('bytes'));
-  if (arrays.length > 0 && (facts.length > 1 || !facts[0]!.shape))
+  const hasArrays = facts.some(({ kinds }) => kinds.has('numbers') || kinds.has('bytes'));
+  if (hasArrays && facts.length === 1) return arrayColumn(request, facts[0]!);
+  if (hasArrays)
     throw new CorpusError(
-      `${where}: expected numbers of one shape in \`${fields.join('`, `')}\` for column \`${name}\`, got shapes that differ. Use a format for series (UCR, .ts), or pad them.`,
+      `${where}: expected one number a row in each of \`${fields.join('`, `')}\` for column \`${name}\`, got arrays. Name one field.`,
       { fields },
     );
-  const allBytes = arrays.length === 1 && arrays[0]!.kinds.has('bytes');
-  const shape = arrays[0]?.shape ?? (facts.length === 1 ? [] : [facts.length]);
-  const spec: ColumnSpec = { type: allBytes ? 'uint8' : 'float32', shape };
-  const size = shape.reduce((product, axis) => product * axis, 1);
+  const shape = facts.length === 1 ? [] : [facts.length];
   return {
-    schema: { [name]: spec },
+    schema: { [name]: { type: 'float32', shape } },
     fields,
     fill: (row, place, sample) => {
-      const data: ColumnData = allBytes ? new Uint8Array(size) : new Float32Array(size);
-      let at = 0;
-      for (const field of fields) at = put(data, at, row[field], place, field);
-      if (at !== size) throw notA(place, fields.join(), `${size} numbers`, `${at} numbers`);
+      const data = new Float32Array(fields.length);
+      fields.forEach((field, i) => put(data, i, row[field], place, field));
       sample[name] = shape.length === 0 ? data[0]! : data;
       return undefined;
     },
   };
+}
+
+/** Arrays of numbers; where they are of several lengths the first axis is time, as long as each is, or filled up. */
+function arrayColumn({ where, name, options }: ColumnRequest, { name: field, kinds, shape }: FieldFacts): Column {
+  if (!shape)
+    throw new CorpusError(
+      `${where}: expected numbers of one shape in \`${field}\` for column \`${name}\`, or that differ in their first axis, got others. Make the other axes alike.`,
+      { fields: [field] },
+    );
+  const { shortest, longest, inner } = shape;
+  const varies = shortest !== longest;
+  const isPadded = options.lengths === 'padded';
+  const type = kinds.has('bytes') && !kinds.has('numbers') ? 'uint8' : 'float32';
+  const spec: ColumnSpec = { type, shape: [varies && !isPadded ? null : longest, ...inner] };
+  const stepSize = inner.reduce((product, axis) => product * axis, 1);
+  const lengthName = name === 'x' ? 'length' : `${name}Length`;
+  const expected = `numbers of shape [${[varies ? 'T' : longest, ...inner].join(', ')}]`;
+  return {
+    schema: { [name]: spec, ...(varies && isPadded && { [lengthName]: { type: 'int32', shape: [] } }) },
+    fields: [field],
+    fill: (row, place, sample) => {
+      const value = row[field];
+      const steps = isArray(value) ? value.length : 0;
+      if (steps < Math.max(1, shortest) || steps > longest || !fits(value, [steps, ...inner]))
+        throw notA(place, field, expected, value);
+      const size = (isPadded ? longest : steps) * stepSize;
+      const data: ColumnData = type === 'uint8' ? new Uint8Array(size) : new Float32Array(size);
+      put(data, 0, value, place, field);
+      sample[name] = data;
+      if (varies && isPadded) sample[lengthName] = steps;
+      return undefined;
+    },
+  };
+}
+
+const isArray = (value: unknown): value is ArrayLike<unknown> =>
+  Array.isArray(value) || (ArrayBuffer.isView(value) && 'length' in value);
+
+/** Whether nested arrays have this shape; what they hold is looked at when it is written. */
+function fits(value: unknown, [axis, ...inner]: readonly number[]): boolean {
+  if (axis === undefined) return !isArray(value);
+  if (!isArray(value) || value.length !== axis) return false;
+  return ArrayBuffer.isView(value) ? inner.length === 0 : Array.from(value).every((item) => fits(item, inner));
 }
 
 /** Writes numbers, nested or not. @returns where the next ones go */

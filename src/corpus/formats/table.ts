@@ -40,7 +40,7 @@ export const TableOptions = z.strictObject({
   vocabularyLimit: z.int().min(3).default(20_000),
   /**
    * Samples of different lengths: each has its `own`, and a buffer is padded when it is filled, or all are `padded` to
-   * one, `textLength` or the longest series. @default 'own' for series, 'padded' for text
+   * one, `textLength` or the longest of the series or arrays. @default 'own' for series and arrays, 'padded' for text
    */
   lengths: z.enum(['own', 'padded']).optional(),
   /** Tokens of a text, T: shorter ones are padded (or not, see `lengths`), longer ones cut. @default 256 – guess */

@@ -35,9 +35,13 @@ export interface Machine extends Target {
 const GB = 1e9;
 
 /**
- * Examines what the engine `tensorflow` needs on this machine, without loading it.
+ * Examines what the engine `tensorflow` needs on this machine, without loading it: what `taustream doctor` prints.
  *
- * @returns checks in the order in which they matter
+ * @param cacheDir where engines live
+ * @returns checks in the order in which they matter; one that is not `ok` tells the remedy
+ *
+ * @example
+ * for (const { name, ok, detail, remedy } of await diagnose()) console.log(ok ? 'ok' : 'lack', name, detail, remedy ?? '');
  */
 export async function diagnose(cacheDir = cacheFolder()): Promise<Check[]> {
   return checkMachine(await lookAtMachine(cacheDir));

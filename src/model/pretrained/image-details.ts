@@ -15,6 +15,8 @@ export const ImageDetails = z.strictObject({
   channels: z.union([z.literal(1), z.literal(3)]).default(3),
   /** Whether an image of another form is cropped at its centre, padded, or stretched. @default 'cover' */
   fit: z.enum(['cover', 'contain', 'fill']).default('cover'),
+  /** How pixels are weighed when a picture's size is changed. @default 'lanczos3' */
+  kernel: z.enum(['linear', 'cubic', 'lanczos3']).default('lanczos3'),
   /** What shows through transparent pixels, and pads. @default '#ffffff' */
   background: z.string().default('#ffffff'),
   /** In which order the network was trained to take the channels. @default 'rgb' */

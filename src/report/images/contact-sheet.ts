@@ -6,6 +6,9 @@ import type { JudgedCorpus, ShownImage } from './judge-images.ts';
 /** Pixels of a thumbnail's longer side. */
 const THUMBNAIL = 144;
 
+/** Keeps a number and its unit on one line. */
+const UNBROKEN = '\u00a0';
+
 const STYLE = `  body { max-width: 78rem; }
   .sheet { display: grid; grid-template-columns: repeat(auto-fill, minmax(11rem, 1fr)); gap: .9rem; padding: 0; margin: 1rem 0; list-style: none; }
   .sheet li { border: 1px solid #e2e6ee; border-radius: 8px; padding: .6rem; } .sheet li.wrong { border-color: #d9822b; }
@@ -51,10 +54,11 @@ ${images.join('\n')}
 async function figure(image: ShownImage, shape: readonly number[], classNames: readonly string[]): Promise<string> {
   const { id, label, prediction, confidence, score, weight } = image;
   const isWrong = label !== prediction;
-  const facts = `score ${score.toFixed(3)} · weight ${Number.isFinite(weight) ? significant(weight) : '–'}`;
+  const sure = percent(confidence).replace(' ', UNBROKEN);
+  const facts = `score${UNBROKEN}${score.toFixed(3)} · weight${UNBROKEN}${Number.isFinite(weight) ? significant(weight) : '–'}`;
   return `<li${isWrong ? ' class="wrong"' : ''}><img alt="" src="${await thumbnail(image.pixels, shape)}">
 <b>${escape(nameOf(classNames, label))}</b>
-<em>${isWrong ? 'taken for ' : 'known as '}${escape(nameOf(classNames, prediction))}, ${percent(confidence)}</em>
+<em>${isWrong ? 'taken for ' : 'known as '}${escape(nameOf(classNames, prediction))}, ${sure}</em>
 <small>${facts}</small><small>${escape(id)}</small></li>`;
 }
 

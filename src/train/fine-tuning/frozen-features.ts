@@ -49,7 +49,7 @@ export async function frozenFeatures(
   const store = new RowStore({ ...corpus, schema: { ...schema, x: { type: 'float32', shape } } }, options);
   const forward = compile((inputs: readonly tf.Tensor[]) => trunk.apply([...inputs], { training: false }) as tf.Tensor);
   const fill = presample({ schema, gate: shutGate(), presampleSize: batchSize, batchSize });
-  const pass = { seed, shuffle: false, ...(signal && { signal }) };
+  const pass = { seed, shuffle: false, ahead: 4 * batchSize, ...(signal && { signal }) }; // decoded while others are computed
   const samples = augment
     ? augmented(corpus, corpus.samples({ ...pass, epochs: 1 }), augment, { seed, views })
     : corpus.samples({ ...pass, epochs: views });

@@ -13,23 +13,24 @@ import type { Trainers } from './trainers.ts';
 export const says = {
   /** Samples of the corpus that the minibatch stands for. */
   count: 0,
-  /** The loss times these; written within the step. */
-  loss: 1,
   /** 1 of a trainer that has a minibatch. */
-  batches: 2,
-  fetched: 3,
-  trained: 4,
-  rate: 5,
+  batches: 1,
+  fetched: 2,
+  trained: 3,
+  rate: 4,
   /** τ of the scores that were seen since the last step, and of how many. */
-  tau: 6,
-  taus: 7,
-  threshold: 8,
+  tau: 5,
+  taus: 6,
+  threshold: 7,
   /** Whether it wants to stop, and why. */
-  signal: 9,
-  seconds: 10,
-  plateau: 11,
-  checksums: 12,
+  signal: 8,
+  seconds: 9,
+  plateau: 10,
+  checksums: 11,
 } as const;
+
+/** What is known within a step alone, behind what is said: the loss times its samples, τ of the batch's own scores, and of how many. */
+export const measures = { loss: 0, tau: 1, taus: 2, size: 3 } as const;
 
 /** Why a trainer alone may want to stop; every other limit is reached by all at once. */
 const ownReasons = ['signal', 'seconds', 'plateau'] as const satisfies readonly StopReason[];
@@ -107,11 +108,13 @@ export class Agreement {
   hear(sums: Float32Array): Heard {
     const { world } = this.#trainers;
     const at = (name: keyof typeof says): number => sums[says[name]]!;
+    const measured = sums.subarray(says.checksums + 2 * world);
+    const taus = at('taus') + measured[measures.taus]!;
     if (this.#steps % CHECK_EVERY === 0) this.#compare(sums.subarray(says.checksums));
     this.#steps += 1;
-    if (at('taus') > 0) this.#gate.settle(at('tau') / at('taus'), at('threshold') / world);
+    if (taus > 0) this.#gate.settle((at('tau') + measured[measures.tau]!) / taus, at('threshold') / world);
     this.heard = {
-      loss: at('loss') / at('count'),
+      loss: measured[measures.loss]! / at('count'),
       rate: at('rate') / at('batches'),
       batches: at('batches'),
       fetched: at('fetched'),

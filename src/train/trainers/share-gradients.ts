@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
 import type { Trained } from '../optimizers/optimizer.ts';
-import { says } from './agreement.ts';
+import { says, type measures } from './agreement.ts';
 import type { Trainers } from './trainers.ts';
 
 /** Numbers in one sum at most, 32 MiB: the next bucket's copy overlaps with this one's way. A guess. */
@@ -20,7 +20,7 @@ interface Along {
 
 export interface Shared {
   readonly trained: Trained[];
-  /** What all said, summed, [s]. */
+  /** What all said and measured, summed, [s + 3]. */
   readonly heard: tf.Tensor1D;
   /** The mean of the trainers' learning rates: with it all take the same step. */
   readonly rate: tf.Scalar;
@@ -43,11 +43,8 @@ export function shareGradients(
   const count = said.slice(says.count, 1).asScalar();
   const averages = movingAverages(model);
   const values = [...own.map(({ gradient }) => gradient), ...averages];
-  const spoken = tf.add<tf.Tensor1D>(said, measured(said.size, tf.mul(loss, count), scores));
-  const sums = sumInBuckets(trainers, [...values.map((value) => tf.mul(value, count)), spoken]);
-  const heard = sums.at(-1)!.as1D();
-  const total = heard.slice(says.count, 1).asScalar();
-  const means = sums.slice(0, -1).map((sum) => tf.div(sum, total));
+  const spoken = tf.concat<tf.Tensor1D>([said, measured(tf.mul(loss, count), scores)]);
+  const { means, heard } = meansInBuckets(trainers, values, { count, spoken });
   for (const [i, average] of averages.entries()) average.assign(means[own.length + i]!);
   return {
     trained: own.map((weight, i) => ({ ...weight, gradient: means[i]! })),
@@ -61,13 +58,14 @@ export function shareNothing(trainers: Trainers, model: tf.LayersModel, own: Tra
   return shareGradients(trainers, model, own, { said, loss: tf.scalar(0), scores: [] });
 }
 
-/** What is known within the step alone: the loss, and τ of a uniform step's own batch. */
-function measured(size: number, loss: tf.Scalar, scores: readonly tf.Tensor1D[]): tf.Tensor1D {
-  const [own] = scores;
-  const parts: tf.Tensor[] = Array.from({ length: size }, () => tf.scalar(0));
-  parts[says.loss] = loss;
-  if (own) [parts[says.tau], parts[says.taus]] = [tauOf(own), tf.scalar(1)];
-  return tf.stack(parts.map((part) => part.asScalar())).as1D();
+/** What is known within the step alone, as `measures` has it: the loss, and τ of a uniform step's own batch. */
+function measured(loss: tf.Scalar, [own]: readonly tf.Tensor1D[]): tf.Tensor1D {
+  const parts: Record<Exclude<keyof typeof measures, 'size'>, tf.Scalar> = {
+    loss,
+    tau: own ? tauOf(own) : tf.scalar(0),
+    taus: tf.scalar(own ? 1 : 0),
+  };
+  return tf.stack([parts.loss, parts.tau, parts.taus]).as1D();
 }
 
 /** τ = max(1, sqrt(b Σ s²) / Σ s), and 1 where all are 0: see resample/tau.ts. */
@@ -82,17 +80,31 @@ const movingAverages = (model: tf.LayersModel): tf.Variable[] =>
     .map((weight) => weight.read() as tf.Variable) // a layer's weight is a variable
     .filter(({ dtype }) => dtype === 'float32');
 
-function sumInBuckets(trainers: Trainers, tensors: readonly tf.Tensor[]): tf.Tensor[] {
-  return bucketsOf(tensors.map(({ size }) => size)).flatMap(([first, end], bucket) => {
-    const members = tensors.slice(first, end);
-    const flat = tf.concat(members.map((tensor) => tensor.flatten()));
-    const summed = trainers.sum(flat, FIRST_INSTANCE + bucket);
-    const parts = tf.split(
-      summed,
-      members.map(({ size }) => size),
-    );
-    return parts.map((part, i) => part.reshape(members[i]!.shape));
+/**
+ * The means of values over trainers, each weighing `count`, and the sum of what they say, which goes along in the last
+ * bucket. Buckets are whole from their concatenation to their division: few operations cost less than many small ones.
+ */
+function meansInBuckets(
+  trainers: Trainers,
+  values: readonly tf.Tensor[],
+  { count, spoken }: { readonly count: tf.Scalar; readonly spoken: tf.Tensor1D },
+): { readonly means: tf.Tensor[]; readonly heard: tf.Tensor1D } {
+  const buckets = bucketsOf(values.map(({ size }) => size)).map(([first, end]) => values.slice(first, end));
+  const sums = buckets.map((members, bucket) => {
+    const weighed = tf.mul(tf.concat(members.map((member) => member.flatten())), count);
+    const isLast = bucket === buckets.length - 1;
+    return trainers.sum(isLast ? tf.concat([weighed, spoken]) : weighed, FIRST_INSTANCE + bucket).as1D();
   });
+  const last = sums.at(-1)!; // a model that is trained has weights
+  const heard = last.slice(last.size - spoken.size, spoken.size);
+  const total = heard.slice(says.count, 1).asScalar();
+  const means = buckets.flatMap((members, bucket) => {
+    const sizes = members.map(({ size }) => size);
+    const size = sizes.reduce((sum, own) => sum + own, 0);
+    const flat = tf.div<tf.Tensor1D>(sums[bucket]!.slice(0, size), total);
+    return tf.split(flat, sizes).map((part, i) => part.reshape(members[i]!.shape));
+  });
+  return { means, heard };
 }
 
 /** Cuts a row of sizes into runs of at most a bucket, or of one that is larger. @returns [first, end) of each */

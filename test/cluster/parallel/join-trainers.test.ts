@@ -11,11 +11,15 @@ import type { Outcome, Task } from './trainer.ts';
 const isTensorflow = process.env['TAUSTREAM_ENGINE'] === 'tensorflow';
 const program = fileURLToPath(new URL('trainer.ts', import.meta.url));
 
-/** Runs one trainer in a process of its own; nothing when it was killed. */
-function run(task: Task): Promise<Outcome | undefined> {
+/**
+ * Runs one trainer in a process of its own; nothing when it was killed.
+ * @param end kills it, whatever it does
+ */
+function run(task: Task, end?: AbortSignal): Promise<Outcome | undefined> {
   const child = spawn(process.execPath, ['--import', 'tsx', program, JSON.stringify(task)], {
     stdio: ['ignore', 'pipe', 'ignore'],
   });
+  end?.addEventListener('abort', () => child.kill('SIGKILL'));
   let text = '';
   child.stdout.on('data', (chunk: Buffer) => (text += chunk.toString()));
   return new Promise((resolve) => {
@@ -93,12 +97,37 @@ describe('joinTrainers', function () {
       assert.ok(first.records.some(({ phase }) => phase === 'uniform'));
     });
 
+    it('names the trainer that falls silent, without its connection being closed', async () => {
+      const addresses = await addressesOf(2);
+      const fit = { ...uniform, seconds: 60, presampleSize: 8, batchSize: 8 };
+      const end = new AbortController();
+      const silent = run({ addresses, rank: 1, fit, kill: { after: 20, signal: 'SIGSTOP' } }, end.signal);
+      const left = await run({ addresses, rank: 0, fit, silentSeconds: 3 });
+      end.abort();
+      await silent;
+      assert.equal(left?.error?.code, 'ERR_PARALLEL');
+      assert.match(left.error.message, /rank 1 \(127\.0\.0\.1:\d+\) is lost: nothing was heard of it for 3 s/);
+    });
+
+    it('compares parameters again after 100 steps', async () => {
+      const addresses = await addressesOf(2);
+      const fit = { ...uniform, steps: 150, presampleSize: 8, batchSize: 8 };
+      const [first, second] = await Promise.all([
+        run({ addresses, rank: 0, fit }),
+        run({ addresses, rank: 1, fit, spoilAfter: 30 }),
+      ]);
+      for (const outcome of [first, second]) {
+        assert.match(outcome?.error?.message ?? '', /the parameters of rank 0 in each before step 101, but rank 1 has/);
+        assert.equal(outcome?.records.length, 100);
+      }
+    });
+
     it('names the trainer whose parameters differ, and the one whose job does', async () => {
       const fit = { ...uniform, steps: 5, presampleSize: 8, batchSize: 8 };
       const [one, other] = [await addressesOf(2), await addressesOf(2)];
       const [spoilt, , refused] = await Promise.all([
         run({ addresses: one, rank: 0, fit }),
-        run({ addresses: one, rank: 1, fit, spoil: true }),
+        run({ addresses: one, rank: 1, fit, spoilAfter: 0 }),
         run({ addresses: other, rank: 1, fit, job: { options: 'b' } }),
         run({ addresses: other, rank: 0, fit, job: { options: 'a' }, joinSeconds: 6 }),
       ]);

@@ -72,6 +72,16 @@ describe('corpus', () => {
       assert.equal((await read({ include: 'train' })).opened.length, 5);
     });
 
+    it('refuses labels that are no file’s, and samples whose labels are missing', async () => {
+      folder.write('train-images-idx3-ubyte', images);
+      folder.write('train-labels-idx1-ubyte', labels);
+      folder.write('t10k-images-idx3-ubyte', images);
+      await assert.rejects(read(), { code: 'ERR_CORPUS', message: /none for `t10k-images-idx3-ubyte`/ });
+      await assert.rejects(read({ include: 'labels' }), { code: 'ERR_CORPUS', message: /labels only/ });
+      folder.write('t10k-images-idx3-ubyte', 'no header');
+      await assert.rejects(read(), { code: 'ERR_SHARD', message: /t10k-images-idx3-ubyte.*IDX header/ });
+    });
+
     it('refuses a file that is longer or shorter than its header says, and labels too few', async () => {
       folder.write('a-images', images.subarray(0, 40));
       await assert.rejects(read(), { code: 'ERR_SHARD', message: /a-images.*46 bytes, as the header says, got 40/ });
@@ -92,6 +102,20 @@ describe('corpus', () => {
       assert.equal(samples[0]!['y'], 9);
       folder.write('data_batch_1.bin', row(10));
       await assert.rejects(read(), { code: 'ERR_LABEL' });
+    });
+
+    it('of another size are refused by name, in a folder, in a list and alone', async () => {
+      const row = Buffer.concat([Buffer.of(1), Buffer.alloc(3072)]);
+      folder.write('data_batch_1.bin', row);
+      folder.write('data_batch_2.bin', row.subarray(0, 3000));
+      const paths = ['data_batch_1.bin', 'data_batch_2.bin'].map((name) => `${folder.path}/${name}`);
+      for (const path of [folder.path, paths, paths[1]!])
+        await assert.rejects(corpus({ path }), { code: 'ERR_SHARD', message: /data_batch_2\.bin` at byte 3000/ });
+      folder.write('notes.bin', 'what is this?');
+      await assert.rejects(corpus({ path: [paths[0]!, `${folder.path}/notes.bin`] }), {
+        code: 'ERR_CORPUS',
+        message: /1 of cifar and `notes\.bin`/,
+      });
     });
 
     it('has two labels in CIFAR-100', async () => {
@@ -162,6 +186,52 @@ describe('corpus', () => {
         { id: 'toy.csv:0', x: Float32Array.of(1, 2.5), y: 0 },
         { id: 'toy.csv:1', x: Float32Array.of(3, -4), y: 1 },
       ]);
+    });
+
+    it('takes arrays of several lengths as series, as they are or filled up', async () => {
+      folder.write('rows.jsonl', '{"x":[[1,2]],"y":0}\n{"x":null,"y":0}\n{"x":[[3,4],[5,6]],"y":1}\n');
+      await assert.rejects(read(), { code: 'ERR_SHAPE', message: /rows\.jsonl:1.*shape \[T, 2\].*got nothing/ });
+      folder.write('rows.jsonl', '{"x":[[1,2]],"y":0}\n{"x":[[3,4],[5,6]],"y":1}\n');
+      const own = await read();
+      assert.deepEqual(own.opened.schema['x'], { type: 'float32', shape: [null, 2] });
+      assert.deepEqual(own.samples, [
+        { id: 'rows.jsonl:0', x: Float32Array.of(1, 2), y: 0 },
+        { id: 'rows.jsonl:1', x: Float32Array.of(3, 4, 5, 6), y: 1 },
+      ]);
+      const padded = await read({ lengths: 'padded' });
+      assert.deepEqual(padded.opened.schema['x'], { type: 'float32', shape: [2, 2] });
+      assert.deepEqual(padded.samples[0], { id: 'rows.jsonl:0', x: Float32Array.of(1, 2, 0, 0), y: 0, length: 1 });
+    });
+
+    it('refuses arrays that differ in another axis, are ragged, empty, or hold no numbers', async () => {
+      folder.write('rows.jsonl', '{"x":[[1,2]],"y":0}\n{"x":[[3,4,5]],"y":1}\n');
+      await assert.rejects(read(), { code: 'ERR_CORPUS', message: /`x`.*differ in their first axis/ });
+      for (const [bad, message] of [
+        ['[[1,2,3],[4]]', /differ in their first axis/],
+        ['[[1,2],3]', /rows\.jsonl:1.*shape \[2, 2\]/],
+        ['[[1,2],[3,"4x"]]', /rows\.jsonl:1.*finite number.*"4x"/],
+      ] as const) {
+        folder.write('rows.jsonl', `{"x":[[1,2],[3,4]],"y":0}\n{"x":${bad},"y":1}\n`);
+        const rules = { x: { kind: 'number' }, y: { kind: 'number' } } as const;
+        await assert.rejects(read({ columns: rules }), { message }, bad);
+      }
+      folder.write('rows.jsonl', '{"x":[],"y":0}\n{"x":[3],"y":1}\n');
+      await assert.rejects(read(), { code: 'ERR_SHAPE', message: /rows\.jsonl:0/ });
+    });
+
+    it('names the line that is not UTF-8, or leaves it out and counts it', async () => {
+      const bad = Buffer.concat([Buffer.from('a,label\n"1\n2",b\n3,'), Buffer.of(0xff), Buffer.from('\n4,c\n')]);
+      folder.write('rows.csv', bad);
+      const rules = { columns: { y: { kind: 'class', from: 'label' } } } as const;
+      await assert.rejects(read(rules), {
+        code: 'ERR_SHARD',
+        message: /rows\.csv` at byte 16: expected UTF-8 text in line 4/,
+      });
+      const opened = (await corpus({ path: folder.path, ...rules, onBadSample: 'skip' })) as ShardedCorpus;
+      assert.equal((await collect(opened.samples({ seed: 1, epochs: 1 }))).length, 2);
+      assert.equal(opened.badSamples!.count, 1);
+      folder.write('rows.csv', Buffer.concat([Buffer.of(0xff), bad]));
+      await assert.rejects(read({ ...rules, onBadSample: 'skip' }), { code: 'ERR_SHARD', message: /line 1,/ });
     });
 
     it('gives text of JSONL as padded tokens with its length, truncated by policy', async () => {

@@ -6,6 +6,7 @@ import sharp from 'sharp';
 import { corpus, type CorpusOptions } from '../../../src/corpus/open-corpus.ts';
 import { recordCorpus } from '../../../src/corpus/record-corpus.ts';
 import type { ShardedCorpus } from '../../../src/corpus/sharded-corpus.ts';
+import { storedZip } from '../../../src/corpus/stored-zip.ts';
 import { writeRecords } from '../../../src/corpus/write-records.ts';
 import type { Sample } from '../../../src/stream/sample.ts';
 import { collect, openFiles, temporaryFolder } from '../folders.ts';
@@ -245,7 +246,7 @@ describe('corpus of images', () => {
       bytes.writeUInt32BE(crc32(bytes.subarray(12, 29)), 29);
       folder.write('a/1.png', bytes);
       const before = process.memoryUsage().rss;
-      await refuses(/expected an image, got .*pixel limit/);
+      await refuses(/expected an image .*pixel limit/);
       await refuses(/expected an image/, { augment });
       assert.ok(process.memoryUsage().rss - before < 200 * 2 ** 20, 'far less than the 10.8 GB of its pixels');
     });
@@ -320,6 +321,25 @@ describe('corpus of images', () => {
       assert.ok(ends.whole > 10 && ends.refused > 10, JSON.stringify(ends));
     }).timeout(30_000);
 
+    it('are bad samples in a folder, whatever they begin with: named, or left out and counted', async () => {
+      folder.write('one/good.png', await png({ r: 1, g: 2, b: 3 }));
+      for (const bytes of ['', 'GARBAGE of another kind']) {
+        folder.write('two/bad.jpg', bytes);
+        await assert.rejects(collect((await open()).samples({ seed: 1, epochs: 1 })), {
+          code: 'ERR_SHARD',
+          message: /expected an image \(`two\/bad\.jpg`\)/,
+        });
+        const opened = await open({ onBadSample: 'skip' });
+        assert.equal((await collect(opened.samples({ seed: 1, epochs: 1 }))).length, 1);
+        assert.deepEqual(
+          opened.badSamples!.samples.map(({ id }) => id),
+          ['two/bad.jpg'],
+        );
+      }
+      folder.write('three.zip', 'no archive');
+      await assert.rejects(open(), { code: 'ERR_SHARD', message: /three\.zip/ });
+    });
+
     describe('in zip archives', () => {
       let image: Buffer;
       before(async () => {
@@ -386,6 +406,28 @@ describe('corpus of images', () => {
         utimesSync(path, 1, 1);
         await new Promise((resolve) => setTimeout(resolve, 1100)); // by now it is closed
         await assert.rejects(collect(opened.samples(all)), { code: 'ERR_SHARD', message: /as it was opened/ });
+      });
+
+      it('names one unreadable picture among thousands, or leaves it out and counts it', async () => {
+        const bad = Buffer.from(image);
+        bad.fill(0, 40, 60); // within what is packed: the archive's own checksum is right
+        const names = Array.from({ length: 2500 }, (_, i) => `${i % 2 === 0 ? 'even' : 'odd'}/${i}.png`);
+        folder.write('z.zip', storedZip(names.map((path, i) => ({ path, bytes: i === 1733 ? bad : image }))));
+        await refuses(/`z\.zip`.*expected an image/);
+        const opened = await open({ onBadSample: 'skip', image: { height: 1, width: 1 } });
+        assert.equal((await collect(opened.samples(all))).length, 2499);
+        assert.deepEqual(
+          [opened.badSamples!.count, opened.badSamples!.samples.map(({ id }) => id)],
+          [1, ['z.zip:odd/1733.png']],
+        );
+      }).timeout(30_000);
+
+      it('refuses an archive without a picture, and says what it holds', async () => {
+        folder.write('z.zip', storedZip([{ path: 'a/notes.txt', bytes: Buffer.from('none') }]));
+        await assert.rejects(open(), {
+          code: 'ERR_CORPUS',
+          message: /expected images in `z\.zip`, got 1 other files/,
+        });
       });
 
       it('refuses an archive cut short anywhere', async () => {

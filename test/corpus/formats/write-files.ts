@@ -2,7 +2,7 @@ import { crc32, deflateRawSync } from 'node:zlib';
 import { pack } from 'tar-stream';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import sharp from 'sharp';
-import { storedZip } from '../../engine/tensorflow/install/fake-wheel.ts';
+import { storedZip } from '../../../src/corpus/stored-zip.ts';
 
 /** An IDX file of bytes. */
 export function idxBytes(shape: readonly number[], data: Uint8Array): Buffer {
@@ -94,7 +94,8 @@ export async function tarBytes(files: Readonly<Record<string, string | Uint8Arra
   return Buffer.concat(chunks);
 }
 
-export const zipBytes = (files: Readonly<Record<string, Uint8Array>>): Buffer => storedZip(files);
+export const zipBytes = (files: Readonly<Record<string, Uint8Array>>): Buffer =>
+  storedZip(Object.entries(files).map(([path, bytes]) => ({ path, bytes })));
 
 /** A file of a zip archive, and what its headers say of it instead of the truth. */
 export interface ZipFile {

@@ -124,8 +124,43 @@ describe('withHead', () => {
     model.dispose();
   });
 
+  it('stands on layers of several depths, each normalised to the same length', () => {
+    const made = withHead(smallNetwork(), { classes: 3, features: ['block_0', 'features'], dropout: 0, seed: 7 });
+    assert.equal(imageDetails(made).features, 'head_features');
+    const { trunk, tail } = cutModel(made, 'head_features');
+    const x = tf.randomUniform([2, 8, 8, 3], 0, 255, 'float32', 5);
+    const layers = tf.model({
+      inputs: made.inputs,
+      outputs: ['block_0', 'features'].map((name) => made.getLayer(name).output as tf.SymbolicTensor),
+    }); // one output each
+    const [maps, last] = (layers.predict(x) as tf.Tensor[]).map((tensor) => tensor.arraySync()) as [
+      number[][][][],
+      number[][],
+    ];
+    const [got] = (trunk.predict(x) as tf.Tensor2D).arraySync();
+    const average = Array.from(
+      { length: 6 },
+      (_, c) => maps[0]!.flat().reduce((sum, pixel) => sum + pixel[c]!, 0) / 64,
+    );
+    const expected = [average, last[0]!].flatMap((part) => {
+      const mean = part.reduce((sum, value) => sum + value, 0) / 6;
+      const variance = part.reduce((sum, value) => sum + (value - mean) ** 2, 0) / 6;
+      return part.map((value) => ((8 / Math.sqrt(12)) * (value - mean)) / Math.sqrt(variance + 1e-3));
+    });
+    expected.forEach((value, i) => assert.ok(Math.abs(got![i]! - value) < 1e-3, `${i}: ${got![i]} ${value}`));
+    assert.deepEqual(made.getLayer('head').getWeights()[0]!.shape, [12, 3]);
+    tail.dispose();
+    x.dispose();
+    made.dispose();
+  });
+
   it('refuses a layer that is not there', () => {
     const model = smallNetwork();
+    assert.throws(() => withHead(model, { classes: 2, features: ['features'] }), { code: 'ERR_OPTIONS' });
+    assert.throws(() => withHead(model, { classes: 2, features: ['features', 'top'] }), {
+      code: 'ERR_MODEL',
+      message: /a layer `top`/,
+    });
     assert.throws(() => withHead(model, { classes: 2, features: 'top' }), {
       code: 'ERR_MODEL',
       message: /a layer `top`/,

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { access, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
@@ -105,6 +105,22 @@ describe('pretrained', function () {
     } finally {
       await rm(folder, { recursive: true, force: true });
     }
+  });
+
+  it('keeps how pictures become pixels, and refuses a size that the network does not take', async function () {
+    const cached = join(cacheFolder(process.platform, process.env), 'pretrained');
+    await access(cached).catch(() => this.skip()); // nothing was fetched
+    const before = tf.memory().numTensors;
+    const image = { height: 227, width: 227, fit: 'contain', kernel: 'linear', background: '#102030' } as const;
+    const model = await pretrained('squeezenet-1.1', { image });
+    const { fit, kernel, background, order } = imageDetails(model);
+    assert.deepEqual([fit, kernel, background, order], ['contain', 'linear', '#102030', 'bgr']);
+    model.dispose();
+    await assert.rejects(pretrained('squeezenet-1.1', { image: { height: 224 } }), {
+      code: 'ERR_MODEL',
+      message: /expected pictures of 227 × 227 pixels and 3 channels, got a height of 224/,
+    });
+    assert.equal(tf.memory().numTensors, before);
   });
 
   it('says which networks there are', async () => {

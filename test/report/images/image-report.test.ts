@@ -93,7 +93,7 @@ describe('imageReport', () => {
     assert.match(items[0], /class="wrong"/);
     assert.match(
       items[0],
-      /<b>dark &amp; dim<\/b>\s*<em>taken for bright, 100 %<\/em>\s*<small>score 1\.41\d · weight 0\.2\d*<\/small><small>s:3/,
+      /<b>dark &amp; dim<\/b>\s*<em>taken for bright, 100\u00A0%<\/em>\s*<small>score\u00A01\.41\d · weight\u00A00\.2\d*<\/small><small>s:3/,
     );
     assert.match(page, /shades &lt;1&gt;/);
     const [, jpeg] = /src="data:image\/jpeg;base64,([^"]+)"/.exec(items[0])!;

@@ -16,7 +16,8 @@ import { wheelSource, type WheelSource } from './wheel-source.ts';
 /**
  * Installs TensorFlow's library for this machine into the user's cache folder: a wheel is downloaded with pip (or given),
  * its two libraries are unpacked and checked, and the folder appears under its name only when it is whole. It is safe to
- * run twice at once, and again after a failure: a wheel that arrived whole is not downloaded again.
+ * run twice at once, and again after a failure: a wheel that arrived whole is not downloaded again, and one that was cut off
+ * goes on from there.
  *
  * @returns the installation; the same one when it is there already
  * @throws {EngineError} for an unsupported machine, a damaged wheel, too little disk space

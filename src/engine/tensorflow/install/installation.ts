@@ -56,7 +56,14 @@ export async function usableInstallation(cacheDir?: string, preferCuda = false):
   );
 }
 
-/** Whether TensorFlow is installed for this engine, whole. */
+/**
+ * Tells whether TensorFlow is installed for this engine, with every file there and of the right size.
+ *
+ * @param cacheDir where engines live
+ *
+ * @example
+ * if (!(await isInstalled())) console.log('the engine wasm will be used: npx taustream engine install fetches the fast one');
+ */
 export async function isInstalled(cacheDir?: string): Promise<boolean> {
   return usableInstallation(cacheDir).then(
     () => true,
@@ -65,9 +72,14 @@ export async function isInstalled(cacheDir?: string): Promise<boolean> {
 }
 
 /**
- * Removes installations, leaving other contents of the cache alone.
+ * Removes installations of TensorFlow, leaving other contents of the cache alone.
  *
+ * @param options where engines live, and which version to remove; all of them, if left out
  * @returns the folders removed
+ *
+ * @example
+ * const removed = await removeEngine({ version: '2.20.0' });
+ * console.log(removed.length); // 0: that version was not there
  */
 export function removeEngine(
   options: { readonly cacheDir?: string; readonly version?: string } = {},

@@ -38,12 +38,13 @@ export async function download(
 ): Promise<string> {
   const kept = await reusable(folder, prefix);
   if (kept !== undefined) return kept;
-  options.onProgress?.({ stage: 'downloading', what: request.requirement });
-  const client = await world.client(options.signal);
-  return client.download(
-    { requirement: request.requirement, platforms: request.platforms, signal: options.signal },
-    folder,
-  );
+  const { requirement, platforms } = request;
+  const { signal, onProgress } = options;
+  onProgress?.({ stage: 'downloading', what: requirement });
+  const onBytes = (bytes: number, total: number) =>
+    onProgress?.({ stage: 'downloading', what: requirement, bytes, total });
+  const client = await world.client(signal);
+  return client.download({ requirement, platforms, signal, onBytes }, folder);
 }
 
 /** A wheel of an earlier attempt, if it is whole. One that is not is deleted. */

@@ -1,36 +1,7 @@
 import { createHash } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { crc32 } from './crc32.ts';
-
-/** Builds a zip archive of stored (uncompressed) entries. */
-export function storedZip(entries: Readonly<Record<string, Uint8Array>>): Buffer {
-  const parts: Buffer[] = [];
-  const directory: Buffer[] = [];
-  let offset = 0;
-  for (const [name, data] of Object.entries(entries)) {
-    const path = Buffer.from(name);
-    const fields = Buffer.alloc(26); // version to extra length, shared by both headers
-    fields.writeUInt16LE(20, 0);
-    fields.writeUInt32LE(crc32(data), 10);
-    fields.writeUInt32LE(data.length, 14);
-    fields.writeUInt32LE(data.length, 18);
-    fields.writeUInt16LE(path.length, 22);
-    const local = Buffer.concat([Buffer.from('PK\x03\x04'), fields, path, data]);
-    const tail = Buffer.alloc(14);
-    tail.writeUInt32LE(offset, 10);
-    directory.push(Buffer.concat([Buffer.from('PK\x01\x02\x14\x00', 'latin1'), fields, tail, path]));
-    parts.push(local);
-    offset += local.length;
-  }
-  const index = Buffer.concat(directory);
-  const end = Buffer.alloc(18);
-  end.writeUInt16LE(parts.length, 4);
-  end.writeUInt16LE(parts.length, 6);
-  end.writeUInt32LE(index.length, 8);
-  end.writeUInt32LE(offset, 12);
-  return Buffer.concat([...parts, index, Buffer.from('PK\x05\x06'), end]);
-}
+import { zipBytes } from '../../../corpus/formats/write-files.ts';
 
 export interface FakeWheel {
   readonly name: string;
@@ -54,9 +25,12 @@ export function wheelBytes({ name, version, files, requires = [], wrongDigest = 
     const content = wrongDigest.includes(path) ? Buffer.from('other bytes') : data;
     return `${path},sha256=${createHash('sha256').update(content).digest('base64url')},${data.length}`;
   });
-  return storedZip({
+  return zipBytes({
     ...files,
     [`${info}/METADATA`]: Buffer.from(`${metadata.join('\n')}\n\nDescription`),
+    [`${info}/WHEEL`]: Buffer.from(
+      'Wheel-Version: 1.0\nRoot-Is-Purelib: false\nTag: cp312-cp312-manylinux_2_27_x86_64\n',
+    ),
     [`${info}/RECORD`]: Buffer.from(`${record.join('\n')}\n${info}/RECORD,,\n`),
   });
 }
