@@ -73,7 +73,7 @@ export class TrainerLine {
   async ask(question: Bare): Promise<Answer | undefined> {
     const endMs = performance.now() + 1000 * this.#settings.patienceSeconds;
     const bytes = pack({ ...question, worker: this.id, incarnation: this.incarnation });
-    for (;;) {
+    for (let attempt = 1; ; attempt++) {
       try {
         const { data } = await this.#connection.nats.request(this.#subjects.ask, bytes, { timeout: askMs });
         return unpack('Answer', Answer, data);
@@ -82,7 +82,8 @@ export class TrainerLine {
         const { message, name } = cause as Error; // whatever the client throws is one
         if (/no ?responders/iu.test(`${name} ${message}`)) return undefined;
         if (this.#signal.aborted) return undefined;
-        if (this.#connection.nats.isClosed() || performance.now() >= endMs)
+        const isOver = attempt > 1 && performance.now() >= endMs; // who stood still itself has not listened: once more
+        if (this.#connection.nats.isClosed() || isOver)
           throw new ClusterError(
             `${this.#connection.where}: expected an answer within ${this.#settings.patienceSeconds} s, got ${message}. Check the network and the server.`,
             {},

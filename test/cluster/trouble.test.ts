@@ -90,7 +90,7 @@ describe('scoreForFleet', () => {
     const authorization = `authorization { users = [ { user: trainer, password: pw, permissions: ${permissions} }, ${worker} ] }`;
     await withServer({ authorization }, async ({ port }) => {
       const url = (user: string) => `nats://${user}:pw@127.0.0.1:${port}`;
-      const working = workForToy(engine, url('worker'), { patienceSeconds: 3 });
+      const working = workForToy(engine, url('worker'), { patienceSeconds: 6 });
       assert.equal((await trainToy(engine, { url: url('trainer') }, { steps: 2 })).steps, 2);
       assert.ok((await working).samples >= 24);
     });
