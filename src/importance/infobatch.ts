@@ -17,6 +17,13 @@ export const InfobatchOptions = z.strictObject({
    * @default 1 – Qin et al. have no such bound
    */
   pruneBelow: z.number().positive().max(1).default(1),
+  /**
+   * Divides weights by their running mean, so that a step is as long as uniform sampling's and bears its learning rate:
+   * those that stand for others make it up to 1 / (1 − r) times as long else, which fails near the largest rate that
+   * uniform sampling bears. What a step expects keeps its direction, not its length.
+   * @default false – Qin et al.
+   */
+  evenSteps: z.boolean().default(false),
   historyLimit: ScoreTableOptions.shape.historyLimit,
   whenFull: ScoreTableOptions.shape.whenFull,
 });
@@ -25,22 +32,26 @@ interface InfobatchState {
   readonly table: ScoreTableState;
   readonly rng: readonly number[];
   readonly first?: number;
+  readonly meanWeight: number;
   readonly admitted: readonly (readonly [string, number])[];
 }
+
+/** Share of a new weight in the running mean of `evenSteps`: it follows within some thousand samples. */
+const meanShare = 1e-3;
 
 /**
  * Leaves out a share of the samples whose last loss is below the mean, and lets those that stay stand for them.
  *
  *     loss_i < mean: left out with probability r, else weighed by 1 / (1 − r);   others: weight 1          Qin et al. 2023, arXiv:2303.04947
  *
- * Unbiased. Samples are left out before they are buffered, so it saves their reading into buffers, too. Samples not seen
+ * Unbiased (up to one factor with `evenSteps`). Samples are left out before they are buffered, so it saves their reading into buffers, too. Samples not seen
  * yet are always trained on.
  * @throws {OptionsError} when an option is out of range
  * @example
  * await fit(model, corpus, { scheme: infobatch({ pruneShare: 0.5 }), steps: 5, batchSize: 32, seed: 7 });
  */
 export function infobatch(options: z.input<typeof InfobatchOptions> = {}): Scheme {
-  const { pruneShare, fullAfter, pruneBelow, historyLimit, whenFull } = parseOptions(
+  const { pruneShare, fullAfter, pruneBelow, evenSteps, historyLimit, whenFull } = parseOptions(
     'infobatch()',
     InfobatchOptions,
     options,
@@ -52,6 +63,7 @@ export function infobatch(options: z.input<typeof InfobatchOptions> = {}): Schem
       let rng = createRng(seed, 'infobatch');
       const memory = remembering(table, loss.score!);
       let first: number | undefined;
+      let meanWeight = 1;
       /** Asked for once a step: samples are many, and a clock may be dear. */
       let shareNow: number | undefined;
       /** Weights of samples that were admitted and not trained on yet: as many as are in flight. */
@@ -69,7 +81,9 @@ export function infobatch(options: z.input<typeof InfobatchOptions> = {}): Schem
         weightOf: (id) => {
           const weight = admitted.get(id) ?? 1;
           admitted.delete(id);
-          return weight;
+          if (!evenSteps) return weight;
+          meanWeight += meanShare * (weight - meanWeight);
+          return weight / meanWeight;
         },
         ...memory,
         stepped: () => void (shareNow = undefined),
@@ -77,12 +91,13 @@ export function infobatch(options: z.input<typeof InfobatchOptions> = {}): Schem
           first ??= losses.reduce((sum, value) => sum + value, 0) / losses.length;
           memory.trained(ids, losses);
         },
-        state: () => ({ table: table.state(), rng: rng.state(), first, admitted: [...admitted] }),
+        state: () => ({ table: table.state(), rng: rng.state(), first, meanWeight, admitted: [...admitted] }),
         restore: (state) => {
           const saved = state as InfobatchState; // what `state` gave
           table.restore(saved.table);
           rng = rngFrom(saved.rng);
           first = saved.first;
+          meanWeight = saved.meanWeight;
           for (const [id, weight] of saved.admitted) admitted.set(id, weight);
         },
       };
