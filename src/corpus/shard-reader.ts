@@ -112,7 +112,7 @@ async function checkShard(
   verify: boolean,
   signal?: AbortSignal,
 ) {
-  const { size, mtimeMs, ino } = await handle.stat();
+  const { size, mtimeMs, birthtimeMs, ino } = await handle.stat();
   if (size !== entry.bytes)
     throw shardError(entry.file, {
       offset: Math.min(size, entry.bytes),
@@ -122,7 +122,8 @@ async function checkShard(
   if (size < HEADER_BYTES + TRAILER_BYTES + (entry.samples + 1) * OFFSET_BYTES)
     throw shardError(entry.file, { offset: 0, expected: `room for ${entry.samples} samples`, got: `${size} bytes` });
   const state = path === undefined ? 'cached' : `${resolve(path)} ${mtimeMs}`;
-  if (verify) await verifyOnce(handle, `${state} ${ino} ${size} ${entry.sha256}`, entry, signal);
+  // A file system gives the number of a file that was deleted to the next one, so its birth belongs to it.
+  if (verify) await verifyOnce(handle, `${state} ${ino} ${birthtimeMs} ${size} ${entry.sha256}`, entry, signal);
   const mismatch =
     checkHeader(await readFully(handle, entry.file, 0, HEADER_BYTES)) ??
     checkTrailer(await readFully(handle, entry.file, size - TRAILER_BYTES, size), size, entry.samples);
