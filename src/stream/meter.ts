@@ -1,3 +1,4 @@
+import type { Turnstile } from './gate.ts';
 import { fillsRows, type SampleStream } from './sample.ts';
 import type { Stage } from './stage.ts';
 
@@ -22,19 +23,43 @@ export interface StageCounts {
  */
 export class Meter {
   readonly stages = new Map<string, StageCounts>();
+  #heldMs = 0;
+  #heldSince: number | undefined;
 
   /** Wraps a stage so that its items and waits are counted under `name`. */
   count<In, Out>(name: string, stage: Stage<In, Out>): Stage<In, Out> {
     const counts = this.#counts(name);
+    const { now } = this;
     return async function* (source) {
-      for await (const item of timedGiving(stage(timedTaking(source, counts)), counts)) yield item;
+      for await (const item of timedGiving(stage(timedTaking(source, counts, now)), counts, now)) yield item;
     };
   }
 
   /** Counts what is taken from a source; for the end of a pipeline, which gives nothing. */
   taking<Item>(name: string, source: AsyncIterable<Item>): AsyncGenerator<Item, void, void> {
-    return timedTaking(source, this.#counts(name));
+    return timedTaking(source, this.#counts(name), this.now);
   }
+
+  /**
+   * A turnstile that stops the clock while it holds presample back: streams ask ahead of the trainer, and what passes
+   * then is the trainer's step, for which no stage waits.
+   */
+  holding(turnstile: Pick<Turnstile, 'enter'>): Pick<Turnstile, 'enter'> {
+    return {
+      enter: async (signal) => {
+        this.#heldSince = performance.now();
+        try {
+          await turnstile.enter(signal);
+        } finally {
+          this.#heldMs += performance.now() - this.#heldSince;
+          this.#heldSince = undefined;
+        }
+      },
+    };
+  }
+
+  /** Milliseconds, without those in which a turnstile held. */
+  readonly now = (): number => (this.#heldSince ?? performance.now()) - this.#heldMs;
 
   #counts(name: string): StageCounts {
     const fresh = { taken: 0, given: 0, waitedUpstreamMs: 0, waitedDownstreamMs: 0 };
@@ -45,21 +70,27 @@ export class Meter {
 }
 
 /** The source's items, counted as they are taken; a source that writes rows still does. */
-function timedTaking<Item>(source: AsyncIterable<Item>, counts: StageCounts): AsyncGenerator<Item, void, void> {
-  const items = timedItems(source, counts);
-  return fillsRows(source) ? Object.assign(items, timedRows(source, counts, items.return.bind(items))) : items;
+function timedTaking<Item>(
+  source: AsyncIterable<Item>,
+  counts: StageCounts,
+  now: () => number,
+): AsyncGenerator<Item, void, void> {
+  const items = timedItems(source, counts, now);
+  return fillsRows(source)
+    ? Object.assign(items, timedRows(source, counts, { now, end: items.return.bind(items) }))
+    : items;
 }
 
 function timedRows(
   source: SampleStream & Required<Pick<SampleStream, 'fillRows'>>,
   counts: StageCounts,
-  end: () => Promise<unknown>,
+  { now, end }: { readonly now: () => number; readonly end: () => Promise<unknown> },
 ) {
   return {
     fillRows: async (...asked: Parameters<typeof source.fillRows>) => {
-      const began = performance.now();
+      const began = now();
       const ids = await source.fillRows(...asked);
-      counts.waitedUpstreamMs += performance.now() - began;
+      counts.waitedUpstreamMs += now() - began;
       counts.taken += ids.length;
       return ids;
     },
@@ -72,22 +103,30 @@ function timedRows(
   };
 }
 
-async function* timedItems<Item>(source: AsyncIterable<Item>, counts: StageCounts): AsyncGenerator<Item, void, void> {
-  let asked = performance.now();
+async function* timedItems<Item>(
+  source: AsyncIterable<Item>,
+  counts: StageCounts,
+  now: () => number,
+): AsyncGenerator<Item, void, void> {
+  let asked = now();
   for await (const item of source) {
-    counts.waitedUpstreamMs += performance.now() - asked;
+    counts.waitedUpstreamMs += now() - asked;
     counts.taken += 1;
     yield item;
-    asked = performance.now();
+    asked = now();
   }
-  counts.waitedUpstreamMs += performance.now() - asked;
+  counts.waitedUpstreamMs += now() - asked;
 }
 
-async function* timedGiving<Item>(items: AsyncIterable<Item>, counts: StageCounts): AsyncGenerator<Item, void, void> {
+async function* timedGiving<Item>(
+  items: AsyncIterable<Item>,
+  counts: StageCounts,
+  now: () => number,
+): AsyncGenerator<Item, void, void> {
   for await (const item of items) {
     counts.given += 1;
-    const given = performance.now();
+    const given = now();
     yield item;
-    counts.waitedDownstreamMs += performance.now() - given;
+    counts.waitedDownstreamMs += now() - given;
   }
 }

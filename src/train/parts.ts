@@ -202,7 +202,7 @@ function stagesOf(
   const fill = presample({
     schema: corpus.schema,
     gate,
-    turnstile,
+    turnstile: meter.holding(turnstile),
     inFlight,
     signal,
     unfinished,

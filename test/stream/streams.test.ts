@@ -147,6 +147,33 @@ describe('Meter', () => {
     assert.ok(starved.waitedUpstreamMs > starved.waitedDownstreamMs);
     assert.ok(stalled.waitedDownstreamMs > stalled.waitedUpstreamMs);
   });
+
+  it('counts no wait while a turnstile holds, for then the trainer works', async () => {
+    const meter = new Meter();
+    const turnstile = createTurnstile(0);
+    const { enter } = meter.holding(turnstile);
+    const filling: Stage<number, number> = async function* (source) {
+      for await (const item of source) {
+        await enter();
+        yield item;
+      }
+    };
+    let trainedMs = 0;
+    const train = async (items: AsyncIterable<number>) => {
+      for await (const _ of items) {
+        const began = performance.now();
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        trainedMs += performance.now() - began;
+        turnstile.leave();
+      }
+    };
+    // Node streams ask for the next item while the one before is trained on
+    const filled = asReadable(meter.count('presample', filling)(count(6)), 1);
+    await runPipeline([filled, asTransform(meter.count('importance', double), 1)], train);
+    const { taken, waitedUpstreamMs } = meter.stages.get('importance')!;
+    assert.equal(taken, 6);
+    assert.ok(waitedUpstreamMs < trainedMs / 2, `${waitedUpstreamMs} ms of ${trainedMs}`);
+  });
 });
 
 describe('createRng', () => {
