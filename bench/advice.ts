@@ -8,6 +8,7 @@ import { parseArgs } from 'node:util';
 import type { EngineName } from '../src/engine/engine.ts';
 import { fuse } from '../src/engine/layers/fuse.ts';
 import { useEngine } from '../src/engine/use-engine.ts';
+import { unlimitedFitOptions } from '../src/pipeline.ts';
 import { advise } from '../src/report/advise.ts';
 import { tasks } from './tasks/tasks.ts';
 
@@ -26,7 +27,7 @@ console.log(
 );
 console.log('| task | pays | worth at best | score / step | τ | noise scale | easy |\n|---|---|---|---|---|---|---|');
 for (const name of flags.tasks.split(',')) {
-  const { name: _name, engine: _engine, seconds: _seconds, ...own } = tasks[name]!.options;
+  const own = unlimitedFitOptions(tasks[name]!);
   const corpus = await tasks[name]!.openCorpus({ seed, engine });
   const model = await tasks[name]!.buildModel({ seed, engine, corpus });
   fuse(model);

@@ -20,6 +20,7 @@ import { tauOfDraw } from '../src/resample/tau.ts';
 import { tauGate } from '../src/resample/tau-gate.ts';
 import { clocks } from '../src/stream/clock.ts';
 import { Presample } from '../src/stream/presample.ts';
+import { unlimitedFitOptions } from '../src/pipeline.ts';
 import { fit } from '../src/train/fit.ts';
 import { pixelLstm, tasks } from './tasks/tasks.ts';
 
@@ -45,9 +46,8 @@ fuse(model);
 type Weights = readonly tf.Tensor[];
 const copyOf = (): Weights => model.getWeights().map((weight) => tf.keep(tf.clone(tf.add(weight, 0))));
 const older = new Map<number, Weights>();
-const { name: _name, engine: _engine, seconds: _seconds, ...own } = pipeline.options;
 await fit(model, corpus.train, {
-  ...own,
+  ...unlimitedFitOptions(pipeline),
   steps: updates,
   learningRate: 0.003, // to the end: at a rate that has decayed an older copy is the same
   scheme: 'uniform',

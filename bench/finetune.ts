@@ -19,6 +19,7 @@ import type { EngineName } from '../src/engine/engine.ts';
 import { openHead } from '../src/model/head.ts';
 import { pairedTest, spreadOf } from '../src/report/compare/statistics.ts';
 import type { Corpus } from '../src/stream/sample.ts';
+import { unlimitedFitOptions } from '../src/pipeline.ts';
 import { evaluate } from '../src/train/evaluate.ts';
 import { fit } from '../src/train/fit.ts';
 import { tuxpaintSix } from '../corpora/tuxpaint-six/recipe.ts';
@@ -56,14 +57,7 @@ async function decoded(corpus: Corpus): Promise<RowStore> {
 }
 const [train, validation] = [await decoded(opened.train), await decoded(opened.validation)];
 
-const {
-  name: _name,
-  engine: _engine,
-  steps: _steps,
-  seconds: _seconds,
-  epochs: _epochs,
-  ...options
-} = pipeline.options;
+const options = unlimitedFitOptions(pipeline);
 
 const Result = z.object({
   /** Of budget, engine and the pipeline's text: runs of another recipe are left aside. */

@@ -6,6 +6,7 @@ import { schemeOf } from './importance/schemes.ts';
 import type { ExtraFiles } from './model/files.ts';
 import { type OptimizerChoice, optimizerMaker } from './model/optimizer.ts';
 import { parseOptions } from './options.ts';
+import type { Limits } from './train/budget.ts';
 import { schedule } from './train/schedule.ts';
 import { FitValues, type FitOptions } from './train/fit-options.ts';
 import type { Corpus } from './stream/sample.ts';
@@ -85,6 +86,9 @@ export type PipelineBasics = Pick<z.output<typeof PipelineOptions>, 'name' | 'en
 const given = <Options extends object>(options: Options): Options =>
   Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Options; // fewer of the same
 
+/** Those of `fit` without an end. */
+export type UnlimitedFitOptions = Omit<Pipeline['options'], 'name' | 'engine' | keyof Limits>;
+
 /** A pipeline as the command line runs it. */
 export interface Pipeline<Data extends PipelineCorpus = PipelineCorpus> {
   /** What the pipeline says; what it leaves open is not filled in, so that a mode may. */
@@ -145,6 +149,12 @@ export function definePipeline<Data extends PipelineCorpus>(definition: Pipeline
     },
     ...(writes && { writes: async (context: TrainedContext<Data>) => writes(context) }),
   } as Pipeline<Data>; // the brand is known to isPipeline alone
+}
+
+/** What a pipeline says to `fit` but for its limits, which whoever runs it gives: `steps`, `seconds`, `epochs`. */
+export function unlimitedFitOptions({ options }: Pipeline): UnlimitedFitOptions {
+  const { name: _name, engine: _engine, steps: _steps, seconds: _seconds, epochs: _epochs, ...own } = options;
+  return own;
 }
 
 /** Whether a value came from `definePipeline`, of this copy of the package or another. */

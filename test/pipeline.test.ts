@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import * as tf from '@tensorflow/tfjs';
-import { definePipeline, isPipeline } from '../src/pipeline.ts';
+import { definePipeline, isPipeline, unlimitedFitOptions } from '../src/pipeline.ts';
 import type { Corpus } from '../src/stream/sample.ts';
 
 const corpus: Corpus = {
@@ -124,5 +124,14 @@ describe('isPipeline', () => {
   it('knows pipelines from other objects', () => {
     assert.ok(isPipeline(definePipeline(definition)));
     for (const other of [definition, null, undefined, 'pipeline']) assert.ok(!isPipeline(other));
+  });
+});
+
+describe('unlimitedFitOptions', () => {
+  it('is what a pipeline says to fit, without its limits, and fills nothing in', () => {
+    const limits = { steps: 3, seconds: 5, epochs: 7 };
+    const pipeline = defineAnything({ ...limits, engine: 'cpu', batchSize: 4, scheme: 'loss', learningRate: 0.5 });
+    assert.deepEqual(unlimitedFitOptions(pipeline), { seed: 0, batchSize: 4, scheme: 'loss', learningRate: 0.5 });
+    assert.equal(pipeline.options.steps, 3, 'the pipeline keeps its own');
   });
 });

@@ -1,7 +1,7 @@
 /** Training at equal wall-clock: the second core scores for the first, or helps it, or idles. */
 import { fleet } from '../../src/cluster/fleet.ts';
 import type { Engine, EngineName } from '../../src/engine/engine.ts';
-import type { Pipeline } from '../../src/pipeline.ts';
+import { type Pipeline, unlimitedFitOptions } from '../../src/pipeline.ts';
 import type { BatchSource, OpenBatchSource } from '../../src/train/batch-source.ts';
 import type { Minibatch } from '../../src/stream/minibatch.ts';
 import { fit } from '../../src/train/fit.ts';
@@ -50,7 +50,7 @@ export async function runArm(pipeline: Pipeline, run: ArmRun): Promise<ArmResult
   const context = { seed, engine };
   const corpus = await pipeline.openCorpus(context);
   const model = await pipeline.buildModel({ ...context, corpus });
-  const { name: _name, engine: _engine, seconds: _seconds, tauThreshold: _threshold, ...own } = pipeline.options;
+  const { tauThreshold: _threshold, ...own } = unlimitedFitOptions(pipeline);
   const ages: number[] = [];
   try {
     const summary = await fit(model, corpus.train, {

@@ -4,6 +4,7 @@
  */
 import { fleet } from '../../src/cluster/fleet.ts';
 import type { Engine, EngineName } from '../../src/engine/engine.ts';
+import { unlimitedFitOptions } from '../../src/pipeline.ts';
 import { fit } from '../../src/train/fit.ts';
 import type { FitOptions } from '../../src/train/fit-options.ts';
 import { tasks } from '../tasks/tasks.ts';
@@ -27,7 +28,6 @@ export async function measureStep(options: StepOptions): Promise<void> {
   const worker = new WorkerProcess(task, engineName, url);
   const pipeline = readOnce(tasks[task]!);
   const run = async (changes: Partial<FitOptions>): Promise<number> => {
-    const { name: _name, engine: _engine, seconds: _seconds, ...own } = pipeline.options;
     const context = { seed, engine: options.engine };
     const corpus = await pipeline.openCorpus(context);
     const model = await pipeline.buildModel({ ...context, corpus });
@@ -35,7 +35,7 @@ export async function measureStep(options: StepOptions): Promise<void> {
     let [began, ended, taken] = [0, 0, 0];
     try {
       await fit(model, corpus.train, {
-        ...own,
+        ...unlimitedFitOptions(pipeline),
         ...changes,
         mode: 'paper',
         seed,

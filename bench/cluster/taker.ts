@@ -4,7 +4,7 @@ import type { Engine } from '../../src/engine/engine.ts';
 import { schemeOf } from '../../src/importance/schemes.ts';
 import { openHead } from '../../src/model/head.ts';
 import { parseOptions } from '../../src/options.ts';
-import type { Pipeline } from '../../src/pipeline.ts';
+import { type Pipeline, unlimitedFitOptions } from '../../src/pipeline.ts';
 import { tauGate } from '../../src/resample/tau-gate.ts';
 import { InFlight } from '../../src/stream/in-flight.ts';
 import { FitValues, type FitSettings } from '../../src/train/fit-options.ts';
@@ -13,9 +13,8 @@ import { runName } from './processes.ts';
 
 /** The pipeline's options, with the gate open from the start. */
 export function valuesOf(pipeline: Pipeline): FitSettings {
-  const { name: _name, engine: _engine, ...own } = pipeline.options;
   return parseOptions('bench', FitValues, {
-    ...plainValues(own),
+    ...plainValues(unlimitedFitOptions(pipeline)),
     mode: 'paper',
     tauThreshold: 0,
     steps: 1,

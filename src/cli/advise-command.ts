@@ -1,6 +1,7 @@
 import { Option, type Command } from 'commander';
 import { engineNames, type EngineName } from '../engine/engine.ts';
 import { fuse } from '../engine/layers/fuse.ts';
+import { unlimitedFitOptions } from '../pipeline.ts';
 import { advise } from '../report/advise.ts';
 import { positive } from './arguments.ts';
 import type { Host } from './host.ts';
@@ -34,7 +35,7 @@ async function run(
 ): Promise<number> {
   const pipeline = await loadPipeline(file);
   const engine = await host.useEngine(engineName ?? pipeline.options.engine);
-  const { name: _name, engine: _engine, steps: _steps, seconds: _seconds, epochs: _epochs, ...own } = pipeline.options;
+  const own = unlimitedFitOptions(pipeline);
   const context = { seed: own.seed, engine, ...(corpusPath !== undefined && { corpusPath }) };
   const corpus = await pipeline.openCorpus(context);
   const model = await pipeline.buildModel({ ...context, corpus });

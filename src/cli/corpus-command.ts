@@ -1,16 +1,20 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import { formatNames } from '../corpus/formats/formats.ts';
 import { corpus, type CorpusOptions, type OpenedCorpus } from '../corpus/open-corpus.ts';
 import { packCorpus } from '../corpus/pack-corpus.ts';
 import { packRecipe } from '../corpus/pack-recipe.ts';
 import { fetchCorpus } from '../corpus/recipe.ts';
 import { verifyCorpus } from '../corpus/verify-corpus.ts';
+import { wholeAbove } from './arguments.ts';
 import { describeCorpus, describeSample } from './describe-corpus.ts';
 import { findRecipe, wrongFiles } from './find-recipe.ts';
 import type { Host } from './host.ts';
-import { listenForInterrupt } from './interrupt.ts';
+import { untilInterrupted } from './interrupt.ts';
+
+/** Reads a whole number from 1 on. */
+const whole = wholeAbove(0);
 
 interface OpenFlags {
   readonly format?: NonNullable<CorpusOptions['format']>;
@@ -64,22 +68,33 @@ export function addCorpusCommand(program: Command, host: Host, exit: (code: numb
     .requiredOption('--out <folder>', 'where the shards go')
     .option('--shard-bytes <n>', 'bytes of a shard at most', whole)
     .option('--overwrite', 'replace a corpus that is there')
-    .action(async (path: string, flags: OpenFlags & PackFlags) => exit(await pack(path, flags, host)));
+    .action(async (path: string, flags: OpenFlags & PackFlags) =>
+      exit(
+        await untilInterrupted(
+          (signal) => pack(path, flags, host, signal),
+          () => host.stderr.write('\nStopping. The same command goes on from here.\n'),
+        ),
+      ),
+    );
   command
     .command('get')
     .description('Fetches a corpus by its recipe, checks it, and packs it where the recipe says so.')
     .argument('<NAME>', 'a folder of `corpora/`, or a recipe file')
     .option('--folder <folder>', 'where the data goes (default: `data/` beside the recipe, or the user’s cache)')
-    .action(async (name: string, { folder }: { folder?: string }) => {
-      using interrupt = listenForInterrupt();
-      const recipe = await findRecipe(name);
-      const got = await fetchCorpus(recipe, { signal: interrupt.signal, ...(folder !== undefined && { folder }) });
-      host.stdout.write(
-        `${recipe.name}: ${got.files.length} files, ${got.fetched ? 'fetched and checked' : 'there and right'} (${recipe.licence})\n${got.folder}\n`,
-      );
-      for await (const { out, samples, shards, isNew } of packRecipe(recipe, got.folder, interrupt.signal))
-        host.stdout.write(`${out}: ${samples} samples in ${shards} shards, ${isNew ? 'packed' : 'there'}\n`);
-    });
+    .action(async (name: string, { folder }: { folder?: string }) =>
+      exit(await untilInterrupted((signal) => get(name, folder, host, signal))),
+    );
+}
+
+async function get(name: string, folder: string | undefined, host: Host, signal: AbortSignal): Promise<number> {
+  const recipe = await findRecipe(name);
+  const got = await fetchCorpus(recipe, { signal, ...(folder !== undefined && { folder }) });
+  host.stdout.write(
+    `${recipe.name}: ${got.files.length} files, ${got.fetched ? 'fetched and checked' : 'there and right'} (${recipe.licence})\n${got.folder}\n`,
+  );
+  for await (const { out, samples, shards, isNew } of packRecipe(recipe, got.folder, signal))
+    host.stdout.write(`${out}: ${samples} samples in ${shards} shards, ${isNew ? 'packed' : 'there'}\n`);
+  return 0;
 }
 
 type PackFlags = { readonly out: string; readonly shardBytes?: number; readonly overwrite?: boolean };
@@ -125,26 +140,21 @@ async function pack(
   path: string,
   { out, shardBytes, overwrite, ...flags }: OpenFlags & PackFlags,
   host: Host,
+  signal: AbortSignal,
 ): Promise<number> {
-  using interrupt = listenForInterrupt(() => host.stderr.write('\nStopping. The same command goes on from here.\n'));
   const opened = await open(path, flags);
   const show = (written: number, total: number | undefined) => {
     if (host.stderr.isTTY) host.stderr.write(`\r${written} of ${total ?? '?'} samples`);
   };
-  try {
-    const manifest = await packCorpus(opened, out, {
-      signal: interrupt.signal,
-      onProgress: show,
-      ...(shardBytes !== undefined && { shardBytes }),
-      ...(overwrite && { overwrite }),
-    });
-    if (host.stderr.isTTY) host.stderr.write('\n');
-    host.stdout.write(`${out}: ${manifest.samples} samples in ${manifest.shards.length} shards\n`);
-    return 0;
-  } catch (error) {
-    if (interrupt.exitCode !== undefined) return interrupt.exitCode;
-    throw error;
-  }
+  const manifest = await packCorpus(opened, out, {
+    signal,
+    onProgress: show,
+    ...(shardBytes !== undefined && { shardBytes }),
+    ...(overwrite && { overwrite }),
+  });
+  if (host.stderr.isTTY) host.stderr.write('\n');
+  host.stdout.write(`${out}: ${manifest.samples} samples in ${manifest.shards.length} shards\n`);
+  return 0;
 }
 
 const table = (told: Readonly<Record<string, unknown>>): string =>
@@ -154,9 +164,3 @@ const table = (told: Readonly<Record<string, unknown>>): string =>
         `${name.padEnd(9)}${typeof value === 'object' ? JSON.stringify(value) : String(value as string | number)}`,
     )
     .join('\n');
-
-function whole(text: string): number {
-  const value = Number(text);
-  if (text.trim() !== '' && Number.isSafeInteger(value) && value > 0) return value;
-  throw new InvalidArgumentError('Expected a whole number from 1 on.');
-}

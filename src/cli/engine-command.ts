@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander';
 import type { InstallProgress } from '../engine/tensorflow/install/install-options.ts';
 import type { Host } from './host.ts';
-import { listenForInterrupt } from './interrupt.ts';
+import { untilInterrupted } from './interrupt.ts';
 
 interface InstallFlags {
   readonly cuda?: boolean;
@@ -20,7 +20,7 @@ export function addEngineCommand(program: Command, host: Host, exit: (code: numb
     .option('--cuda', 'the CUDA build, with the NVIDIA libraries that it needs')
     .option('--wheel <file>', 'a TensorFlow wheel that is here already: nothing is downloaded')
     .addOption(new Option('--tensorflow <version>', 'its version (default: the one that the tests run on)'))
-    .action(async (flags: InstallFlags) => exit(await install(flags, host)));
+    .action(async (flags: InstallFlags) => exit(await untilInterrupted((signal) => install(flags, host, signal))));
   engine
     .command('list')
     .description('Says which engines are here, and which would be used.')
@@ -31,9 +31,12 @@ export function addEngineCommand(program: Command, host: Host, exit: (code: numb
     .action(async () => exit(await remove(host)));
 }
 
-async function install({ cuda = false, wheel, tensorflow }: InstallFlags, host: Host): Promise<number> {
+async function install(
+  { cuda = false, wheel, tensorflow }: InstallFlags,
+  host: Host,
+  signal: AbortSignal,
+): Promise<number> {
   const { installEngine } = await import('../engine/tensorflow/install/install-engine.ts');
-  using interrupt = listenForInterrupt(() => {});
   let said = '';
   const onProgress = (progress: InstallProgress) => {
     const line = describeProgress(progress);
@@ -43,7 +46,7 @@ async function install({ cuda = false, wheel, tensorflow }: InstallFlags, host: 
   const { folder, manifest } = await installEngine({
     cuda,
     onProgress,
-    signal: interrupt.signal,
+    signal,
     ...(wheel === undefined ? {} : { wheel }),
     ...(tensorflow === undefined ? {} : { version: tensorflow }),
   });

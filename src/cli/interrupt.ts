@@ -33,3 +33,20 @@ export function listenForInterrupt(onFirst: () => void = () => {}): Interrupt {
     },
   };
 }
+
+/**
+ * Does something that Ctrl-C ends.
+ * @returns the exit code of the work, or that of the signal
+ */
+export async function untilInterrupted(
+  work: (signal: AbortSignal) => Promise<number>,
+  onFirst?: () => void,
+): Promise<number> {
+  using interrupt = listenForInterrupt(onFirst);
+  try {
+    return await work(interrupt.signal);
+  } catch (error) {
+    if (interrupt.exitCode === undefined) throw error;
+    return interrupt.exitCode; // what the work threw says that it was stopped
+  }
+}

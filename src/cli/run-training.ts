@@ -52,15 +52,16 @@ export async function runTraining(
   const engine = await host.useEngine(request.engine ?? pipeline.options.engine);
   progress?.note(`engine   ${engine.description}`);
   const { seed = pipeline.options.seed, corpus: corpusPath } = request;
+  const stopped = await openStopped(pipeline, request);
+  const fitOptions = { ...fitOptionsOf(pipeline, request, stopped?.run.run), seed };
   const context = { seed, engine, signal, ...(corpusPath !== undefined && { corpusPath }) };
   const corpus = await pipeline.openCorpus(context);
   signal.throwIfAborted(); // nothing to save yet
   const model = await pipeline.buildModel({ ...context, corpus });
-  const stopped = await openStopped(pipeline, request);
-  const fitOptions = { ...fitOptionsOf(pipeline, request, stopped?.run.run), seed };
-  const trainers = await joinOthers(request, pipeline, plainly(fitOptions));
+  let trainers: Awaited<ReturnType<typeof joinOthers>>;
   let failure: unknown;
   try {
+    trainers = await joinOthers(request, pipeline, plainly(fitOptions));
     if (trainers && trainers.rank > 0) {
       const resume = stopped?.run.checkpoint;
       await host.fit(model, corpus.train, followerOptions(fitOptions, { corpus, resume, signal, trainers }));

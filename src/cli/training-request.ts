@@ -3,7 +3,7 @@ import type { MeetOptions } from '../cluster/parallel/meet-trainers.ts';
 import type { EngineName } from '../engine/engine.ts';
 import { schemeOf } from '../importance/schemes.ts';
 import type { Placement } from '../importance/placement/placement-options.ts';
-import type { Pipeline } from '../pipeline.ts';
+import { type Pipeline, unlimitedFitOptions } from '../pipeline.ts';
 import type { Run } from '../report/run-file.ts';
 import type { Limits } from '../train/budget.ts';
 import type { FitOptions } from '../train/fit-options.ts';
@@ -51,15 +51,15 @@ export interface TrainingRequest {
  * The command line's word before the pipeline's. A limit there takes the place of all limits of the pipeline, and of
  * those that a run which goes on began with.
  */
-export function fitOptionsOf({ options }: Pipeline, request: TrainingRequest, before: Run | undefined): FitOptions {
-  const { name: _name, engine: _engine, steps, seconds, epochs, ...rest } = options;
+export function fitOptionsOf(pipeline: Pipeline, request: TrainingRequest, before: Run | undefined): FitOptions {
+  const own = unlimitedFitOptions(pipeline);
   const limited = (request.steps ?? request.seconds ?? request.epochs) !== undefined;
-  const limits: Limits = limited ? request : ((before?.options as Limits | undefined) ?? { steps, seconds, epochs });
-  const scheme = request.scheme ?? options.scheme;
+  const limits: Limits = limited ? request : ((before?.options as Limits | undefined) ?? pipeline.options);
+  const scheme = request.scheme ?? own.scheme;
   const score = placementOf(request);
   return {
-    ...rest,
-    ...(score && { score: { ...rest.score, ...score } }),
+    ...own,
+    ...(score && { score: { ...own.score, ...score } }),
     ...(limits.steps !== undefined && { steps: limits.steps }),
     ...(limits.seconds !== undefined && { seconds: limits.seconds }),
     ...(limits.epochs !== undefined && { epochs: limits.epochs }),

@@ -1,6 +1,7 @@
 import { chmod, lstat, rm } from 'node:fs/promises';
-import { connect, isIP, type ListenOptions, type Server } from 'node:net';
-import { ConsumerError, OptionsError } from '../errors.ts';
+import { connect, type ListenOptions, type Server } from 'node:net';
+import { expectToken } from '../access.ts';
+import { ConsumerError } from '../errors.ts';
 
 /** Where a server listens: a Unix socket, or a TCP port of this machine alone unless a host is named. */
 export type Address =
@@ -22,18 +23,11 @@ export async function listen(server: Server, address: Address): Promise<string> 
     return address.socket;
   }
   const { port, host = '127.0.0.1', token = '' } = address;
-  if (!isLoopback(host) && token === '')
-    throw new OptionsError(
-      `listen(): expected a token where other machines can connect (host ${host}), got none. Give one, or listen on 127.0.0.1.`,
-      { host },
-    );
+  expectToken('listen()', host, token);
   await open(server, { port, host }, `${host}:${port}`);
   const bound = server.address();
   return `${host}:${typeof bound === 'object' && bound ? bound.port : port}`;
 }
-
-export const isLoopback = (host: string): boolean =>
-  host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
 
 function open(server: Server, options: ListenOptions, where: string): Promise<void> {
   return new Promise((resolve, reject) => {

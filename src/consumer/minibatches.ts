@@ -16,6 +16,7 @@ import type { Corpus } from '../stream/sample.ts';
 import type { Stage } from '../stream/stage.ts';
 import { createTurnstile } from '../stream/turnstile.ts';
 import { asReadable } from '../stream/transform.ts';
+import { unlessAborted } from '../stream/unless-aborted.ts';
 import { batchDataset, type BatchTensors } from './batch-dataset.ts';
 import { MinibatchValues, type MinibatchOptions, type MinibatchSettings } from './minibatch-options.ts';
 import { ReportedScores } from './reported-scores.ts';
@@ -58,7 +59,6 @@ export class Minibatches implements AsyncIterableIterator<WeightedBatch>, AsyncD
   readonly #costs = new Costs();
   readonly #teardown = new AbortController();
   readonly #signal: AbortSignal;
-  readonly #aborted: Promise<never>;
   readonly #source: AsyncGenerator<Minibatch, void, void>;
   readonly #handedOut = new WeakMap<WeightedBatch, number>();
   #unreported = 0;
@@ -78,12 +78,6 @@ export class Minibatches implements AsyncIterableIterator<WeightedBatch>, AsyncD
     this.#turnstile = createTurnstile(this.#values.ahead);
     this.gate = this.#scorer ? this.#openGate() : shutGate();
     this.#signal = signal ? AbortSignal.any([signal, this.#teardown.signal]) : this.#teardown.signal;
-    this.#aborted = new Promise((_, reject) => {
-      const abort = () => reject(this.#signal.reason as Error);
-      if (this.#signal.aborted) abort();
-      else this.#signal.addEventListener('abort', abort, { once: true });
-    });
-    this.#aborted.catch(() => {}); // it is raced against; nobody may be waiting
     this.#source = prefetch(this.#stages(corpus), this.#values.ahead);
   }
 
@@ -116,7 +110,7 @@ export class Minibatches implements AsyncIterableIterator<WeightedBatch>, AsyncD
     this.#drawing += 1;
     try {
       this.#signal.throwIfAborted();
-      const { value } = await Promise.race([this.#source.next(), this.#aborted]);
+      const { value } = await unlessAborted(this.#source.next(), this.#signal);
       if (!value) {
         this.#ended = true;
         return undefined;

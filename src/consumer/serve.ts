@@ -1,6 +1,6 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
 import { createServer, type Server, type Socket } from 'node:net';
 import { z } from 'zod';
+import { isSameToken } from '../access.ts';
 import { ConsumerError } from '../errors.ts';
 import { parseOptions } from '../options.ts';
 import type { Presample } from '../stream/presample.ts';
@@ -108,13 +108,14 @@ class Serving {
   #lost: ConsumerError | undefined;
   #failure: ConsumerError | undefined;
   #patience: NodeJS.Timeout | undefined;
+  readonly #stopped = () => this.#state.changed();
 
   constructor(corpus: Corpus, options: Omit<MinibatchOptions, 'scorer'>, settings: Settings) {
     this.#corpus = corpus;
     this.#options = options;
     this.#settings = settings;
     this.server = createServer({ noDelay: true }, (socket) => this.#meet(socket));
-    options.signal?.addEventListener('abort', () => this.#state.changed(), { once: true });
+    options.signal?.addEventListener('abort', this.#stopped, { once: true });
   }
 
   async go(): Promise<ServeSummary> {
@@ -217,7 +218,7 @@ class Serving {
         `Consumer: expected a greeting (kind ${frameKinds.greeting}) first, got a frame of kind ${frame.kind}. Greet first.`,
       );
     const greeting = readHeader('greeting', Greeting, frame);
-    if (!isSame(greeting.token, this.#settings.token ?? ''))
+    if (!isSameToken(greeting.token, this.#settings.token ?? ''))
       throw new ConsumerError('Consumer: expected the token that the server was given, got another. Send it.');
     if (this.#connection && !this.#connection.isOver)
       throw new ConsumerError(
@@ -312,6 +313,7 @@ class Serving {
 
   async close(): Promise<void> {
     clearTimeout(this.#patience);
+    this.#options.signal?.removeEventListener('abort', this.#stopped);
     for (const { batch } of this.#outstanding.values()) batch.dispose();
     await this.#batches?.return();
     if (this.#failure) this.#connection?.fail(this.#failure);
@@ -323,6 +325,3 @@ class Serving {
     await closed.catch(() => {}); // it never listened
   }
 }
-
-const digest = (text: string) => createHash('sha256').update(text).digest();
-const isSame = (one: string, other: string): boolean => timingSafeEqual(digest(one), digest(other));

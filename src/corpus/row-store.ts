@@ -7,6 +7,7 @@ import { allocate, rowBytes, rowSize, writeRow, type ColumnData, type FixedSpec 
 import { fixedSchema } from '../stream/steps.ts';
 import type { Corpus, Sample, SampleOptions } from '../stream/sample.ts';
 import type { Block, BlockRef, BlockSource } from './blocks.ts';
+import { readFully } from './byte-source.ts';
 import { streamSamples, type BlockStream } from './sample-stream.ts';
 
 /** Rows that are stored, read and kept together. */
@@ -105,7 +106,7 @@ export class RowStore implements Corpus, BlockSource, AsyncDisposable {
     for (const rows of this.#held) {
       const bytes = msgpack.pack(rows);
       const at = this.#offsets.at(-1)!;
-      await this.#file.write(bytes, 0, bytes.length, at);
+      await this.#file.writeFile(bytes); // unlike `write`, all of it, from where the last one ended
       this.#offsets.push(at + bytes.length);
     }
     this.#held = [];
@@ -139,8 +140,7 @@ export class RowStore implements Corpus, BlockSource, AsyncDisposable {
     const known = this.#cache.get(number);
     if (known) return known;
     const [from, to] = [this.#offsets[number]!, this.#offsets[number + 1]!];
-    const bytes = Buffer.alloc(to - from);
-    await this.#file!.read(bytes, 0, bytes.length, from);
+    const bytes = await readFully(this.#file!, `rows of ${this.name}`, from, to);
     const rows = msgpack.unpack(bytes) as Rows; // as it was packed
     this.#cache.set(number, rows);
     return rows;

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { Stats } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { ShardError } from '../errors.ts';
@@ -112,7 +113,8 @@ async function checkShard(
   verify: boolean,
   signal?: AbortSignal,
 ) {
-  const { size, mtimeMs, birthtimeMs, ino } = await handle.stat();
+  const state = await handle.stat();
+  const { size } = state;
   if (size !== entry.bytes)
     throw shardError(entry.file, {
       offset: Math.min(size, entry.bytes),
@@ -121,14 +123,23 @@ async function checkShard(
     });
   if (size < HEADER_BYTES + TRAILER_BYTES + (entry.samples + 1) * OFFSET_BYTES)
     throw shardError(entry.file, { offset: 0, expected: `room for ${entry.samples} samples`, got: `${size} bytes` });
-  const state = path === undefined ? 'cached' : `${resolve(path)} ${mtimeMs}`;
-  // A file system gives the number of a file that was deleted to the next one, so its birth belongs to it.
-  if (verify) await verifyOnce(handle, `${state} ${ino} ${birthtimeMs} ${size} ${entry.sha256}`, entry, signal);
+  if (verify) await verifyOnce(handle, `${stateKey(state, path)} ${entry.sha256}`, entry, signal);
   const mismatch =
     checkHeader(await readFully(handle, entry.file, 0, HEADER_BYTES)) ??
     checkTrailer(await readFully(handle, entry.file, size - TRAILER_BYTES, size), size, entry.samples);
   if (mismatch) throw shardError(entry.file, mismatch);
 }
+
+/**
+ * Names a file and its content: what has the same name was not written since.
+ * @param path where it lies; not said of a file of the cache, whose times change whenever it is used
+ */
+export function stateKey({ size, mtimeMs, birthtimeMs, ino }: FileState, path?: string): string {
+  const place = path === undefined ? 'cached' : `${resolve(path)} ${mtimeMs}`;
+  return `${place} ${ino} ${birthtimeMs} ${size}`; // a file system gives the number of a deleted file to the next one
+}
+
+type FileState = Pick<Stats, 'size' | 'mtimeMs' | 'birthtimeMs' | 'ino'>;
 
 /** Shards whose sha256 was found right, as path and state of the file: a file that changes is checked again. */
 const verified = new Set<string>();

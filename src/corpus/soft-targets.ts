@@ -45,7 +45,10 @@ export function softTargets(corpus: Corpus, options: z.input<typeof SoftTargetOp
   const size = mixup > 0 ? rowSize(fixedSchema('softTargets()', { x })['x']!) : 0;
   return {
     name: corpus.name,
-    length: corpus.length,
+    get length() {
+      return corpus.length; // of some it is known later
+    },
+    ...(corpus.partOf && { partOf: corpus.partOf }),
     schema: {
       ...corpus.schema,
       ...(mixup > 0 && { x: { ...x, type: 'float32' } }),

@@ -3,6 +3,7 @@ import { ModelError } from '../errors.ts';
 import { tripletLossOf } from './embedding-loss.ts';
 import type { Head } from './head.ts';
 import { disturb, isPlainLstm, type OpenLayer } from './disturbed-layer.ts';
+import { tensorsOf } from './pretrained/cut-model.ts';
 
 /** Exact norms of each sample's own gradient. */
 export interface GradientNorms {
@@ -37,7 +38,7 @@ export function exactNorms(head: Head): GradientNorms {
     );
   const layers = trainedLayers(head.model);
   const separable = layers.length > 0 && layers.every(isSeparable);
-  return separable && distinct(layers)
+  return separable && appliesOnce(head.model)
     ? { batchSize: 64, of: layerwise(head, layers) }
     : { batchSize: 1, of: bySample(head) };
 }
@@ -60,8 +61,19 @@ function isPlainConvolution(layer: OpenLayer): boolean {
 }
 
 /** Whether each layer is applied once: a shared layer's gradients would have to be added before the norm. */
-const distinct = (layers: readonly OpenLayer[]) =>
-  new Set(layers).size === layers.length && layers.every((layer) => layer.inboundNodes.length <= 2);
+function appliesOnce(model: tf.LayersModel, nodes = new Map<tf.layers.Layer, number>()): boolean {
+  for (const { sourceLayer: layer, nodeIndex } of tensorsOf(model) as Iterable<NodeOutput>) {
+    const known = nodes.get(layer);
+    if (known !== undefined && known !== nodeIndex) return false;
+    nodes.set(layer, nodeIndex);
+    if (known === undefined && isModel(layer) && !appliesOnce(layer, nodes)) return false;
+  }
+  return true;
+}
+
+/** A tensor of a model's graph, with what tfjs keeps to itself. */
+type NodeOutput = tf.SymbolicTensor & { readonly nodeIndex: number };
+const isModel = (layer: tf.layers.Layer): layer is tf.LayersModel => layer instanceof tf.LayersModel;
 
 /** What went through a layer: its input, and the disturbance of its pre-activation. */
 interface Passage {

@@ -63,7 +63,7 @@ export function openHead(model: tf.LayersModel): Head {
         const z = model.apply(inputs.slice(0, model.inputs.length), { training }) as tf.Tensor | tf.Tensor[];
         return Array.isArray(z) ? z : [z];
       } finally {
-        for (const undo of restore) undo();
+        for (const undo of restore.toReversed()) undo(); // two outputs may end in one layer
       }
     },
     predictions: (z) => z.map((value, i) => slots[i]!.apply(value)),

@@ -131,7 +131,10 @@ export const squaredError = closedForm(squaredErrorPosition);
 /** Any other loss: differentiated with respect to z only, never through the network. */
 export const anyLoss = (name: string, lossOf: LossFunction, activate: (z: tf.Tensor) => tf.Tensor): HeadLoss => {
   const perSample: HeadLoss['perSample'] = (z, y, mask) =>
-    tf.tidy(() => weightedMean(split(lossOf(y, activate(z)), z.shape[0]), mask));
+    tf.tidy(() => {
+      const predicted = activate(z);
+      return weightedMean(split(lossOf(likePrediction(y, predicted), predicted), z.shape[0]), mask);
+    });
   return {
     name,
     sparse: false,
@@ -143,6 +146,13 @@ export const anyLoss = (name: string, lossOf: LossFunction, activate: (z: tf.Ten
       }),
   };
 };
+
+/**
+ * A target in the shape of what is predicted, where both have as many numbers: functions of tfjs would hold the one number
+ * of each sample, [B], against those of all samples, [B, 1].
+ */
+export const likePrediction = (y: tf.Tensor, predicted: tf.Tensor): tf.Tensor =>
+  y.size === predicted.size && y.rank !== predicted.rank ? tf.reshape(y, predicted.shape) : y;
 
 /** [B, ...S, C] -> [N, C], and the target likewise. */
 function flatten<Target extends tf.Tensor>(

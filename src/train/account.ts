@@ -57,7 +57,8 @@ export class Account {
   addValidation(measures: Measures): void {
     this.#validation.first ??= measures;
     this.#validation.last = measures;
-    if (!this.#validation.best || measures['loss']! < this.#validation.best['loss']!) this.#validation.best = measures;
+    const best = this.#validation.best?.['loss'] ?? Number.NaN;
+    if (Number.isNaN(best) || measures['loss']! < best) this.#validation.best = measures;
   }
 
   state(): AccountState {

@@ -44,7 +44,7 @@ export class EarlyStopping {
   }
 
   /**
-   * Takes a validation's measures, and keeps the model's weights if they are the best so far.
+   * Takes a validation's measures, and keeps the model's weights if they are the best so far. NaN is never the best.
    * @throws {OptionsError} when there is no measure of that name
    */
   observe(measures: Measures, model: tf.LayersModel): void {
@@ -54,8 +54,8 @@ export class EarlyStopping {
       throw new OptionsError(
         `fit(): \`earlyStopping.measure\` must be one of ${Object.keys(measures).join(', ')}, got \`${measure}\`.`,
       );
-    const isFirst = this.#best === undefined;
-    if (!isFirst && !(this.#sign * (value - this.#best!) > minimum)) {
+    const gain = this.#best === undefined ? Infinity : this.#sign * (value - this.#best);
+    if (!Number.isFinite(value) || !(gain > minimum)) {
       this.#waited += 1;
       return;
     }

@@ -4,7 +4,7 @@ import { compile } from '../engine/compile.ts';
 import { bindColumns, checkLabels, feedOf } from '../model/binding.ts';
 import { compiledParts } from '../model/compiled.ts';
 import type { Head } from '../model/head.ts';
-import { weightedMean } from '../model/losses.ts';
+import { likePrediction, weightedMean } from '../model/losses.ts';
 import { inOrder, type LengthOptions } from '../presample/lengths.ts';
 import { presample } from '../presample/presample.ts';
 import { shutGate } from '../resample/tau-gate.ts';
@@ -14,7 +14,7 @@ import type { Measures } from './step-record.ts';
 export interface EvaluateOptions {
   /** Samples in one forward pass. @default 128 – guess */
   readonly batchSize?: number;
-  /** Samples to look at, from the beginning; all of them without it. */
+  /** Samples to look at, from the beginning, rounded up to whole batches; all of them without it. */
   readonly limit?: number | undefined;
   /** What is done about samples of different lengths; they keep their order, so there are no buckets. */
   readonly lengths?: LengthOptions | undefined;
@@ -36,7 +36,10 @@ export async function evaluate(head: Head, corpus: Corpus, options: EvaluateOpti
   const measure = compile((inputs: readonly tf.Tensor[], targets: readonly tf.Tensor[], mask: readonly tf.Tensor[]) => {
     const z = head.forward(inputs, false);
     const predictions = head.predictions(z);
-    const values = metrics.map(({ of, output }) => meanOf(of(targets[output]!, predictions[output]!), z[0]!, mask[0]));
+    const values = metrics.map(({ of, output }) => {
+      const predicted = predictions[output]!;
+      return meanOf(of(likePrediction(targets[output]!, predicted), predicted), z[0]!, mask[0]);
+    });
     return tf.stack([tf.mean(head.perSampleLoss(z, targets, mask[0])), ...values]);
   });
 
@@ -77,7 +80,6 @@ function meanOf(values: tf.Tensor, z: tf.Tensor, mask: tf.Tensor | undefined): t
 /** The metrics that the model was compiled with, without the losses that tfjs lists among them. */
 function metricsOf(model: tf.LayersModel) {
   const { metricsTensors = [], lossFunctions = [], metricsNames = [] } = compiledParts(model);
-  return metricsTensors
-    .map(([of, output], i) => ({ of, output, name: metricsNames[i + 1]! }))
-    .filter(({ of }) => !lossFunctions.includes(of));
+  const losses = lossFunctions.length > 1 ? lossFunctions.length : 0; // tfjs lists those of several outputs first
+  return metricsTensors.map(([of, output], i) => ({ of, output, name: metricsNames[i + 1]! })).slice(losses);
 }

@@ -149,6 +149,7 @@ class Run {
       };
     this.#stepsBefore = saved.step;
     this.#budget.restore(saved);
+    this.#validations.resume();
     this.#account.restore(saved.account);
     this.#samplesTrained = saved.samplesTrained;
     this.#epoch = saved.epoch;
@@ -171,7 +172,7 @@ class Run {
     if (this.#budget.steps === 0 && stoppedBy !== 'signal')
       throw new CorpusError('fit(): expected samples to train on, got none. Give a corpus that is not empty.');
     if (this.#epochLosses.length > 0) await this.#endEpoch();
-    if (this.#values.validateEvery !== 'epoch') await this.#validations.now();
+    if (this.#values.validateEvery !== 'epoch') await this.#validations.atEnd();
     await this.#options.onEnd?.(this.#snapshot());
     this.#parts.trainer.swapAverages();
     this.#stopping?.restoreBest(this.#head.model);

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, open, readdir, rm, type FileHandle } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Position } from '../../src/stream/sample.ts';
@@ -34,6 +34,29 @@ describe('RowStore', () => {
     for (let i = 0; i < rows; i++) await store.add(row(i));
     return store;
   }
+
+  it('gives back what was added where the system reads and writes less at a time than it is asked to', async () => {
+    const probe = await open(join(folder, 'probe'), 'w');
+    const prototype = Object.getPrototypeOf(probe) as Pick<FileHandle, 'read' | 'write'>; // of every handle
+    await probe.close();
+    const { read, write } = prototype;
+    type Call = (buffer: Uint8Array, offset: number, length: number, position: number) => Promise<never>;
+    const few = (own: unknown): Call =>
+      async function (this: FileHandle, buffer, offset, length, position) {
+        return (own as Call).call(this, buffer, offset, Math.min(length, 100), position);
+      };
+    Object.assign(prototype, { read: few(read), write: few(write) });
+    try {
+      await using store = await filled(3000);
+      assert.equal(store.isOnDisk, true);
+      assert.deepEqual(
+        await take(store, { seed: 0, epochs: 1, shuffle: false }),
+        Array.from({ length: 500 }, (_, i) => row(i)),
+      );
+    } finally {
+      Object.assign(prototype, { read, write });
+    }
+  });
 
   for (const [where, memoryBytes] of [
     ['memory', 2 ** 20],

@@ -37,6 +37,16 @@ describe('softTargets', () => {
     assert.deepEqual(first!.x, [0, 0]);
   });
 
+  it('tells the length and the parts of its corpus, whenever these are known', () => {
+    let length: number | undefined;
+    const corpus = { ...numbered([0, 1]), partOf: (id: string) => `part of ${id}` };
+    const soft = softTargets(Object.defineProperty(corpus, 'length', { get: () => length }), { classes: 2 });
+    assert.equal(soft.length, undefined);
+    length = 2;
+    assert.equal(soft.length, 2);
+    assert.equal(soft.partOf!('n:1'), 'part of n:1');
+  });
+
   it("multiplies a sample's loss and the bound of its gradient with its class' weight", async () => {
     const model = tf.sequential({
       layers: [

@@ -103,6 +103,26 @@ const models: Record<string, { model: () => tf.LayersModel; shape: number[]; bat
     shape: [5, 2],
     batchSize: 64,
   },
+  'dense layers in a model within the model': {
+    model: () => {
+      const inner = tf.layers.dense({ units: 5, activation: 'tanh', inputShape: [4], kernelInitializer: seeded(1) });
+      return compiled([tf.sequential({ layers: [inner] }), softmax(2)]);
+    },
+    shape: [4],
+    batchSize: 64,
+  },
+  'a dense layer that is applied twice, sample by sample': {
+    model: () => {
+      const input = tf.input({ shape: [4] });
+      const shared = tf.layers.dense({ units: 4, activation: 'tanh', kernelInitializer: seeded(1) });
+      const twice = shared.apply(shared.apply(input)) as tf.SymbolicTensor;
+      const model = tf.model({ inputs: input, outputs: softmax(2).apply(twice) as tf.SymbolicTensor });
+      model.compile({ optimizer: 'sgd', loss: 'sparseCategoricalCrossentropy' });
+      return model;
+    },
+    shape: [4],
+    batchSize: 1,
+  },
   'a GRU, sample by sample': {
     model: () =>
       compiled([

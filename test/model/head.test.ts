@@ -111,11 +111,11 @@ const cases: readonly {
   },
 ];
 
-function dense(activation: 'softmax' | 'sigmoid' | 'linear' | 'tanh', loss: string) {
+function dense(activation: 'softmax' | 'sigmoid' | 'linear' | 'tanh', loss: string, units = 4) {
   const model = tf.sequential({
     layers: [
       tf.layers.dense({
-        units: 4,
+        units,
         inputShape: [3],
         activation,
         kernelInitializer: tf.initializers.randomNormal({ seed: 1 }),
@@ -259,5 +259,24 @@ describe('openHead', () => {
       () => head.perSampleLoss(z, [values([3, 4], 19)]),
       /expected one value a sample, \[3, ...\], got shape \[\]/,
     );
+  });
+
+  it('holds the one number of a sample against its own prediction, whatever the loss', () => {
+    const head = openHead(dense('linear', 'meanAbsoluteError', 1));
+    const [z, y] = [tf.tensor2d([[1], [2], [4]]), tf.tensor1d([2, 4, 3])];
+    assert.deepEqual([...head.perSampleLoss([z], [y]).dataSync()], [1, 2, 1]);
+    assert.deepEqual([...head.gradientNorm([z], [y]).dataSync()], [1, 1, 1]);
+  });
+
+  it('gives a layer that ends two outputs its activation back', () => {
+    const [left, right] = [tf.input({ shape: [3] }), tf.input({ shape: [3] })];
+    const shared = tf.layers.dense({ units: 4, activation: 'softmax' });
+    const outputs = [left, right].map((input) => shared.apply(input) as tf.SymbolicTensor);
+    const model = tf.model({ inputs: [left, right], outputs });
+    model.compile({ optimizer: 'sgd', loss: 'sparseCategoricalCrossentropy' });
+    const inputs = [values([2, 3], 20), values([2, 3], 21)];
+    openHead(model).forward(inputs, false);
+    const [first] = model.predict(inputs) as tf.Tensor[];
+    assert.ok(Math.abs(first!.sum().dataSync()[0]! - 2) < 1e-5, 'probabilities of two samples');
   });
 });

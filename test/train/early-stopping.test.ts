@@ -49,6 +49,11 @@ describe('EarlyStopping', () => {
     assert.deepEqual(watch({ patience: 2, restoreBest: false }, [5, 6, 7, 1]), { seen: 3, kept: 2 });
   });
 
+  it('never takes what is no number for the best', () => {
+    assert.deepEqual(watch({ patience: 2 }, [Number.NaN, 3, 2, Number.NaN, 2.5]), { seen: 5, kept: 2 });
+    assert.equal(watch({ patience: 2 }, [Infinity, Number.NaN, 1]).seen, 2);
+  });
+
   it('refuses a measure that is not there', () => {
     assert.throws(() => watch({ patience: 1, measure: 'f1' }, [1]), {
       code: 'ERR_OPTIONS',

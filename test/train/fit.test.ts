@@ -7,6 +7,7 @@ import * as tf from '@tensorflow/tfjs';
 import { CorpusError, LabelError, LossError, ModelError, OptionsError, ShapeError } from '../../src/errors.ts';
 import type { Corpus } from '../../src/stream/sample.ts';
 import type { Minibatch } from '../../src/stream/minibatch.ts';
+import { takeCheckpoint } from '../../src/train/checkpoint.ts';
 import type { FitOptions } from '../../src/train/fit-options.ts';
 import { fit } from '../../src/train/fit.ts';
 import type { StepRecord } from '../../src/train/step-record.ts';
@@ -60,6 +61,39 @@ describe('fit', () => {
       [50, 100],
     );
     assert.ok(records.every(({ ess, phase }) => ess >= 1 && ess <= (phase === 'uniform' ? 8.001 : 24.001)));
+  });
+
+  it('validates as often after a stop as without one, and once at the end', async () => {
+    const { corpus } = clusters();
+    const counting = () => {
+      const steps: number[] = [];
+      let measured = 0;
+      const options: Partial<FitOptions> = {
+        validation: corpus,
+        deriveMeasures: (measures) => {
+          measured += 1;
+          return measures;
+        },
+        onStep: ({ step, validation }) => void (validation && steps.push(step)),
+      };
+      return { options, steps, measured: () => measured };
+    };
+    const whole = counting();
+    await watched({ ...whole.options, steps: 20, validateEvery: 10 });
+    assert.deepEqual([whole.steps, whole.measured()], [[10, 20], 3], 'at the start, and twice');
+    const spread = { steps: 20, validations: 3 };
+    const first = counting();
+    let resume: FitOptions['resume'];
+    await watched({
+      ...spread,
+      ...first.options,
+      onStep: async ({ step }, snapshot) => {
+        if (step === 12) resume = await takeCheckpoint(snapshot());
+      },
+    });
+    const rest = counting();
+    await watched({ ...spread, ...rest.options, resume: resume! });
+    assert.deepEqual(rest.steps, [15], 'those at 5 and 10 were the stopped run');
   });
 
   it('makes the same batches and the same parameters from the same seed, and others from another', async () => {

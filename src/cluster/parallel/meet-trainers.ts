@@ -183,11 +183,11 @@ class Meeting {
 /** Those who ask for a rank have it; the others fill the rest in the order of their addresses. */
 function ranked(present: readonly Omit<Beacon, 'knows'>[]): Omit<Beacon, 'knows'>[] {
   const wanted = new Map(present.flatMap((one) => (one.rank === undefined ? [] : [[one.rank, one] as const])));
-  const rest = present
-    .filter((one) => one.rank === undefined)
-    .toSorted((a, b) => a.address.localeCompare(b.address) || a.id.localeCompare(b.id));
+  const rest = present.filter((one) => one.rank === undefined).toSorted((a, b) => (placeOf(a) < placeOf(b) ? -1 : 1)); // by code units: the same on every machine
   return present.map((_, rank) => wanted.get(rank) ?? rest.shift()!); // as many as there are ranks
 }
+
+const placeOf = ({ address, id }: Omit<Beacon, 'knows'>) => `${address} ${id}`;
 
 const addressesOf = (of: readonly { readonly address: string }[]) =>
   of

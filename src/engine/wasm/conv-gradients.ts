@@ -73,18 +73,18 @@ const placesOf = (g: Geometry, { image, images, firstRow, rows }: Piece) => ({
   count: images * rows * g.outWidth,
 });
 
-/** Moves the patches of a piece: `patches` out of the images at `at` into the matrix, `addPatches` back. */
+/** Moves the patches of a piece: out of the images at `at` into the matrix, or back, added. */
 function movePatches(
   heap: WasmHeap,
-  kernel: 'patches' | 'addPatches',
+  way: 'out' | 'back',
   ...[g, piece, at, matrix]: readonly [Geometry, Piece, number, number]
 ): void {
   const columns = g.filterHeight * g.filterWidth * g.inChannels;
   for (let i = 0; i < piece.images; i++) {
     const image = at + 4 * (piece.image + i) * g.inHeight * g.inWidth * g.inChannels;
     const rows = matrix + 4 * i * piece.rows * g.outWidth * columns;
-    const [from, to] = kernel === 'patches' ? [image, rows] : [rows, image];
-    heap.kernels[kernel](from, g.inHeight, g.inWidth, g.inChannels, ...window(g, piece.firstRow, piece.rows), to);
+    const sizes = [g.inHeight, g.inWidth, g.inChannels, ...window(g, piece.firstRow, piece.rows)];
+    heap.kernels.movePatches(image, rows, way === 'back' ? 1 : 0, ...sizes);
   }
 }
 
@@ -92,7 +92,7 @@ function movePatches(
 const matrixBytes = (g: Geometry): number =>
   isPointwise(g) ? 0 : 4 * Math.max(patchRows, g.outWidth) * g.filterHeight * g.filterWidth * g.inChannels;
 
-/** dFilter = patches(x)ᵀ · dy, piece after piece. */
+/** dFilter = (the patches of x)ᵀ · dy, piece after piece. */
 export const conv2DBackpropFilter: Kernel = {
   kernelName: 'Conv2DBackpropFilter',
   kernelFunc: ({ inputs, attrs, backend }) => {
@@ -106,7 +106,7 @@ export const conv2DBackpropFilter: Kernel = {
     heap.withScratch([matrixBytes(g)], (matrix = 0) => {
       for (const piece of pieces(g)) {
         const { start, count } = placesOf(g, piece);
-        if (!isPointwise(g)) movePatches(heap, 'patches', g, piece, heap.at(x), matrix);
+        if (!isPointwise(g)) movePatches(heap, 'out', g, piece, heap.at(x), matrix);
         const left = isPointwise(g) ? heap.at(x) + 4 * start * columns : matrix;
         const matrices = {
           left: { at: left, stride: columns, transposed: true },
@@ -142,7 +142,7 @@ export const conv2DBackpropInput: Kernel = {
           out: { at: isPointwise(g) ? heap.at(out) + 4 * start * columns : matrix, stride: columns },
         };
         multiply(heap, matrices, [count, columns, g.outChannels]);
-        if (!isPointwise(g)) movePatches(heap, 'addPatches', g, piece, heap.at(out), matrix);
+        if (!isPointwise(g)) movePatches(heap, 'back', g, piece, heap.at(out), matrix);
       }
     });
     return out;

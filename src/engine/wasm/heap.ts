@@ -40,8 +40,7 @@ export type KernelName =
   | 'scaleRows'
   | 'segmentSum'
   | 'maxPoolBackward'
-  | 'patches'
-  | 'addPatches'
+  | 'movePatches'
   | 'depthwiseBackward';
 export type Kernels = Readonly<Record<KernelName, (...args: readonly number[]) => number>>;
 

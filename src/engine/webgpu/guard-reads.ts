@@ -1,5 +1,6 @@
 import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
 import { EngineError } from '../../errors.ts';
+import { unlessAborted } from '../../stream/unless-aborted.ts';
 
 const scopes = ['validation', 'out-of-memory', 'internal'] as const;
 
@@ -8,19 +9,20 @@ const scopes = ['validation', 'out-of-memory', 'internal'] as const;
  * not fit, a refused shader or a lost device would otherwise show as zeros, or as a line on stderr.
  */
 export function guardReads(backend: WebGPUBackend, device: GPUDevice): void {
-  const lost = device.lost.then(({ reason, message }): never => {
-    throw new EngineError(
-      `webgpu: the GPU was lost (${reason}: ${message.trim()}). Call useEngine('webgpu') again and restore the last checkpoint.`,
-      { reason },
-    );
-  });
-  // Only reads look at it; a device that is lost while nobody reads is no unhandled error.
-  lost.catch(() => undefined);
+  const gone = new AbortController(); // only reads look at it
+  void device.lost.then(({ reason, message }) =>
+    gone.abort(
+      new EngineError(
+        `webgpu: the GPU was lost (${reason}: ${message.trim()}). Call useEngine('webgpu') again and restore the last checkpoint.`,
+        { reason },
+      ),
+    ),
+  );
   openScopes(device);
   const read = backend.read.bind(backend);
   backend.read = async (dataId) => {
-    const values = await Promise.race([read(dataId), lost]);
-    await Promise.race([throwCaught(device), lost]);
+    const values = await unlessAborted(read(dataId), gone.signal);
+    await unlessAborted(throwCaught(device), gone.signal);
     return values;
   };
   const readSync = backend.readSync.bind(backend);

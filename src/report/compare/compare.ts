@@ -4,7 +4,7 @@ import type { Engine } from '../../engine/engine.ts';
 import { fuse } from '../../engine/layers/fuse.ts';
 import { openHead } from '../../model/head.ts';
 import { parseOptions } from '../../options.ts';
-import type { Pipeline, PipelineCorpus } from '../../pipeline.ts';
+import { type Pipeline, type PipelineCorpus, unlimitedFitOptions } from '../../pipeline.ts';
 import { evaluate } from '../../train/evaluate.ts';
 import { fit } from '../../train/fit.ts';
 import type { ScheduleOptions } from '../../train/schedule.ts';
@@ -135,16 +135,8 @@ async function runOne(pipeline: Pipeline, context: RunContext): Promise<Compared
   const model = await build();
   const curve = new Curve();
   try {
-    const {
-      name: _name,
-      engine: _engine,
-      steps: _steps,
-      seconds: _seconds,
-      epochs: _epochs,
-      ...own
-    } = pipeline.options;
     const summary = await fit(model, corpus.train, {
-      ...own,
+      ...unlimitedFitOptions(pipeline),
       ...(entry.scheme !== undefined && { scheme: entry.scheme }),
       mode: entry.mode,
       seed,

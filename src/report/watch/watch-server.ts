@@ -1,8 +1,8 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { isIP, type AddressInfo } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { OptionsError, RunError } from '../../errors.ts';
+import { expectToken, isLoopback, isSameToken } from '../../access.ts';
+import { RunError } from '../../errors.ts';
 import { page, runMain } from '../run-page/page.ts';
 import { readRun } from '../run-page/read-run.ts';
 import { listMain, listRuns } from './run-list.ts';
@@ -48,11 +48,7 @@ type Look = () => Promise<{ readonly stamp: string; readonly main: () => Promise
  */
 export async function watchRuns(options: WatchOptions): Promise<WatchServer> {
   const { host = '127.0.0.1', port = 4380, token = '' } = options;
-  if (!isLoopback(host) && token === '')
-    throw new OptionsError(
-      `watchRuns(): expected a token where other machines can connect (host ${host}), got none. Give one, or listen on 127.0.0.1.`,
-      { host },
-    );
+  expectToken('watchRuns()', host, token);
   const watch = new Watch(options);
   await new Promise<void>((resolve, reject) => {
     watch.server.once('error', (cause: NodeJS.ErrnoException) => {
@@ -71,9 +67,6 @@ export async function watchRuns(options: WatchOptions): Promise<WatchServer> {
   const url = `http://${host}:${bound}/${token && `?token=${encodeURIComponent(token)}`}`;
   return { url, [Symbol.asyncDispose]: () => watch.close() };
 }
-
-const isLoopback = (host: string): boolean =>
-  host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
 
 class Watch {
   readonly server: Server;
@@ -122,7 +115,7 @@ class Watch {
     const { token = '' } = this.#options;
     if (method !== 'GET') return [405, 'Only GET is answered.'];
     if (token !== '')
-      return isSame(url.searchParams.get('token') ?? '', token) ? undefined : [401, 'Add the token: ?token=…'];
+      return isSameToken(url.searchParams.get('token') ?? '', token) ? undefined : [401, 'Add the token: ?token=…'];
     const name = (headers.host ?? '').replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1');
     return isLoopback(name) ? undefined : [403, 'Ask by the name localhost.'];
   }
@@ -171,6 +164,3 @@ class Watch {
     void again().catch(stop);
   }
 }
-
-const digest = (text: string) => createHash('sha256').update(text).digest();
-const isSame = (one: string, other: string): boolean => timingSafeEqual(digest(one), digest(other));

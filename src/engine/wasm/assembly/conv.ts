@@ -6,9 +6,14 @@
  */
 import { load4, multiplyAdd, store4 } from './lanes';
 
-/** Writes the patch matrix of one image [height, width, channels]. */
-export function patches(
+/**
+ * Writes the patch matrix of one image [height, width, channels], or, with `back`, adds its numbers to the places of the
+ * image that they came from.
+ */
+export function movePatches(
   image: usize,
+  matrix: usize,
+  back: bool,
   height: i32,
   width: i32,
   channels: i32,
@@ -22,18 +27,20 @@ export function patches(
   padLeft: i32,
   outHeight: i32,
   outWidth: i32,
-  out: usize,
 ): void {
   const bytes = (<usize>channels) << 2;
   for (let y = 0; y < outHeight; y++) {
     for (let x = 0; x < outWidth; x++) {
       for (let fy = 0; fy < filterHeight; fy++) {
         const row = y * strideHeight - padTop + fy * dilationHeight;
-        for (let fx = 0; fx < filterWidth; fx++, out += bytes) {
+        for (let fx = 0; fx < filterWidth; fx++, matrix += bytes) {
           const column = x * strideWidth - padLeft + fx * dilationWidth;
-          if (<u32>row < <u32>height && <u32>column < <u32>width) {
-            copy(image + <usize>(row * width + column) * bytes, out, channels);
-          } else memory.fill(out, 0, bytes);
+          const place = image + <usize>(row * width + column) * bytes;
+          const isInside = <u32>row < <u32>height && <u32>column < <u32>width;
+          if (back) {
+            if (isInside) add(matrix, place, channels);
+          } else if (isInside) copy(place, matrix, channels);
+          else memory.fill(matrix, 0, bytes);
         }
       }
     }
@@ -43,40 +50,6 @@ export function patches(
 /** Few numbers at a time: a loop is faster than a call of memory.copy. */
 function copy(from: usize, to: usize, count: i32): void {
   for (let i = 0; i < count; i += 4, from += 16, to += 16) store4(to, load4(from, count - i), count - i);
-}
-
-/** Adds the numbers of a patch matrix to the places of the image that they came from: the opposite of `patches`. */
-export function addPatches(
-  matrix: usize,
-  height: i32,
-  width: i32,
-  channels: i32,
-  filterHeight: i32,
-  filterWidth: i32,
-  strideHeight: i32,
-  strideWidth: i32,
-  dilationHeight: i32,
-  dilationWidth: i32,
-  padTop: i32,
-  padLeft: i32,
-  outHeight: i32,
-  outWidth: i32,
-  image: usize,
-): void {
-  const bytes = (<usize>channels) << 2;
-  for (let y = 0; y < outHeight; y++) {
-    for (let x = 0; x < outWidth; x++) {
-      for (let fy = 0; fy < filterHeight; fy++) {
-        const row = y * strideHeight - padTop + fy * dilationHeight;
-        for (let fx = 0; fx < filterWidth; fx++, matrix += bytes) {
-          const column = x * strideWidth - padLeft + fx * dilationWidth;
-          if (<u32>row < <u32>height && <u32>column < <u32>width) {
-            add(matrix, image + <usize>(row * width + column) * bytes, channels);
-          }
-        }
-      }
-    }
-  }
 }
 
 function add(from: usize, to: usize, count: i32): void {

@@ -1,4 +1,4 @@
-export { addPatches, depthwiseBackward, patches } from './conv';
+export { depthwiseBackward, movePatches } from './conv';
 export { gemm, gemmScratchBytes, packedRightBytes } from './gemm';
 export { gruBackward, gruForward } from './gru';
 export { lstmBackward, lstmForward } from './lstm';
