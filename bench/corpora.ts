@@ -34,6 +34,7 @@ import {
   trainings,
   type Case,
   type Measured,
+  type Waits,
 } from './corpora/readers.ts';
 
 const { values: flags } = parseArgs({
@@ -45,6 +46,7 @@ const { values: flags } = parseArgs({
     /** Internal: what to measure in this process, of which case, on which files. */
     measure: { type: 'string' },
     case: { type: 'string' },
+    mode: { type: 'string', default: 'fast' },
     path: { type: 'string' },
   },
 });
@@ -59,6 +61,7 @@ const has = (part: (typeof allParts)[number]) => asked.includes(part);
 const sizes = flags.quick
   ? { textBytes: 16e6, digits: 20_000, images: 200 }
   : { textBytes: 64e6, digits: 100_000, images: 1000 };
+const modes = ['fast', 'paper'] as const;
 const GIGABYTE = 1e9;
 
 const run = promisify(execFile);
@@ -191,26 +194,34 @@ async function comparePeaks(folder: string): Promise<void> {
 }
 
 async function compareWaits(folder: string): Promise<void> {
-  for (const name of Object.keys(trainings)) {
-    const share = await apart<number>(['--measure', 'waits', '--case', name, '--path', folder]);
-    console.log(
-      `${name} on tensorflow waits for data ${(100 * share).toFixed(2)} % of the time (goal 2.00: ${share < 0.02 ? 'reached' : 'MISSED'})`,
-    );
-  }
+  const percent = (share: number) => (100 * share).toFixed(2);
+  for (const name of Object.keys(trainings))
+    for (const mode of modes) {
+      const args = ['--measure', 'waits', '--mode', mode, '--case', name, '--path', folder];
+      const { waiting, filling, steps } = await apart<Waits>(args);
+      console.log(
+        `${name} on tensorflow, mode ${mode}, waits for data ${percent(waiting)} % of the time (goal 2.00: ${waiting < 0.02 ? 'reached' : 'MISSED'}); ` +
+          `buffers were filled ${percent(filling)} % of it, ${steps} steps`,
+      );
+    }
 }
 
 async function main(): Promise<void> {
   const begun = performance.now();
-  if (!existsSync(python)) throw new Error('expected bench/peers/.venv. Make it with `sh bench/peers/make-venv.sh`.');
+  const names = cases.filter(has);
+  const arePeersAsked = names.length > 0;
+  if (arePeersAsked && !existsSync(python))
+    throw new Error('expected bench/peers/.venv. Make it with `sh bench/peers/make-venv.sh`.');
   const folder = await mkdtemp(join(tmpdir(), 'taustream-bench-'));
   const leave = () => void rm(folder, { recursive: true, force: true }).then(() => process.exit(130));
   process.once('SIGINT', leave).once('SIGTERM', leave);
   try {
-    const versions = (await run(python, [peerScript, 'versions'])).stdout.trim().split('\n').at(-1)!;
+    const versions = arePeersAsked
+      ? (await run(python, [peerScript, 'versions'])).stdout.trim().split('\n').at(-1)!
+      : 'without peers';
     console.log(
       `${cpus()[0]!.model}, ${cpus().length} cores, load ${loadavg()[0]!.toFixed(1)}; Node ${process.version}; ${versions}; seed ${seed}; ${rounds} rounds`,
     );
-    const names = cases.filter(has);
     await writeFiles(folder, has('waits') ? [...new Set([...names, 'text', 'idx'] as const)] : names, sizes, seed);
     for (const name of names) for (const workers of [1, 2]) await compare(name, workers, folder);
     if (has('waits')) await compareWaits(folder);
@@ -226,7 +237,15 @@ const path = flags.path ?? '';
 if (flags.measure === 'resume') console.log(JSON.stringify(await measureResume(path, seed)));
 else if (flags.measure === 'peak') console.log(await measurePeak(path, 2_000_000, seed));
 else if (flags.measure === 'waits' && isTraining(flags.case))
-  console.log(JSON.stringify(await measureWaits(flags.case, path, seed, flags.quick ? 4 : 15)));
+  console.log(
+    JSON.stringify(
+      await measureWaits(flags.case, path, {
+        seed,
+        seconds: flags.quick ? 4 : 15,
+        mode: flags.mode === 'paper' ? 'paper' : 'fast',
+      }),
+    ),
+  );
 else if (flags.measure === 'tfjs' && isCase(flags.case))
   console.log(JSON.stringify(await measureTfjs(flags.case, path, seed)));
 else if (isCase(flags.case)) console.log(JSON.stringify(await measureOurs(flags.case, path, seed)));

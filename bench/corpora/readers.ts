@@ -167,14 +167,28 @@ export const isTraining = (name: string | undefined): name is Training =>
 /** Steps that compile and open files. */
 const FIRST_STEPS = 10;
 
-/** Share of the time in which a trainer on TensorFlow waits for data: for buffers to be filled, copying included. */
-export async function measureWaits(name: Training, folder: string, seed: number, seconds: number): Promise<number> {
+/** Shares of a trainer's time. */
+export interface Waits {
+  /** In which nothing is computed, for buffers are filled, copying included. */
+  readonly waiting: number;
+  /** In which buffers are filled, also while a step is computed. */
+  readonly filling: number;
+  readonly steps: number;
+}
+
+/** How long a trainer on TensorFlow waits for data. */
+export async function measureWaits(
+  name: Training,
+  folder: string,
+  { seed, seconds, mode }: { readonly seed: number; readonly seconds: number; readonly mode: 'fast' | 'paper' },
+): Promise<Waits> {
   await useEngine('tensorflow');
   const { open, model: make, batchSize } = trainings[name];
   const model = make(seed);
   model.compile({ optimizer: tf.train.adam(1e-3), loss: 'sparseCategoricalCrossentropy' });
   let [waited, begun, ended] = [0, 0, 0];
-  await fit(model, await open(folder), {
+  const { stages, steps } = await fit(model, await open(folder), {
+    mode,
     batchSize,
     presampleSize: 5 * batchSize,
     seed,
@@ -185,5 +199,9 @@ export async function measureWaits(name: Training, folder: string, seed: number,
       ended = now;
     },
   });
-  return waited / 1000 / (ended - begun);
+  return {
+    waiting: waited / 1000 / (ended - begun),
+    filling: stages!['presample']!.waitedUpstreamMs / 1000 / ended,
+    steps,
+  };
 }

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { parseOptions } from '../options.ts';
 import { deriveSeed } from '../stream/random.ts';
-import type { Position, Sample, SampleOptions, SampleRows, SampleStream } from '../stream/sample.ts';
+import type { Position, Sample, SampleOptions, SampleStream } from '../stream/sample.ts';
 import { Pool, type BlockSource } from './blocks.ts';
 import { orderName, placeOf, poolsFrom, positionAt } from './cursor.ts';
 import { Skips, Walk, type PartOfPool } from './sample-walk.ts';
@@ -49,7 +49,7 @@ export function streamSamples(where: string, source: BlockSource, options: Sampl
   return Object.assign(samples, {
     position: (taken: number) => positionAt(order, start + taken + skips.before(taken)),
     // what is decoded in other threads comes sample by sample: whoever reads ahead of its use keeps them busy
-    ...(!source.decodeAhead && { fillRows: (into: SampleRows, rows: number) => walk.fillRows(into, rows) }),
+    ...(!source.decodeAhead && { fillRows: walk.fillRows.bind(walk) }),
     // a generator that was never asked for a sample would end without closing what `fillRows` opened
     return: async () => {
       await walk.close();

@@ -13,6 +13,10 @@ export interface PartOfPool {
   readonly pass: Pass;
 }
 
+/** Whether a sample is wanted, by its id. */
+type Accepts = (id: string) => boolean;
+const all: Accepts = () => true;
+
 /** Bad samples that were left out, by how many good ones came before each. */
 export class Skips {
   readonly #given: number[] = [];
@@ -82,15 +86,17 @@ export class Walk {
     }
   }
 
-  /** Writes up to `rows` samples, fewer only at the end. @returns their ids */
-  async fillRows(into: SampleRows, rows: number): Promise<string[]> {
+  /** Writes up to `rows` samples that are accepted, fewer only at the end. @returns their ids */
+  async fillRows(into: SampleRows, rows: number, accepts: Accepts = all): Promise<string[]> {
     const { schema } = this.#source;
     const isDirect = into.schema === schema && !variesInLength(into.schema) && this.#ahead === 0;
     const ids: string[] = [];
     while (ids.length < rows) {
-      if (isDirect && (this.#isReady || (await this.#getReady())) && this.#writeHere(into, rows, ids)) continue;
+      if (isDirect && (this.#isReady || (await this.#getReady())) && this.#writeHere(into, rows, ids, accepts))
+        continue;
       const sample = await this.#next();
       if (!sample) break;
+      if (!accepts(sample.id)) continue;
       writeSample(into, ids.length, sample);
       ids.push(sample.id);
     }
@@ -109,7 +115,7 @@ export class Walk {
    * Writes what lies in memory, up to the pool's end or the first sample whose block does not write rows.
    * @returns whether it was not the latter
    */
-  #writeHere(into: SampleRows, rows: number, ids: string[]): boolean {
+  #writeHere(into: SampleRows, rows: number, ids: string[], accepts: Accepts): boolean {
     const { pool, pass } = this.#part!;
     const { augmentation } = this.#source;
     while (ids.length < rows && this.#isReady) {
@@ -117,9 +123,11 @@ export class Walk {
       try {
         const id = pool.write(this.#place, into.columns, ids.length);
         if (id === undefined) return false;
-        if (augmentation) augmentRow(into, ids.length, augmentation, augmentRng(pass, id));
-        ids.push(id);
         this.#given += 1;
+        if (accepts(id)) {
+          if (augmentation) augmentRow(into, ids.length, augmentation, augmentRng(pass, id));
+          ids.push(id); // else the next is written over it
+        }
       } catch (error) {
         this.#leaveOut(error);
       }

@@ -6,6 +6,12 @@ export const CompileOptions = z.strictObject({
   xla: z.boolean().default(false),
   /** Functions kept, one for each structure, shape and type of the arguments. @default 16 – guess */
   signatures: z.int().min(1).default(16),
+  /**
+   * Lets a call come back while TensorFlow still computes on the CPU, so that the host can do something else. Reading a
+   * result waits for it; what fails as it runs then fails at that read, or at the step's next call, and the variables are
+   * what they were before. One call at a time is under way. @default false
+   */
+  later: z.boolean().default(false),
   /** Seed of the random numbers drawn within the step. @default the engine's seed */
   seed: z
     .int()

@@ -25,6 +25,8 @@ export interface Fill {
 export interface Filler {
   /** @param rows samples asked for @returns undefined when there are none */
   fill(samples: AsyncIterator<Sample>, phase: Phase, rows: number): Promise<Fill | undefined>;
+  /** Takes samples for the next fill before it is asked for, where it can. What fails is thrown by that fill. */
+  fetchAhead?(samples: AsyncIterator<Sample>, rows: number): Promise<void>;
 }
 
 /** The rows of a fill, as columns. */

@@ -66,6 +66,9 @@ export interface Unfinished {
  * real steps. With `lengths.boundaries` each buffer holds samples of one bucket: the one that is full first, or whose
  * samples have waited longest where several are.
  *
+ * While a step is computed (`turnstile.computing`) the samples of the next fill are taken, as many as it would have if the
+ * gate stayed as it is, where the source writes rows. Which samples a buffer has does not depend on it.
+ *
  * Memory: one buffer of `presampleSize × bytes a sample` being filled, plus those not yet released downstream; with
  * buckets up to as many samples wait in each.
  *
@@ -91,9 +94,15 @@ export function presample(options: PresampleOptions): Stage<Sample, Presample> {
     const samples = source[Symbol.asyncIterator]();
     const own = filler();
     let begun = unfinished;
+    let isWaiting = false;
+    turnstile?.meanwhile?.(async () => {
+      if (isWaiting) await own.fetchAhead?.(samples, gate.isOpen ? mostRows() : batchSize);
+    });
     try {
       for (;;) {
+        isWaiting = true;
         await turnstile?.enter(signal);
+        isWaiting = false;
         const phase = begun || gate.isOpen ? 'importance' : 'uniform';
         const rows = phase === 'importance' ? (begun?.rows ?? mostRows()) : batchSize;
         const fill = await own.fill(samples, phase, rows);

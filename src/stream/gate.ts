@@ -23,6 +23,10 @@ export interface Turnstile {
   readonly version: number;
   /** Resolves when the next fill may begin, and counts it; rejects when `signal` aborts. */
   enter(signal?: AbortSignal): Promise<void>;
+  /** Called by the trainer while a step is computed; resolves when what is done meanwhile is done, whether or not it failed. */
+  computing?(): Promise<void>;
+  /** Says what is to be done while steps are computed, for whoever fills; its errors are its own affair. */
+  meanwhile?(work: () => Promise<void>): void;
   /** Called by the trainer after each step. */
   stepped(): void;
   /** Called by the trainer when it has done with a buffer. */

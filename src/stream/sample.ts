@@ -44,9 +44,10 @@ export interface SampleStream extends AsyncIterable<Sample> {
    * Writes the next samples straight into rows, without a promise for each: for consumers that fill buffers. It goes on
    * where the iteration stands and moves it on; not to be called while a sample is being waited for.
    *
-   * @returns their ids: fewer than `rows` only when the stream has ended
+   * @param accepts asked once about each sample, in their order; one that it turns away counts as taken, and has no row
+   * @returns the ids of those in rows: fewer than `rows` only when the stream has ended
    */
-  fillRows?(this: void, into: SampleRows, rows: number): Promise<string[]>;
+  fillRows?(this: void, into: SampleRows, rows: number, accepts?: (id: string) => boolean): Promise<string[]>;
 }
 
 /** Whether a stream writes its samples into rows itself, which saves a promise a sample. */

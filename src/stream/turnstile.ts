@@ -10,6 +10,7 @@ export function createTurnstile(ahead: number): Turnstile {
   let inside = 0;
   let version = 0;
   let isOpen = false;
+  let work: (() => Promise<void>) | undefined;
   let waiting: (() => void)[] = [];
 
   const mayEnter = () => isOpen || inside <= ahead;
@@ -28,6 +29,10 @@ export function createTurnstile(ahead: number): Turnstile {
       signal?.throwIfAborted();
       while (!mayEnter()) await nextWake((resolve) => waiting.push(resolve), signal);
       inside += 1;
+    },
+    computing: async () => work?.(),
+    meanwhile: (given) => {
+      work = given;
     },
     stepped: () => {
       version += 1;

@@ -1,5 +1,5 @@
 import type { Passed } from '../stream/presample.ts';
-import type { Sample } from '../stream/sample.ts';
+import { fillsRows, type Sample, type SampleStream } from '../stream/sample.ts';
 
 /** Decisions about samples in their order: how many were turned away before each admitted one, and after the last. */
 export interface AdmissionState {
@@ -40,16 +40,21 @@ export class Admission {
     };
   }
 
-  /** @param admitted samples at the beginning that were let in before, and only come again */
-  async *admitted(samples: AsyncIterable<Sample>, admitted = 0): AsyncGenerator<Sample, void, void> {
+  /**
+   * The samples that are let in. A stream that writes rows still does, and then decides about no sample before its turn.
+   *
+   * @param admitted samples at the beginning that were let in before, and only come again
+   */
+  admitted(samples: AsyncIterable<Sample>, admitted = 0): AsyncGenerator<Sample, void, void> {
     const earlier = decisions(this.#decided);
-    for await (const sample of samples) {
+    const isIn = (id: string) => {
       const place = this.#read++;
-      const isIn = place < admitted || (earlier.next().value ?? this.#admits(sample.id));
-      if (!isIn) continue;
-      this.#places.push(place);
-      yield sample;
-    }
+      const wanted = place < admitted || (earlier.next().value ?? this.#admits(id));
+      if (wanted) this.#places.push(place);
+      return wanted;
+    };
+    const chosen = only(samples, isIn);
+    return fillsRows(samples) ? Object.assign(chosen, rowsOf(samples, isIn, chosen.return.bind(chosen))) : chosen;
   }
 
   /** Which of the stream's samples are passed, by which of those let in are. Never goes back. */
@@ -66,6 +71,24 @@ export class Admission {
     return whole;
   }
 }
+
+async function* only(samples: AsyncIterable<Sample>, isIn: (id: string) => boolean) {
+  for await (const sample of samples) if (isIn(sample.id)) yield sample;
+}
+
+const rowsOf = (
+  samples: SampleStream & Required<Pick<SampleStream, 'fillRows'>>,
+  isIn: (id: string) => boolean,
+  end: () => Promise<unknown>,
+) => ({
+  fillRows: (...[into, rows]: Parameters<typeof samples.fillRows>) => samples.fillRows(into, rows, isIn),
+  // a generator that was never asked for an item ends without ending its source
+  return: async () => {
+    await end();
+    await samples[Symbol.asyncIterator]().return?.();
+    return { done: true as const, value: undefined };
+  },
+});
 
 function* decisions({ refused, trailing }: AdmissionState): Generator<boolean, undefined, void> {
   for (const before of refused) {

@@ -256,7 +256,8 @@ class Run {
 
   #record(loss: number, lr: number, batch: Minibatch): StepRecord {
     const { gate, meter, observed, noise } = this.#parts;
-    const waited = meter.stages.get(this.#parts.source ? 'source' : 'presample')?.waitedUpstreamMs ?? 0;
+    const { source, fetching } = this.#parts;
+    const waited = source ? (meter.stages.get('source')?.waitedUpstreamMs ?? 0) : fetching.waitedMs;
     const waitedMs = waited - this.#waitedMs;
     this.#waitedMs = waited;
     const { step, seconds, share } = this.#budget.progress();

@@ -31,6 +31,7 @@ import { Admission } from './admission.ts';
 import type { BatchSource } from './batch-source.ts';
 import type { FitOptions, FitSettings } from './fit-options.ts';
 import { decodedAhead } from './decoded-ahead.ts';
+import { Fetching } from './fetching.ts';
 import { openStream, type OpenStream } from './open-stream.ts';
 import type { ResumeState } from './resume.ts';
 import { schemeOfMode } from './modes.ts';
@@ -72,8 +73,8 @@ export function assemble(
   const place = values.score && placeScores({ head, scheme, chooser, schema, ...sized }, values.score);
   const tickets = place && ticketsOf(place, values.score, gate);
   const turnstile: Turnstile = tickets ?? createTurnstile(values.ahead);
-  const rng = rngOf(seed, saved, trainers);
-  const common = { scheme, chooser, costs, turnstile, place, tickets, meter, inFlight, rng, agreement };
+  const [rng, fetching] = [rngOf(seed, saved, trainers), new Fetching(meter, turnstile, options.signal)];
+  const common = { scheme, chooser, costs, turnstile, fetching, place, tickets, meter, inFlight, rng, agreement };
   const observed: Observed = { effectiveSampleSize: batchSize };
   const onScores: FitOptions['onScores'] = (batch, scores) => {
     observed.effectiveSampleSize = effectiveSampleSize(scores);
@@ -139,6 +140,7 @@ function rngOf(seed: number, saved: ResumeState | undefined, trainers: Trainers 
 interface Wiring {
   readonly agreement: Agreement | undefined;
   readonly source: BatchSource | undefined;
+  readonly fetching: Fetching;
   readonly place: ScorePlace | undefined;
   readonly tickets: Tickets | undefined;
   readonly onScores: NonNullable<FitOptions['onScores']>;
@@ -182,6 +184,7 @@ function trainerOf(wiring: Wiring, noise: NoiseScale, observed: Observed) {
     averaging: values.averaging,
     rateOf,
     agreement: wiring.agreement,
+    ...(wiring.source ? {} : wiring.fetching.ofTrainer),
     onCost: (samples, ms) => costs.trained(samples, ms),
     clock: clocks[values.clock],
   });

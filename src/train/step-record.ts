@@ -37,7 +37,7 @@ export interface StepRecord {
   samplesTrained: number;
   /** Samples seen of each corpus so far, by name, where the corpus is a mixture. */
   samplesByCorpus?: Readonly<Record<string, number>>;
-  /** Milliseconds that this step waited for data. */
+  /** Milliseconds that this step waited for data: what was fetched while the one before was still computed is not among them. */
   waitedMs: number;
   /** Resident memory of the process, in bytes. */
   rssBytes: number;

@@ -79,7 +79,7 @@ export function weightedStep(head: Head, options: WeightedStepOptions, scored: b
     applyGradients(options, whole, rate);
     return { loss: value, scores, noise, heard: shared ? [shared.heard] : [] };
   };
-  const run = compilable ? compile(step) : untraced(step);
+  const run = compilable ? compile(step, { later: !trainers }) : untraced(step);
   return (feed, weights, learningRate, said) =>
     run(feed.inputs, feed.targets, feed.mask ? [feed.mask] : [], weights, learningRate, said ? [said] : []);
 }

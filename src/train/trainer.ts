@@ -41,11 +41,18 @@ export interface TrainerOptions {
   readonly onCost?: (samples: number, milliseconds: number) => void;
   /** What that is measured by. @default the wall's clock */
   readonly clock?: Clock;
+  /** Done while a step is computed, where the engine does that in threads of its own; gives the milliseconds spent on data. */
+  readonly meanwhile?: (() => Promise<number>) | undefined;
+  /** Told how much of that a step has hidden: it was computed for longer. */
+  readonly onHidden?: (milliseconds: number) => void;
   /** What is agreed with other trainers of the same run. */
   readonly agreement?: Agreement | undefined;
   /** Told the scores of a uniform step's own batch. */
   readonly onScores?: (batch: Minibatch, scores: Float32Array) => void;
 }
+
+/** A result that is read sooner was there before it was asked for: reading alone takes some hundredths of this. */
+const AT_ONCE_MS = 0.1;
 
 /**
  * Takes weighted steps on a model and tells the gate what it saw.
@@ -107,9 +114,9 @@ export class Trainer {
       const begun = clock();
       if (batch.phase === 'uniform' || this.#anchored) checkLabels(this.#head, this.#binding, batch);
       const said = await agreement?.say(batch, learningRate);
-      const { loss: own, scores, noise, heard } = await this.#take(batch, learningRate, said);
+      const { loss: own, scores, noise, heard, heldUp } = await this.#take(batch, learningRate, said);
       const loss = heard ? agreement!.hear(heard).loss : own;
-      onCost?.(batch.size, clock() - begun);
+      onCost?.(batch.size, clock() - begun - heldUp);
       if (!Number.isFinite(loss)) throw lossError(batch, loss, this.#steps + 1);
       this.#steps += 1;
       const { weight } = batch.presample;
@@ -158,6 +165,7 @@ export class Trainer {
   }
 
   async #take(batch: Minibatch, learningRate: number, said: Float32Array | undefined): Promise<Taken> {
+    const { meanwhile, onHidden, clock = clocks.wall } = this.#options;
     const take = this.#stepFor(batch);
     this.optimizer.setLearningRate?.(learningRate);
     const { loss, scores, noise, heard } = tf.tidy(() => {
@@ -166,12 +174,18 @@ export class Trainer {
       return take(feed, tf.tensor1d(batch.weights), tf.scalar(learningRate), along) as unknown as tf.TensorContainer;
     }) as unknown as ReturnType<WeightedStep>;
     try {
+      const begun = clock();
+      const spent = (await meanwhile?.()) ?? 0;
+      const [ready, asked] = [clock(), performance.now()];
       const reads = [loss, ...scores, ...noise, ...heard].map((tensor) => tensor.data<'float32'>());
       const [value, ...rest] = await Promise.all(reads);
+      const isHidden = performance.now() - asked > AT_ONCE_MS;
+      if (isHidden) onHidden?.(spent);
       const [ownScores, ownNoise, sums] = [scores.length, noise.length, heard.length].map((count) =>
         count > 0 ? rest.shift() : undefined,
       );
-      return { loss: value![0]!, scores: ownScores, noise: ownNoise, heard: sums };
+      const heldUp = isHidden ? 0 : ready - begun;
+      return { loss: value![0]!, scores: ownScores, noise: ownNoise, heard: sums, heldUp };
     } finally {
       tf.dispose([loss, ...scores, ...noise, ...heard]);
     }
@@ -217,6 +231,8 @@ interface Taken {
   readonly scores: Float32Array | undefined;
   readonly noise: Float32Array | undefined;
   readonly heard: Float32Array | undefined;
+  /** Milliseconds by which it took longer than to compute, for what was done meanwhile. */
+  readonly heldUp: number;
 }
 
 const lossError = (batch: Minibatch, loss: number, step: number): LossError =>

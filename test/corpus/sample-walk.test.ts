@@ -206,6 +206,41 @@ describe('fillRows', () => {
     }
   });
 
+  it('passes by what is turned away, and asks once about each sample in its order', async () => {
+    for (const writes of [() => true, () => false, (first: number) => first % 8 === 0]) {
+      const all = await collect(source(60, () => false).opened.samples({ seed: 4, epochs: 1 }));
+      const stream = source(60, writes).opened.samples({ seed: 4, epochs: 1 });
+      const asked: string[] = [];
+      const isWanted = (id: string) => Number(id.slice(1)) % 3 > 0;
+      const [got, values]: [string[], number[]] = [[], []];
+      for (const rows of [7, 1, 15, 20]) {
+        const x = new Int32Array(rows);
+        const into = { schema: source(1, writes).opened.schema, columns: { x }, where: 'test' };
+        const ids = await stream.fillRows!(into, rows, (id) => (asked.push(id), isWanted(id)));
+        got.push(...ids);
+        values.push(...x.subarray(0, ids.length));
+      }
+      const wanted = all.filter(({ id }) => isWanted(id));
+      assert.deepEqual(
+        got,
+        wanted.map(({ id }) => id),
+      );
+      assert.deepEqual(
+        values,
+        wanted.map(({ x }) => x),
+      );
+      assert.deepEqual(
+        asked,
+        all.map(({ id }) => id),
+      );
+      const passed = 1 + all.findIndex(({ id }) => id === got[22]);
+      const rest = await collect(
+        source(60, writes).opened.samples({ seed: 4, epochs: 1, from: stream.position!(passed) }),
+      );
+      assert.deepEqual(rest, all.slice(passed));
+    }
+  });
+
   it('converts for a consumer whose columns are of another schema, and refuses what does not fit', async () => {
     const { opened } = source(10, () => true);
     const stream = opened.samples({ seed: 1, epochs: 1, shuffle: false });

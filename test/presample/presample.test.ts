@@ -5,7 +5,9 @@ import { presample, type PresampleOptions } from '../../src/presample/presample.
 import { shutGate, tauGate } from '../../src/resample/tau-gate.ts';
 import { InFlight } from '../../src/stream/in-flight.ts';
 import type { Presample } from '../../src/stream/presample.ts';
-import type { Sample } from '../../src/stream/sample.ts';
+import type { Gate } from '../../src/stream/gate.ts';
+import type { Sample, SampleRows } from '../../src/stream/sample.ts';
+import { createTurnstile } from '../../src/stream/turnstile.ts';
 import { itBehavesLikeAStage } from '../stage-suite.ts';
 import { useTestEngine } from '../test-engine.ts';
 
@@ -81,6 +83,96 @@ describe('presample', () => {
     assert.ok(storages.size <= 4, `${storages.size} buffers for 10 fills`);
     inFlight.clear();
     assert.equal(inFlight.samples, 0);
+  });
+
+  describe('while a step is computed', () => {
+    /** A source that writes rows and counts them; from `failsAt` on it fails. */
+    const rowsOf = (count: number, failsAt = Infinity) => {
+      const taken = { rows: 0 };
+      const fillRows = async ({ columns }: SampleRows, rows: number) => {
+        const ids: string[] = [];
+        for (; ids.length < rows && taken.rows < count; taken.rows++) {
+          if (taken.rows === failsAt) throw new Error('no more of this');
+          const { id, x, y } = sample(taken.rows);
+          columns['x']!.set(x as number[], 2 * ids.length);
+          columns['y']![ids.length] = Number(y);
+          ids.push(id);
+        }
+        return ids;
+      };
+      return { taken, source: Object.assign(samples(0), { fillRows }) };
+    };
+    /** A gate that is open for some fills, by their number. */
+    const gateFor = (isOpenAt: (fill: number) => boolean) => {
+      const state = { fill: 0 };
+      const gate: Gate = {
+        get isOpen() {
+          return isOpenAt(state.fill);
+        },
+        tau: 1,
+        observe: () => {},
+      };
+      return { gate, state };
+    };
+    async function run(
+      { source }: ReturnType<typeof rowsOf>,
+      isOpenAt: (fill: number) => boolean,
+      computes: (fill: number) => boolean,
+    ) {
+      const { gate, state } = gateFor(isOpenAt);
+      const turnstile = createTurnstile(0);
+      const buffers = stageOf({ gate, turnstile })(source);
+      const all: unknown[] = [];
+      for (let pending = buffers.next(); ;) {
+        const { value, done } = await pending;
+        if (done) return all;
+        const { ids, phase, passed, rows } = value;
+        all.push({ ids, phase, passed, rows, x: [...value.column('x').data], y: [...value.column('y').data] });
+        pending = buffers.next();
+        pending.catch(() => {}); // thrown where it is awaited
+        if (computes(state.fill)) await turnstile.computing!();
+        value.release();
+        state.fill += 1;
+        turnstile.leave();
+      }
+    }
+
+    it('takes the samples of the next fill, and no more', async () => {
+      const rows = rowsOf(100);
+      const turnstile = createTurnstile(0);
+      const buffers = stageOf({ turnstile })(rows.source);
+      await buffers.next();
+      void buffers.next();
+      for (let i = 0; i < 3; i++) await turnstile.computing!();
+      assert.equal(rows.taken.rows, 8);
+      void buffers.return();
+    });
+
+    it('changes no buffer, however the gate moves and the source ends', () =>
+      fc.assert(
+        fc.asyncProperty(
+          fc.integer({ min: 0, max: 40 }),
+          fc.array(fc.boolean(), { minLength: 1, maxLength: 12 }),
+          fc.array(fc.boolean(), { minLength: 1, maxLength: 12 }),
+          async (count, open, computed) => {
+            const at = (flags: readonly boolean[]) => (fill: number) => flags[fill % flags.length]!;
+            const expected = await run(rowsOf(count), at(open), () => false);
+            assert.deepEqual(await run(rowsOf(count), at(open), at(computed)), expected);
+          },
+        ),
+      ));
+
+    it('fails at the fill that wants what could not be taken', async () => {
+      const rows = rowsOf(100, 6);
+      const turnstile = createTurnstile(0);
+      const buffers = stageOf({ turnstile })(rows.source);
+      const first = await buffers.next();
+      assert.deepEqual(first.value!.ids, ['s:0', 's:1', 's:2', 's:3']);
+      const second = buffers.next();
+      await turnstile.computing!();
+      turnstile.leave();
+      await assert.rejects(second, { message: 'no more of this' });
+    });
   });
 
   it('refuses a sample that does not match the schema, by id and column', async () => {

@@ -45,8 +45,8 @@ describe('fit on samples that must be decoded', () => {
 
   const [presampleSize, batchSize] = [256, 8];
   /** What was begun and done beyond the samples of the minibatches so far, as each step begins. */
-  async function aheadOf(scheme: 'uniform' | 'upper-bound') {
-    const { corpus, counts } = decoded(16 * presampleSize);
+  async function aheadOf(scheme: 'uniform' | 'upper-bound', length = 16 * presampleSize) {
+    const { corpus, counts } = decoded(length);
     const model = tf.sequential({ layers: [tf.layers.dense({ units: 2, activation: 'softmax', inputShape: [4] })] });
     model.compile({ optimizer: tf.train.sgd(0.01), loss: 'sparseCategoricalCrossentropy' });
     const ahead: { begun: number; done: number }[] = [];
@@ -69,6 +69,11 @@ describe('fit on samples that must be decoded', () => {
 
   it('has begun the whole next presample before it trains on this one', async () => {
     for (const { begun } of await aheadOf('upper-bound')) assert.ok(begun >= presampleSize, `${begun} begun ahead`);
+  });
+
+  it('goes on over the end of an epoch', async () => {
+    const ahead = await aheadOf('upper-bound', 2 * presampleSize); // every second presample is an epoch's last
+    for (const { begun } of ahead) assert.ok(begun >= presampleSize, `${begun} begun ahead`);
   });
 
   it('has decoded the next minibatch before it trains on this one, where presamples are minibatches', async () => {

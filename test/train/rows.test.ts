@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import type * as tf from '@tensorflow/tfjs';
+import { infobatch } from '../../src/importance/infobatch.ts';
 import { streamSamples } from '../../src/corpus/sample-stream.ts';
 import { createRng } from '../../src/stream/random.ts';
 import type { Corpus, SampleOptions, SampleRows } from '../../src/stream/sample.ts';
@@ -12,8 +13,8 @@ import { classifier } from './toy.ts';
 const LENGTH = 200;
 const schema = { x: { type: 'float32', shape: [2] }, y: { type: 'int32', shape: [] } } as const;
 
-/** Clusters whose blocks write rows; counts what is read and how. */
-function clusters() {
+/** Clusters whose blocks write rows; counts what is read and how. @param turns event loop's turns that a read takes */
+function clusters(turns: (read: number) => number = () => 0) {
   const rng = createRng(3, 'rows');
   const labels = Int32Array.from({ length: LENGTH }, () => rng.integer(4));
   const points = Float32Array.from({ length: 2 * LENGTH }, (_, i) => {
@@ -28,7 +29,9 @@ function clusters() {
     poolSize: 16,
     partsAtOnce: 1,
     load: async (refs: readonly { readonly first: number; readonly count: number }[]) => {
+      const waits = turns(counts.blocks);
       counts.blocks += refs.length;
+      for (let i = 0; i < waits; i++) await new Promise((resolve) => setImmediate(resolve));
       return refs.map(({ first, count }) => ({
         count,
         sample: (i: number) => {
@@ -116,6 +119,29 @@ describe('fit on a corpus that writes rows', () => {
       }
   });
 
+  it('decides which samples to leave out alike, however long reads take, and when it goes on', async () => {
+    const options = {
+      scheme: infobatch({ pruneShare: 0.5 }),
+      tauThreshold: undefined,
+      steps: 60,
+    } satisfies Partial<FitOptions>;
+    const at = [1, 19, 26, 33, 59];
+    const { corpus, counts } = clusters();
+    const whole = await run(corpus, options, at);
+    assert.ok(counts.rows > 61 * 8 + 20, 'some were left out');
+    const slow = await run(clusters((read) => (read * 7) % 23).corpus, options);
+    assert.deepEqual(slow.batches, whole.batches);
+    assert.deepEqual(slow.weights, whole.weights);
+    for (const [i, step] of at.entries()) {
+      const rest = await run(clusters((read) => (read * 5) % 17).corpus, {
+        ...options,
+        resume: whole.checkpoints[i]!,
+      });
+      assert.deepEqual(rest.batches, whole.batches.slice(step));
+      assert.deepEqual(rest.weights, whole.weights);
+    }
+  });
+
   it('reads no further than two pools while a step is held', async () => {
     const { corpus, counts } = clusters();
     const before: number[] = [];
@@ -127,8 +153,8 @@ describe('fit on a corpus that writes rows', () => {
         before.push(counts.blocks);
       },
     });
-    // a pool is 4 blocks: 8, 16 and 24 samples are used, and the pool after the one in use is read ahead
-    assert.deepEqual(before, [8, 8, 12]);
+    // a pool is 4 blocks: 16, 24 and 32 samples are used or fetched for the next step, and the pool after is read ahead
+    assert.deepEqual(before, [8, 12, 12]);
   });
 
   it('ends with the epochs, the last buffer smaller', async () => {

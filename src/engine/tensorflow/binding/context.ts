@@ -1,5 +1,6 @@
 import type { Library } from './library.ts';
 import { Double, encodeMessage, type Field } from './protobuf.ts';
+import { Queue } from './queue.ts';
 import type { Pointer } from './signatures.ts';
 import type { Status } from './status.ts';
 
@@ -32,6 +33,7 @@ export class Context {
   readonly devices: readonly Device[];
   /** The device of tensors and operations: the first GPU, or the CPU. */
   readonly device: Device;
+  readonly queue: Queue;
   readonly #library: Library;
 
   constructor(library: Library, status: Status, options: ContextOptions = {}) {
@@ -39,6 +41,7 @@ export class Context {
     if (options.deterministic) process.env['TF_DETERMINISTIC_OPS'] = '1';
     this.pointer = newContext(library, status, encodeConfig(options));
     this.devices = listDevices(library, status, this.pointer);
+    this.queue = new Queue(library, this.pointer);
     const fallback: Device = { name: '/job:localhost/replica:0/task:0/device:CPU:0', type: 'CPU', memoryBytes: 0 };
     this.device =
       this.devices.find(({ type }) => type === 'GPU') ?? this.devices.find(({ type }) => type === 'CPU') ?? fallback;

@@ -131,6 +131,13 @@ export const signatures = {
   TFE_OpSetAttrFunctionName: ['void', 'pointer', 'text', 'text', 'size'],
   TFE_Execute: ['void', 'pointer', 'address', 'address', 'pointer'],
 
+  // what runs operations: at once, or one after another in a thread of its own
+  TFE_NewExecutor: ['pointer', 'byte', 'byte', 'int'],
+  TFE_ContextGetExecutorForThread: ['pointer', 'pointer'],
+  TFE_ContextSetExecutorForThread: ['void', 'pointer', 'pointer'],
+  TFE_ExecutorWaitForAllPendingNodes: ['void', 'pointer', 'pointer'],
+  TFE_ExecutorClearError: ['void', 'pointer'],
+
   // functions and graphs
   TFE_ContextAddFunction: ['void', 'pointer', 'pointer', 'pointer'],
   TFE_ContextRemoveFunction: ['void', 'pointer', 'text', 'pointer'],

@@ -63,7 +63,9 @@ export class Tensors {
   download(handle: Pointer): ReadValues {
     const { c } = this.#library;
     const tensor = c.TFE_TensorHandleResolve(handle, this.#status.pointer);
-    this.#status.check('download()');
+    const error = this.#status.ok ? undefined : this.#status.error('download()');
+    if (error) this.#context.queue.failed();
+    if (error) throw error;
     try {
       return this.read(tensor);
     } finally {

@@ -54,9 +54,12 @@ export function compileStep<Args extends readonly Tensors[], Result extends Tens
     if (backend.tensors.tracer || debugged) return runTidy(() => step(...args));
     const signature = signatureOf(args);
     const run = () => {
-      const traced = cache.get(signature, isCurrent) ?? cache.add(signature, trace(args));
+      const known = cache.get(signature, isCurrent);
+      const traced = known ?? cache.add(signature, trace(args));
       operations = traced.fn.size;
-      return callTraced(backend, traced, flatten(args, 'compile()'), seeds, attributes);
+      // At the first call it is seen whether TensorFlow can run it at all: `recover` is asked then. A GPU computes by itself.
+      const later = options.later && known !== undefined && !backend.engineBinding.isUsingGpuDevice();
+      return callTraced(backend, traced, flatten(args, 'compile()'), { seeds, attributes, later });
     };
     try {
       return run();
@@ -89,12 +92,18 @@ function runTidy<Result extends Tensors>(action: () => Result): Result {
   return result;
 }
 
+interface CallOptions {
+  readonly seeds: SeedStream;
+  readonly attributes: readonly { name: string; value: boolean }[];
+  /** Whether the host goes on while it runs. */
+  readonly later: boolean;
+}
+
 function callTraced<Result extends Tensors>(
   backend: TensorflowBackend,
   traced: TracedStep<Result>,
   leaves: readonly tf.Tensor[],
-  seeds: SeedStream,
-  attributes: readonly { name: string; value: boolean }[],
+  { seeds, attributes, later }: CallOptions,
 ): Result {
   const binding = backend.engineBinding;
   let seed: number | undefined;
@@ -104,8 +113,10 @@ function callTraced<Result extends Tensors>(
     return (seed = seeds.upload(backend));
   });
   try {
-    const outputs = traced.fn.call(inputs, attributes);
-    return distribute(backend, traced, outputs);
+    const call = () => traced.fn.call(inputs, attributes);
+    if (!later || !traced.updates.every((update) => isTakenOver(backend, traced, update)))
+      return distribute(backend, traced, call(), (old) => binding.release(old));
+    return callLater(backend, traced, call);
   } finally {
     if (seed !== undefined) binding.release(seed);
   }
@@ -125,11 +136,56 @@ function variableId(backend: TensorflowBackend, variable: tf.Variable): number {
   );
 }
 
+/** Calls a step without waiting for it. What its variables held is kept until it is known to have run. */
+function callLater<Result extends Tensors>(
+  backend: TensorflowBackend,
+  traced: TracedStep<Result>,
+  call: () => TensorMetadata[],
+): Result {
+  const { engineBinding: binding } = backend;
+  const held: { readonly dataId: object; readonly old: number; readonly now: number }[] = [];
+  let result: Result | undefined;
+  binding.context.queue.run(call, (outputs) => {
+    result = distribute(backend, traced, outputs, (old, now, dataId) => held.push({ old, now, dataId }));
+    return {
+      keep: () => {
+        for (const { old } of held) binding.release(old);
+      },
+      undo: () => {
+        for (const { dataId, old, now } of held) {
+          const entry = backend.tensors.entryOf(dataId);
+          if (entry?.id === now) entry.id = old;
+          binding.release(entry?.id === old ? now : old); // disposed or assigned since
+        }
+      },
+    };
+  });
+  return result!; // made in the same breath
+}
+
+/** Told which handle a variable has no more, and which it has instead. */
+type Replaced = (old: number, now: number, dataId: object) => void;
+
+/** Whether a variable can be given an output's handle: nobody shares its data, and the output is wanted once. */
+function isTakenOver<Result extends Tensors>(
+  { tensors }: TensorflowBackend,
+  { updates, results }: TracedStep<Result>,
+  { variable, output }: TracedStep<Result>['updates'][number],
+): boolean {
+  const entry = tensors.entryOf(variable.dataId);
+  return (
+    entry?.refCount === 1 &&
+    !results.some((result) => result.output === output) &&
+    !updates.some((other) => other.variable !== variable && other.output === output)
+  );
+}
+
 /** Hands outputs to variables and to the result. An output wanted twice is shared, as `tf.clone` shares. */
 function distribute<Result extends Tensors>(
   backend: TensorflowBackend,
   traced: TracedStep<Result>,
   outputs: readonly TensorMetadata[],
+  replaced: Replaced,
 ): Result {
   const made = new Map<number, tf.Tensor>();
   const tensorAt = (output: number): tf.Tensor => {
@@ -150,7 +206,7 @@ function distribute<Result extends Tensors>(
       !made.has(output) &&
       !traced.updates.some((other) => other.variable !== variable && other.output === output)
     ) {
-      takeOver(backend, variable, metadata);
+      takeOver(backend, variable, metadata, replaced);
     } else {
       const value = tensorAt(output);
       variable.assign(value);
@@ -161,14 +217,19 @@ function distribute<Result extends Tensors>(
 }
 
 /** Gives a variable a new handle. Tensors that share the old data keep it. */
-function takeOver(backend: TensorflowBackend, variable: tf.Variable, metadata: TensorMetadata): void {
+function takeOver(
+  backend: TensorflowBackend,
+  variable: tf.Variable,
+  metadata: TensorMetadata,
+  replaced: Replaced,
+): void {
   const entry = backend.tensors.entryOf(variable.dataId);
   if (entry && entry.refCount === 1) {
     const old = entry.id;
     entry.id = metadata.id;
     entry.values = null;
     entry.fromHost = false;
-    if (old > 0) backend.engineBinding.release(old);
+    if (old > 0) replaced(old, metadata.id, variable.dataId);
     return;
   }
   const value = backend.tensors.tensorOf(metadata);

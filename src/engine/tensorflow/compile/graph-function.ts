@@ -59,6 +59,7 @@ export class GraphFunction {
     if (this.#disposed) return;
     this.#disposed = true;
     const { library, context, status, functions } = this.#binding;
+    context.queue.settle();
     library.c.TFE_ContextRemoveFunction(context.pointer, this.name, status.pointer);
     library.c.TF_DeleteFunction(this.pointer);
     functions.delete(this.name);

@@ -468,6 +468,56 @@ describeWithTensorflow('TensorflowEngine.compile', (engine) => {
       assert.throws(() => engine().compile((x: tf.Tensor) => x, { jit: true }), OptionsError);
     });
 
+    it('with `later`, what fails as it runs, where it is read or at the next call, and puts variables back', () => {
+      const total = variable(tf.zeros([2]));
+      const add = (x: tf.Tensor, rows: tf.Tensor1D) => {
+        const picked = tf.gather(x, rows);
+        total.assign(total.add(picked));
+        return picked.sum();
+      };
+      const step = engine().compile(add, { later: true });
+      const [x, good, bad] = [tf.range(0, 3), tf.tensor1d([2, 1], 'int32'), tf.tensor1d([3, 0], 'int32')];
+      const valueOf = (rows: tf.Tensor1D) => tf.tidy(() => step(x, rows).dataSync()[0]);
+      assert.deepEqual([valueOf(good), valueOf(good)], [3, 3]);
+      const held = engine().statistics().liveTensors;
+      for (let i = 0; i < 3; i++) {
+        assert.match(thrownBy(() => valueOf(bad)).message, /= 3 is not in \[0, 3\)/u);
+        assert.deepEqual([...total.dataSync()], [4 + 2 * i, 2 + i]);
+        assert.equal(valueOf(good), 3);
+      }
+      step(x, bad).dispose(); // nobody reads it
+      assert.match(thrownBy(() => step(x, good)).message, /= 3 is not in \[0, 3\)/u);
+      assert.deepEqual([...total.dataSync()], [10, 5]);
+      assert.equal(valueOf(good), 3);
+      assert.ok(engine().statistics().liveTensors <= held + 1, 'what was kept to go back to is let go');
+      tf.dispose([x, good, bad, total]);
+      step.dispose();
+    });
+
+    it('with `later`, gives what it gives else, bit for bit', () => {
+      const [initial, x] = [wavy([4, 4]), wavy([4, 4], 1)];
+      const trained = [false, true].map((later) => {
+        const w = variable(initial.clone());
+        const step = engine().compile(
+          (input: tf.Tensor2D, rate: tf.Scalar) => {
+            const { value, grads } = tf.variableGrads(() => bend(tf.matMul(input, w as tf.Tensor2D)).asScalar(), [w]);
+            w.assign(w.sub(grads[w.name]!.mul(rate)));
+            return value;
+          },
+          { later },
+        );
+        const losses = Array.from({ length: 20 }, (_, i) =>
+          tf.tidy(() => step(x as tf.Tensor2D, tf.scalar(0.01 * (i + 1))).dataSync()[0]),
+        );
+        const values = [...w.dataSync()];
+        w.dispose();
+        step.dispose();
+        return { losses, values };
+      });
+      assert.deepEqual(trained[1], trained[0]);
+      tf.dispose([initial, x]);
+    });
+
     it('shapes that do not fit, in TensorFlow’s words', () => {
       const error = thrownBy(() =>
         tf.tidy(() => engine().compile((x: tf.Tensor) => tf.concat([x, tf.ones([2, 3])]))(tf.ones([2, 2]))),
