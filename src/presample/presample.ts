@@ -39,7 +39,7 @@ export type PresampleOptions = z.input<typeof PresampleOptions> & {
   /** Samples to fetch for the next presample, at most `presampleSize`. @default presampleSize */
   readonly fillSize?: (() => number) | undefined;
   /** Holds a fill back until the trainer is ready for it; without one, fills follow demand. */
-  readonly turnstile?: Pick<Turnstile, 'enter'>;
+  readonly turnstile?: Pick<Turnstile, 'enter' | 'meanwhile'>;
   /** Counts the buffers that are not released yet. */
   readonly inFlight?: InFlight;
   /** Samples at the beginning of the source that waited in an earlier run's buckets. @default 0 */

@@ -12,6 +12,9 @@ export interface StageCounts {
   waitedDownstreamMs: number;
 }
 
+/** What presample needs of a turnstile. */
+type HoldsBack = Pick<Turnstile, 'enter' | 'meanwhile'>;
+
 /**
  * Counts what flows through each stage and where time is waited: the stage whose upstream wait is long is starved, the
  * one whose downstream wait is long is stalled.
@@ -42,24 +45,44 @@ export class Meter {
 
   /**
    * A turnstile that stops the clock while it holds presample back: streams ask ahead of the trainer, and what passes
-   * then is the trainer's step, for which no stage waits.
+   * then is the trainer's step, for which no stage waits. What presample does meanwhile is counted.
    */
-  holding(turnstile: Pick<Turnstile, 'enter'>): Pick<Turnstile, 'enter'> {
+  holding(turnstile: HoldsBack): HoldsBack {
+    let isHeld = false;
     return {
       enter: async (signal) => {
-        this.#heldSince = performance.now();
+        isHeld = true;
+        this.#stop();
         try {
           await turnstile.enter(signal);
         } finally {
-          this.#heldMs += performance.now() - this.#heldSince;
-          this.#heldSince = undefined;
+          isHeld = false;
+          this.#goOn();
         }
       },
+      meanwhile: (work) =>
+        turnstile.meanwhile?.(async () => {
+          this.#goOn();
+          try {
+            await work();
+          } finally {
+            if (isHeld) this.#stop();
+          }
+        }),
     };
   }
 
   /** Milliseconds, without those in which a turnstile held. */
   readonly now = (): number => (this.#heldSince ?? performance.now()) - this.#heldMs;
+
+  #stop(): void {
+    this.#heldSince ??= performance.now();
+  }
+
+  #goOn(): void {
+    this.#heldMs += performance.now() - (this.#heldSince ?? performance.now());
+    this.#heldSince = undefined;
+  }
 
   #counts(name: string): StageCounts {
     const fresh = { taken: 0, given: 0, waitedUpstreamMs: 0, waitedDownstreamMs: 0 };
