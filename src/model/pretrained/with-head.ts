@@ -44,7 +44,7 @@ export const HeadOptions = OptionsOfHead.superRefine(({ classes, oldClasses }, c
 
 /** Length of what layers of several depths come to together. Half of that of EfficientNet-Lite0's features; of 1, 8 and 40 the best on Tux Paint's stamps. */
 const LENGTH = 8;
-/** Length of what the old classifier says: of ½, 1 and ¼ of the other's the best, if not by much. */
+/** Length of what the old classifier says. Of ¼, ½ and the whole of `LENGTH` the best on Tux Paint's stamps, if not by much. */
 const OLD_LENGTH = LENGTH / 2;
 
 /**
