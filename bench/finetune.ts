@@ -3,9 +3,11 @@
  * does: test accuracy by scheme and seed, at equal seconds of training or at equal steps, uniform and importance taking
  * turns. Seconds are those that processors spent on it, so that others on the machine do not count. With `--out` each run
  * is appended to a file as it ends, and the same command, broken off or with more seeds, does only what is not there yet.
+ * With `--folds 5` the test pictures are left alone: seed s is tested on the (s mod 5)-th of five parts of the pictures to
+ * train on, which it is not trained on. This is how a recipe is chosen.
  *
  *     node --import tsx bench/finetune.ts [--seeds 0,1,2,3,4] [--schemes uniform,upper-bound] [--seconds 60 | --steps 400]
- *       [--out FILE.jsonl] [--engine tensorflow]
+ *       [--folds 5] [--out FILE.jsonl] [--engine tensorflow]
  */
 import { createHash } from 'node:crypto';
 import { appendFile, readFile } from 'node:fs/promises';
@@ -18,7 +20,8 @@ import { useEngine } from '../src/engine/use-engine.ts';
 import type { EngineName } from '../src/engine/engine.ts';
 import { openHead } from '../src/model/head.ts';
 import { pairedTest, spreadOf } from '../src/report/compare/statistics.ts';
-import type { Corpus } from '../src/stream/sample.ts';
+import { deriveSeed } from '../src/stream/random.ts';
+import type { Corpus, Sample } from '../src/stream/sample.ts';
 import { unlimitedFitOptions } from '../src/pipeline.ts';
 import { evaluate } from '../src/train/evaluate.ts';
 import { fit } from '../src/train/fit.ts';
@@ -32,9 +35,11 @@ const { values: flags } = parseArgs({
     seconds: { type: 'string' },
     steps: { type: 'string' },
     engine: { type: 'string', default: 'auto' },
+    folds: { type: 'string' },
     out: { type: 'string' },
   },
 });
+const folds = flags.folds === undefined ? undefined : Number(flags.folds);
 const seeds = flags.seeds.split(',').map(Number);
 const schemes = flags.schemes.split(',');
 const budget =
@@ -50,12 +55,33 @@ console.log(`${said} a run; load ${loadavg()[0]!.toFixed(1)}`);
 await fetchCorpus(tuxpaintSix);
 const opened = await pipeline.openCorpus({ seed: 0, engine });
 /** Pictures decoded once for all runs. */
-async function decoded(corpus: Corpus): Promise<RowStore> {
+async function decoded(corpus: Corpus, isOf: (sample: Sample) => boolean = () => true): Promise<RowStore> {
   const store = new RowStore(corpus, { memoryBytes: 2 ** 28 });
-  for await (const sample of corpus.samples({ seed: 0, epochs: 1, shuffle: false })) await store.add(sample);
+  for await (const sample of corpus.samples({ seed: 0, epochs: 1, shuffle: false }))
+    if (isOf(sample)) await store.add(sample);
   return store;
 }
-const [train, validation] = [await decoded(opened.train), await decoded(opened.validation)];
+
+/** The pictures of each class in a seeded order, dealt out to the folds in turn. */
+async function dealt(corpus: Corpus, hands: number): Promise<ReadonlyMap<string, number>> {
+  const ids = new Map<number, string[]>();
+  for await (const { id, y } of corpus.samples({ seed: 0, epochs: 1, shuffle: false }))
+    ids.set(y as number, [...(ids.get(y as number) ?? []), id]); // a label, as the schema says
+  const order = (id: string) => deriveSeed(0, 'fold', id);
+  return new Map(
+    [...ids.values()].flatMap((own) => own.toSorted((a, b) => order(a) - order(b)).map((id, i) => [id, i % hands])),
+  );
+}
+const foldOf = folds === undefined ? undefined : await dealt(opened.train, folds);
+const wholeTrain = await decoded(opened.train);
+const test = foldOf ? undefined : await decoded(opened.validation);
+
+/** What a seed is trained and tested on. */
+async function partsOf(seed: number): Promise<readonly [train: RowStore, validation: RowStore]> {
+  if (!foldOf) return [wholeTrain, test!];
+  const isHeldOut = ({ id }: Sample) => foldOf.get(id) === seed % folds!;
+  return [await decoded(wholeTrain, (sample) => !isHeldOut(sample)), await decoded(wholeTrain, isHeldOut)];
+}
 
 const options = unlimitedFitOptions(pipeline);
 
@@ -78,8 +104,9 @@ const Result = z.object({
 type Result = z.output<typeof Result>;
 
 const recipe = createHash('sha256')
-  .update(JSON.stringify([budget, engine.name]))
+  .update(JSON.stringify([budget, engine.name, folds ?? 'test']))
   .update(await readFile(new URL('../pipelines/tuxpaint-finetune.ts', import.meta.url)))
+  .update(await readFile(new URL('../corpora/tuxpaint-six/imagenet-classes.ts', import.meta.url)))
   .digest('hex')
   .slice(0, 12);
 
@@ -90,6 +117,7 @@ async function readResults(path: string): Promise<Result[]> {
 }
 
 async function runOnce(scheme: string, seed: number): Promise<Result> {
+  const [train, validation] = await partsOf(seed);
   const [begun, used] = [performance.now(), process.cpuUsage()];
   const model = await pipeline.buildModel({ seed, engine, corpus: opened });
   const summary = await fit(model, train, {
@@ -134,7 +162,7 @@ for (const [turn, seed] of seeds.entries())
       if (flags.out !== undefined) await appendFile(flags.out, `${JSON.stringify(result)}\n`);
     }
     console.log(
-      `seed ${seed}  ${scheme.padEnd(14)} test accuracy ${(100 * result.accuracy).toFixed(1)} %  loss ${result.loss.toFixed(3)}  ` +
+      `seed ${seed}  ${scheme.padEnd(14)} ${folds === undefined ? 'test' : 'held-out'} accuracy ${(100 * result.accuracy).toFixed(1)} %  loss ${result.loss.toFixed(3)}  ` +
         `${result.steps} steps in ${result.seconds.toFixed(0)} s (whole run ${result.wallSeconds.toFixed(0)} s, ` +
         `processor ${result.processorSeconds.toFixed(0)} s)  gate open ${(100 * result.openShare).toFixed(0)} %  τ ${result.meanTau.toFixed(2)}${known ? '  (from the file)' : ''}`,
     );

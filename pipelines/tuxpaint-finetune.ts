@@ -1,4 +1,13 @@
-import { definePipeline, fetchCorpus, imageReport, labelledImages, pretrained, withHead } from 'taustream';
+import {
+  definePipeline,
+  fetchCorpus,
+  imageDetails,
+  imageReport,
+  labelledImages,
+  pretrained,
+  withHead,
+} from 'taustream';
+import { imageNetClasses } from '../corpora/tuxpaint-six/imagenet-classes.ts';
 import { tuxpaintSix } from '../corpora/tuxpaint-six/recipe.ts';
 
 /** What the network takes. Stamps are of all forms: cut to a square many would lose their ends, so they are padded. */
@@ -15,9 +24,14 @@ export default definePipeline({
     return labelledImages(path, { image });
   },
   async model({ corpus, seed }) {
-    return withHead(await pretrained('efficientnet-lite0', { image: corpus.image }), {
-      classes: [...corpus.classNames],
+    const network = await pretrained('efficientnet-lite0', { image: corpus.image });
+    const classes = [...corpus.classNames];
+    const known = Object.entries(imageNetClasses(imageDetails(network).classNames!)); // it has them all
+    const oldClasses = Object.fromEntries(known.filter(([name]) => classes.includes(name)));
+    return withHead(network, {
+      classes,
       features: ['block_14', 'block_15', 'features'],
+      ...(Object.keys(oldClasses).length > 0 && { oldClasses }),
       seed,
     });
   },

@@ -6,8 +6,9 @@ import { deriveSeed } from '../../stream/random.ts';
 import { SeededDropout } from '../dropout.ts';
 import { outputOf } from './cut-model.ts';
 import { findImageDetails, setImageDetails } from './image-details.ts';
+import { fromOldClasses, type OldClasses } from './old-classes.ts';
 
-export const HeadOptions = z.strictObject({
+const OptionsOfHead = z.strictObject({
   /** The classes: their names, or how many there are. */
   classes: z.union([z.array(z.string().min(1)).min(2), z.int().min(2)]),
   /** Share of the features that are dropped in training, in [0, 1). @default 0.2 – EfficientNet-Lite0's own */
@@ -17,6 +18,11 @@ export const HeadOptions = z.strictObject({
    * beside the others. @default what the model's image details say, or what its last layer with weights takes
    */
   features: z.union([z.string().min(1), z.array(z.string().min(1)).min(2)]).optional(),
+  /**
+   * For each new class of which the network knows something, the names of the classes that it was pretrained on and that
+   * belong to it: the head then stands on what the old classifier says of them, too. @default nothing
+   */
+  oldClasses: z.record(z.string().min(1), z.array(z.string().min(1)).min(1).readonly()).optional(),
   /** Base of the head's first weights and of the dropout. @default 0 */
   seed: z
     .int()
@@ -25,8 +31,21 @@ export const HeadOptions = z.strictObject({
     .default(0),
 });
 
+export const HeadOptions = OptionsOfHead.superRefine(({ classes, oldClasses }, context) => {
+  const names = typeof classes === 'number' ? [] : classes;
+  const unknown = Object.keys(oldClasses ?? {}).filter((name) => !names.includes(name));
+  if (oldClasses && (unknown.length > 0 || Object.keys(oldClasses).length === 0))
+    context.addIssue({
+      code: 'custom',
+      path: ['oldClasses'],
+      message: `must be of some of the new classes, which must have names: expected \`${names.join('`, `') || 'names in `classes`'}\`, got \`${unknown.join('`, `')}\``,
+    });
+});
+
 /** Length of what layers of several depths come to together. Half of that of EfficientNet-Lite0's features; of 1, 8 and 40 the best on Tux Paint's stamps. */
 const LENGTH = 8;
+/** Length of what the old classifier says. Of ¼, ½ and the whole of `LENGTH` the best on Tux Paint's stamps, if not by much. */
+const OLD_LENGTH = LENGTH / 2;
 
 /**
  * Puts a new classifier onto a pretrained network: average pooling where the features are still maps, dropout, and one
@@ -34,12 +53,13 @@ const LENGTH = 8;
  *
  * Layers before the last know what a network that was trained to tell breeds of dogs has thrown away by its end: a head
  * on several of them does better on pictures that are little like those of its training (Evci, Dumoulin, Larochelle &
- * Mozer 2022, "Head2Toe", arXiv:2201.03529).
+ * Mozer 2022, "Head2Toe", arXiv:2201.03529). The opposite helps as well: of many a new class the old classifier knows
+ * examples, and `oldClasses` tells it which (`{ animals: ['hen', 'tabby cat'] }`).
  *
  * @param model taken over: use what is returned in its place
  * @returns owned by the caller; not compiled yet
  * @throws {OptionsError} when an option is unknown or out of range
- * @throws {ModelError} when there is no such layer
+ * @throws {ModelError} when there is no such layer, or no such old class
  * @example
  * const model = withHead(await pretrained('efficientnet-lite0'), { classes: ['cat', 'dog'], seed: 7 });
  */
@@ -47,7 +67,9 @@ export function withHead(model: tf.LayersModel, options: z.input<typeof HeadOpti
   const { classes, dropout, seed, ...rest } = parseOptions('withHead()', HeadOptions, options);
   const details = findImageDetails(model);
   const units = typeof classes === 'number' ? classes : classes.length;
-  let x = featuresOf(model, rest.features ?? details?.features);
+  const names = typeof classes === 'number' ? [] : classes;
+  const old = rest.oldClasses && { names, oldClasses: rest.oldClasses };
+  let x = featuresOf(model, rest.features ?? details?.features, old);
   const features = x.sourceLayer.name;
   if (dropout > 0) x = apply(new SeededDropout({ name: 'head_dropout', rate: dropout, seed }), x);
   const kernelInitializer = tf.initializers.glorotUniform({ seed: deriveSeed(seed, 'head') % 2 ** 31 });
@@ -63,17 +85,32 @@ export function withHead(model: tf.LayersModel, options: z.input<typeof HeadOpti
 
 const apply = (layer: tf.layers.Layer, x: tf.SymbolicTensor) => layer.apply(x) as tf.SymbolicTensor; // one output
 
-function featuresOf(model: tf.LayersModel, named: string | readonly string[] | undefined): tf.SymbolicTensor {
-  if (named === undefined) return pooled(beforeLastWeights(model), 'head_pool');
-  if (typeof named === 'string') return pooled(outputOf(model, named), 'head_pool');
-  const depths = named.map((name) => pooled(outputOf(model, name), `head_pool_${name}`));
+interface Old {
+  readonly names: readonly string[];
+  readonly oldClasses: OldClasses;
+}
+
+function featuresOf(
+  model: tf.LayersModel,
+  named: string | readonly string[] | undefined,
+  old: Old | undefined,
+): tf.SymbolicTensor {
+  if (!old && named === undefined) return pooled(beforeLastWeights(model), 'head_pool');
+  if (!old && typeof named === 'string') return pooled(outputOf(model, named), 'head_pool');
+  const layers = [named ?? beforeLastWeights(model).sourceLayer.name].flat();
+  const depths = layers.map((name) => pooled(outputOf(model, name), `head_pool_${name}`));
   const width = depths.reduce((sum, { shape }) => sum + (shape.at(-1) ?? 0), 0);
-  const gammaInitializer = tf.initializers.constant({ value: LENGTH / Math.sqrt(width) });
-  const alike = depths.map((depth, i) =>
-    apply(tf.layers.layerNormalization({ name: `head_norm_${named[i]}`, gammaInitializer }), depth),
-  );
+  const alike = depths.map((depth, i) => normalized(depth, `head_norm_${layers[i]}`, LENGTH / Math.sqrt(width)));
+  if (old) {
+    const known = fromOldClasses(model, old.names, old.oldClasses);
+    alike.push(normalized(known, 'head_norm_old_classes', OLD_LENGTH / Math.sqrt(known.shape[1]!)));
+  }
   return tf.layers.concatenate({ name: 'head_features' }).apply(alike) as tf.SymbolicTensor; // symbolic in, symbolic out
 }
+
+/** @param gamma length of each number after the normalisation, at first */
+const normalized = (x: tf.SymbolicTensor, name: string, gamma: number) =>
+  apply(tf.layers.layerNormalization({ name, gammaInitializer: tf.initializers.constant({ value: gamma }) }), x);
 
 /** Averages maps over the picture; leaves vectors as they are. */
 const pooled = (x: tf.SymbolicTensor, name: string): tf.SymbolicTensor =>

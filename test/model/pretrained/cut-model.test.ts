@@ -1,5 +1,9 @@
 import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
+import { loadModel, saveModel } from '../../../src/model/files.ts';
 import { again, cutModel } from '../../../src/model/pretrained/cut-model.ts';
 import { imageDetails, setImageDetails } from '../../../src/model/pretrained/image-details.ts';
 import { withHead } from '../../../src/model/pretrained/with-head.ts';
@@ -95,6 +99,12 @@ describe('withNormalization', () => {
   });
 });
 
+/** A network whose five classes have names. */
+function named(model: tf.LayersModel): tf.LayersModel {
+  setImageDetails(model, { ...imageDetails(model), classNames: ['cat', 'stone', 'dog', 'hen', 'cup'] });
+  return model;
+}
+
 describe('withHead', () => {
   before(useTestEngine);
 
@@ -152,6 +162,65 @@ describe('withHead', () => {
     tail.dispose();
     x.dispose();
     made.dispose();
+  });
+
+  it('stands on what the old classifier says of the new classes, which is never trained again', async () => {
+    const before = tf.memory().numTensors;
+    const made = withHead(named(smallNetwork()), {
+      classes: ['pet', 'stone', 'bird'],
+      features: 'features',
+      oldClasses: { bird: ['hen'], pet: ['cat', 'dog'] }, // nothing is known of stones; ordered as `classes`
+      dropout: 0,
+      seed: 7,
+    });
+    assert.equal(imageDetails(made).features, 'head_features');
+    assert.deepEqual(imageDetails(made).classNames, ['pet', 'stone', 'bird']);
+    const x = tf.randomUniform([2, 8, 8, 3], 0, 255, 'float32', 5);
+    const old = smallNetwork();
+    const [cat, , dog, hen] = [...answer(old, x)] as [number, number, number, number];
+    const seen = [1, 10, 100].flatMap((scale) => [cat + dog, hen].map((p) => Math.tanh(scale * p)));
+    const mean = seen.reduce((sum, value) => sum + value, 0) / 6;
+    const variance = seen.reduce((sum, value) => sum + (value - mean) ** 2, 0) / 6;
+    const expected = seen.map((value) => ((4 / Math.sqrt(6)) * (value - mean)) / Math.sqrt(variance + 1e-3));
+    const { trunk, tail } = cutModel(made, 'head_features');
+    assert.deepEqual(trunk.outputs[0]!.shape, [null, 6 + 6]);
+    const got = answer(trunk, x);
+    expected.forEach((value, i) => assert.ok(Math.abs(got[6 + i]! - value) < 1e-3, `${i}: ${got[6 + i]} ${value}`));
+    const trained = new Set(made.trainableWeights.map(({ originalName }) => originalName));
+    for (const fixed of ['classes/kernel', 'classes/bias', 'head_old_classes/kernel']) assert.ok(!trained.has(fixed));
+    assert.ok(trained.has('block_1_conv/kernel'));
+
+    const folder = await mkdtemp(join(tmpdir(), 'taustream-head-'));
+    await saveModel(made, folder);
+    const loaded = await loadModel(folder);
+    assert.deepEqual(answer(loaded, x), answer(made, x));
+    await rm(folder, { recursive: true });
+    x.dispose();
+    for (const model of [tail, made, old, loaded]) model.dispose();
+    assert.equal(tf.memory().numTensors, before);
+  });
+
+  it('refuses old classes that neither classifier has', () => {
+    const model = named(smallNetwork());
+    const classes = ['pet', 'bird'];
+    for (const [oldClasses, given] of [
+      [{ fish: ['cat'] }, classes],
+      [{}, classes],
+      [{ pet: ['cat'] }, 2],
+      [{ pet: [] }, classes],
+    ] as const)
+      assert.throws(() => withHead(model, { classes: given, oldClasses }), { code: 'ERR_OPTIONS' });
+    assert.throws(() => withHead(model, { classes, oldClasses: { pet: ['cat', 'lynx'] } }), {
+      code: 'ERR_MODEL',
+      message: /expected names of its 5 classes in `oldClasses\.pet`, got `lynx`/,
+    });
+    const nameless = smallNetwork();
+    assert.throws(() => withHead(nameless, { classes, oldClasses: { pet: ['cat'] } }), {
+      code: 'ERR_MODEL',
+      message: /expected a classifier with a name for each output.* got 0 names for \[any, 5\]/,
+    });
+    model.dispose();
+    nameless.dispose();
   });
 
   it('refuses a layer that is not there', () => {
