@@ -1,7 +1,7 @@
 /** One trainer of bench/parallel.ts in a process of its own: trains in rounds, each when it is told to. */
 import { once } from 'node:events';
 import * as tf from '@tensorflow/tfjs';
-import { joinTrainers } from '../../src/cluster/parallel/join-trainers.ts';
+import { joinTrainers, type TrainersOptions } from '../../src/cluster/parallel/join-trainers.ts';
 import { useEngine } from '../../src/engine/use-engine.ts';
 import { charLstm } from '../../src/model/char-lstm.ts';
 import { createRng } from '../../src/stream/random.ts';
@@ -19,6 +19,7 @@ export interface TrainerTask {
   /** Where it and the others listen, and which it is; alone without them. */
   readonly addresses?: string;
   readonly rank?: number;
+  readonly sum?: TrainersOptions['sum'];
 }
 
 /** What it tells after each round. */
@@ -48,11 +49,11 @@ function chain(seed: number) {
 }
 
 const task = JSON.parse(process.argv[2]!) as TrainerTask; // written by bench/parallel.ts
-const { batchSize, seed, units, stepsARound, rounds, addresses, rank = 0 } = task;
+const { batchSize, seed, units, stepsARound, rounds, addresses, rank = 0, sum = 'auto' } = task;
 const { description } = await useEngine('tensorflow', { intraOpThreads: 1, interOpThreads: 1 });
 const model = charLstm({ vocabularySize: characters, units, seed });
 model.compile({ optimizer: tf.train.adam(0.002), loss: 'sparseCategoricalCrossentropy' });
-const trainers = addresses === undefined ? undefined : await joinTrainers({ addresses, rank });
+const trainers = addresses === undefined ? undefined : await joinTrainers({ addresses, rank, sum });
 
 process.on('disconnect', () => process.exit()); // whoever tells is gone
 

@@ -35,11 +35,13 @@ export function tellLoss(error: unknown): boolean {
  * @throws {OptionsError} when a list comes without a rank, or a rank without a list
  */
 export async function joinOthers(
-  { trainers, rank, resume, meeting }: TrainingRequest,
+  { trainers, rank, sum, resume, meeting }: TrainingRequest,
   { options: { name } }: Pipeline,
   options: Readonly<Record<string, unknown>>,
 ): Promise<JoinedTrainers | undefined> {
-  if (trainers === undefined && rank === undefined) return undefined;
+  if (trainers === undefined && rank === undefined && sum === undefined) return undefined;
+  if (trainers === undefined && rank === undefined)
+    throw new OptionsError('train: expected `--sum` beside `--trainers`, got it alone. Give both, or leave it out.');
   if (trainers === undefined || (rank === undefined && !meeting))
     throw new OptionsError(
       `train: expected \`--trainers host:port,…\` and \`--rank\` together, got ${rank === undefined ? 'no rank' : 'a rank alone'}. Give both.`,
@@ -54,7 +56,7 @@ export async function joinOthers(
     options: JSON.stringify(options),
     resume: resume === undefined ? 'no' : 'yes',
   };
-  return joinTrainers({ ...joining, job });
+  return joinTrainers({ ...joining, job, ...(sum !== undefined && { sum }) });
 }
 
 /** What a trainer of a rank above 0 trains with: it validates where that can end the run, and writes nothing. */

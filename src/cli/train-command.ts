@@ -49,6 +49,13 @@ export function addTrainCommand(program: Command, host: Host, exit: (code: numbe
     .option('--resume [folder]', 'go on from the last good checkpoint of a run (default: runs/<name>)')
     .option('--trainers <n|list>', 'n on this machine; host:port,… of all on several; or n that meet at a --cluster')
     .option('--rank <r>', 'which of the list this trainer is, from 0', wholeAbove(-1))
+    .addOption(
+      new Option('--sum <way>', 'how trainers sum gradients (default: auto, by shared memory on one machine)').choices([
+        'auto',
+        'grpc',
+        'shared',
+      ]),
+    )
     .option('--trainer-host <host>', "this machine's address for the other trainers, where they meet at a --cluster")
     .option('--json', 'print the summary as one JSON object, and nothing else, on stdout')
     .option('--quiet', 'show no progress and no summary');

@@ -43,8 +43,8 @@ export function withMeeting({
 }
 
 /** The flags of a trainer that has no others. */
-export function alone<Flags extends Pick<TrainingRequest, 'trainers' | 'rank'>>(flags: Flags) {
-  const { trainers: _trainers, rank: _rank, ...rest } = flags;
+export function alone<Flags extends Pick<TrainingRequest, 'trainers' | 'rank' | 'sum'>>(flags: Flags) {
+  const { trainers: _trainers, rank: _rank, sum: _sum, ...rest } = flags;
   return rest;
 }
 

@@ -1,4 +1,5 @@
 import type { FleetChoices } from '../cluster/fleet.ts';
+import type { TrainersOptions } from '../cluster/parallel/join-trainers.ts';
 import type { MeetOptions } from '../cluster/parallel/meet-trainers.ts';
 import type { EngineName } from '../engine/engine.ts';
 import { schemeOf } from '../importance/schemes.ts';
@@ -43,6 +44,8 @@ export interface TrainingRequest {
   /** Addresses of all trainers that train this run together, and which of them this one is. */
   readonly trainers?: string;
   readonly rank?: number;
+  /** How they sum their gradients. @default 'auto' */
+  readonly sum?: NonNullable<TrainersOptions['sum']>;
   /** Where they meet, if not at addresses: then `trainers` is how many there are. */
   readonly meeting?: Omit<MeetOptions, 'count' | 'rank' | 'run'> & { readonly run?: string };
 }

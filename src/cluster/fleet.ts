@@ -12,6 +12,7 @@ import { connectTo, explain, type Connection } from './connect.ts';
 import { Desk, type Delivered } from './desk.ts';
 import { expectAlone, expectPlain, starvedError } from './fleet-checks.ts';
 import { fingerprintOf, orderOf } from './fingerprint.ts';
+import { letHeapGrow } from './heap-growth.ts';
 import { JobQueue, lostJobs } from './job-queue.ts';
 import type { Ledger, OpenJob } from './ledger.ts';
 import { openLedger } from './open-ledger.ts';
@@ -101,6 +102,7 @@ class Fleet implements BatchSource {
   async start(signal?: AbortSignal): Promise<void> {
     const { run } = this.#settings;
     signal?.throwIfAborted();
+    this.#stop.signal.addEventListener('abort', letHeapGrow(), { once: true });
     const subjects = subjectsOf(run);
     const connection = (this.#connection = await connectTo(this.#settings, `taustream trainer ${run}`));
     const { head } = this.#context;

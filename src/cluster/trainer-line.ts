@@ -9,6 +9,9 @@ import { Answer, pack, unpack, type Question, type Subjects } from './protocol.t
 /** A question without what every question has. */
 type Bare<Q = Question> = Q extends unknown ? Omit<Q, 'worker' | 'incarnation'> : never;
 
+/** What became of a part that was sent. */
+export type DeliveryVerdict = 'taken' | 'done' | 'stale' | 'given up';
+
 /** How long an answer is waited for until the question is put again. */
 const askMs = 4000;
 
@@ -35,7 +38,7 @@ export class TrainerLine {
   }
 
   /** Sends a part, in pieces if it is large. */
-  async deliver(job: number, part: number, bytes: Uint8Array): Promise<'taken' | 'done' | 'stale' | 'given up'> {
+  async deliver(job: number, part: number, bytes: Uint8Array): Promise<DeliveryVerdict> {
     const chunks = chunksOf(bytes, this.#connection.chunkBytes);
     for (;;) {
       let last: Answer | undefined;

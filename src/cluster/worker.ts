@@ -10,6 +10,7 @@ import type { Pipeline } from '../pipeline.ts';
 import { WorkerOptions, type WorkerSettings } from './cluster-options.ts';
 import { connectTo, type Connection } from './connect.ts';
 import { fingerprintOf, orderOf } from './fingerprint.ts';
+import { Deliveries } from './deliveries.ts';
 import { packPart } from './part.ts';
 import { JobScoring } from './job-scoring.ts';
 import {
@@ -23,7 +24,7 @@ import {
   type Subjects,
 } from './protocol.ts';
 import { schemeFor, valuesOf } from './settings.ts';
-import { refusedBy, TrainerLine } from './trainer-line.ts';
+import { refusedBy, TrainerLine, type DeliveryVerdict } from './trainer-line.ts';
 import { WorkerParameters } from './worker-parameters.ts';
 
 /** What a worker is told beside plain values. */
@@ -233,9 +234,11 @@ class Worker {
     }
   }
 
+  /** Sends each part while it scores the next: neither waits for the other's way. */
   async #score(job: Job, scoring: JobScoring, parameters: WorkerParameters): Promise<'done' | 'stale' | 'given up'> {
     const { signal } = this.#context;
     const parts = scoring.open(job, signal);
+    const deliveries = new Deliveries<DeliveryVerdict>();
     let part = 0;
     try {
       for await (const presample of parts.presamples) {
@@ -247,25 +250,36 @@ class Worker {
           if (job.phase === 'importance' && !(await parameters.refresh(offered.parameters))) return 'given up';
           const { version } = parameters;
           const content = await scoring.score(job, part, held, version);
-          const verdict = await this.#line.deliver(job.job, part, packPart(content));
-          if (verdict !== 'taken') return verdict;
-          this.#summary.samples += content.rows;
-          this.#summary.parts += 1;
+          const [number, bytes] = [part, packPart(content)];
+          const before = await deliveries.begin('taken', () => this.#deliver(job.job, number, bytes, content.rows));
+          if (before !== undefined && before !== 'taken') return before;
         } else this.#summary.duplicates += 1;
         part += 1;
       }
+      const last = await deliveries.settled();
+      if (last !== undefined && last !== 'taken') return last;
     } catch (error) {
       if (isTaustreamError(error) && error.code !== 'ERR_CLUSTER')
         await this.#line
           .ask({ kind: 'fail', job: job.job, code: error.code, message: error.message })
           .catch(() => undefined);
       throw error;
+    } finally {
+      await deliveries.settled().catch(() => {}); // the job ends by what came before
     }
     if (signal.aborted) return 'given up';
     const { samples, left } = parts.counts();
     const ended = await this.#line.untilAnswered({ kind: 'end', job: job.job, parts: part, samples, left });
     this.#summary.jobs += 1;
     return ended.kind === 'done' ? 'done' : ended.kind === 'stale' ? 'stale' : 'given up';
+  }
+
+  async #deliver(job: number, part: number, bytes: Uint8Array, rows: number): Promise<DeliveryVerdict> {
+    const verdict = await this.#line.deliver(job, part, bytes);
+    if (verdict !== 'taken') return verdict;
+    this.#summary.samples += rows;
+    this.#summary.parts += 1;
+    return verdict;
   }
 
   async close(reason: string): Promise<void> {

@@ -1,11 +1,13 @@
 import * as tf from '@tensorflow/tfjs';
 import { compile } from '../engine/compile.ts';
+import { compileWithinTidy, type Step, type Tensors } from '../engine/engine.ts';
 import type { HeadScore } from '../importance/scheme.ts';
 import type { Head } from '../model/head.ts';
 import type { Feed } from '../model/binding.ts';
 import type { Optimizer, Slots, Trained } from './optimizers/optimizer.ts';
-import { shareGradients } from './trainers/share-gradients.ts';
+import { meansOf, shareOf, sumAll } from './trainers/share-gradients.ts';
 import type { Trainers } from './trainers/trainers.ts';
+import { trainableVariables } from './trainable-variables.ts';
 
 export interface WeightedStepOptions {
   readonly optimizer: Optimizer;
@@ -51,17 +53,63 @@ export type WeightedStep = (
  * @param scored whether the step also gives its batch's scores, from the forward pass that it makes anyway
  */
 export function weightedStep(head: Head, options: WeightedStepOptions, scored: boolean): WeightedStep {
-  const { compilable, lastGradient, trainers } = options;
-  const score = scored ? options.score : undefined;
+  const { compilable, trainers } = options;
+  const run = <Args extends readonly Tensors[], Result extends Tensors>(step: Step<Args, Result>) =>
+    compilable ? compile(step, { later: !trainers }) : compileWithinTidy(step);
+  const gradients = gradientsOf(head, scored ? options.score : undefined);
 
-  const step = (
-    inputs: readonly tf.Tensor[],
-    targets: readonly tf.Tensor[],
-    mask: readonly tf.Tensor[],
-    weights: tf.Tensor1D,
-    learningRate: tf.Scalar,
-    said: readonly tf.Tensor1D[],
-  ) => {
+  if (!trainers) {
+    const whole = run((learningRate: tf.Scalar, ...feed: FeedTensors) => {
+      const { own, loss, scores } = gradients(...feed);
+      return { loss, scores, noise: move(options, own, learningRate) };
+    });
+    return (feed, weights, learningRate) => ({ ...whole(learningRate, ...tensorsOf(feed, weights)), heard: [] });
+  }
+
+  const give = (said: tf.Tensor1D, ...feed: FeedTensors) => {
+    const { own, loss, scores } = gradients(...feed);
+    return { loss, scores, given: shareOf(trainers, head.model, own, { said, loss, scores }) };
+  };
+  const take = (sums: readonly tf.Tensor1D[]) => {
+    const { trained, rate, heard } = meansOf(trainers, head.model, sums);
+    return { noise: move(options, trained, rate), heard: [heard] };
+  };
+  if (trainers.sums !== 'between') {
+    const whole = run((said: tf.Tensor1D, ...feed: FeedTensors) => {
+      const { given, ...own } = give(said, ...feed);
+      return { ...own, ...take(sumAll(trainers, given)) };
+    });
+    return (feed, weights, _, said) => whole(said!, ...tensorsOf(feed, weights));
+  }
+  const [first, second] = [run(give), run(take)];
+  return (feed, weights, _, said) => {
+    const { given, ...own } = first(said!, ...tensorsOf(feed, weights));
+    const sums = sumAll(trainers, given);
+    const taken = second(sums);
+    tf.dispose([...given, ...sums]);
+    return { ...own, ...taken };
+  };
+}
+
+/** What a step computes on: inputs, targets, mask if there is one, weights. */
+type FeedTensors = [
+  inputs: readonly tf.Tensor[],
+  targets: readonly tf.Tensor[],
+  mask: readonly tf.Tensor[],
+  weights: tf.Tensor1D,
+];
+
+const tensorsOf = ({ inputs, targets, mask }: Feed, weights: tf.Tensor1D): FeedTensors => [
+  inputs,
+  targets,
+  mask ? [mask] : [],
+  weights,
+];
+
+/** The gradient of the weighted loss, the loss, and the batch's scores if they are asked for. */
+const gradientsOf =
+  (head: Head, score: HeadScore | undefined) =>
+  (...[inputs, targets, mask, weights]: FeedTensors) => {
     const weightsOfModel = trainableVariables(head.model);
     const scores: tf.Tensor1D[] = [];
     const { value, grads } = tf.variableGrads(
@@ -73,15 +121,14 @@ export function weightedStep(head: Head, options: WeightedStepOptions, scored: b
       weightsOfModel.map(({ variable }) => variable),
     );
     const own = weightsOfModel.map((weight) => ({ ...weight, gradient: grads[weight.variable.name]! }));
-    const shared = trainers && shareGradients(trainers, head.model, own, { said: said[0]!, loss: value, scores });
-    const { trained: whole, rate } = shared ?? { trained: own, rate: learningRate };
-    const noise = lastGradient ? [compareGradients(whole, lastGradient)] : [];
-    applyGradients(options, whole, rate);
-    return { loss: value, scores, noise, heard: shared ? [shared.heard] : [] };
+    return { own, loss: value, scores };
   };
-  const run = compilable ? compile(step, { later: !trainers }) : untraced(step);
-  return (feed, weights, learningRate, said) =>
-    run(feed.inputs, feed.targets, feed.mask ? [feed.mask] : [], weights, learningRate, said ? [said] : []);
+
+/** Takes the step, and measures the gradient's noise if it is asked for. */
+function move(options: WeightedStepOptions, whole: Trained[], rate: tf.Scalar): tf.Tensor1D[] {
+  const noise = options.lastGradient ? [compareGradients(whole, options.lastGradient)] : [];
+  applyGradients(options, whole, rate);
+  return noise;
 }
 
 /** Moves a model along its gradient: clipped, by the optimizer, with decay. Runs within the caller's `tf.tidy`. */
@@ -120,10 +167,6 @@ export const untraced =
   <Args extends unknown[], Result extends object>(step: (...args: Args) => Result) =>
   (...args: Args): Result =>
     tf.tidy(() => step(...args) as unknown as tf.TensorContainer) as unknown as Result;
-
-/** A model's trainable weights, by the names that they are saved under. */
-export const trainableVariables = (model: tf.LayersModel): { name: string; variable: tf.Variable }[] =>
-  model.trainableWeights.map((weight) => ({ name: weight.originalName, variable: weight.read() as tf.Variable }));
 
 /** The sum of the layers' regularisers; 0 without any. */
 const penalties = (model: tf.LayersModel): tf.Scalar => {

@@ -14,7 +14,8 @@ import type { NoiseScale } from '../resample/noise-scale.ts';
 import { AnchoredSteps } from './variance-reduced.ts';
 import { countersOf, restoreTensors } from './resume.ts';
 import type { TensorData } from './safetensors.ts';
-import { applyGradients, trainableVariables, weightedStep, type WeightedStep } from './step.ts';
+import { applyGradients, weightedStep, type WeightedStep } from './step.ts';
+import { trainableVariables } from './trainable-variables.ts';
 import type { Agreement } from './trainers/agreement.ts';
 import { shareNothing } from './trainers/share-gradients.ts';
 
@@ -148,8 +149,7 @@ export class Trainer {
     const said = await agreement.say(undefined, 0);
     const variables = trainableVariables(this.#head.model);
     const [heard, rate, ...means] = tf.tidy(() => {
-      const nothing = variables.map((weight) => ({ ...weight, gradient: tf.zerosLike(weight.variable) }));
-      const shared = shareNothing(agreement.trainers, this.#head.model, nothing, tf.tensor1d(said));
+      const shared = shareNothing(agreement.trainers, this.#head.model, tf.tensor1d(said));
       return [shared.heard, shared.rate, ...shared.trained.map(({ gradient }) => gradient)] as const;
     });
     try {

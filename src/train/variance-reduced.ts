@@ -6,14 +6,8 @@ import type { Head } from '../model/head.ts';
 import type { Schema } from '../stream/columns.ts';
 import type { Presample } from '../stream/presample.ts';
 import { Slots } from './optimizers/optimizer.ts';
-import {
-  dataLossOf,
-  lossOf,
-  trainableVariables,
-  untraced,
-  type WeightedStep,
-  type WeightedStepOptions,
-} from './step.ts';
+import { dataLossOf, lossOf, untraced, type WeightedStep, type WeightedStepOptions } from './step.ts';
+import { trainableVariables } from './trainable-variables.ts';
 
 export interface AnchoredStepsOptions extends WeightedStepOptions {
   readonly schema: Schema;

@@ -1,19 +1,30 @@
+import { closeSync } from 'node:fs';
 import { z } from 'zod';
+import * as tf from '@tensorflow/tfjs';
 import type { Engine } from '../../engine/engine.ts';
 import { activeEngine } from '../../engine/use-engine.ts';
-import type { Cluster, ClusterOptions } from '../../engine/tensorflow/cluster.ts';
+import type { TensorflowEngine } from '../../engine/tensorflow/tensorflow-engine.ts';
 import { EngineError, ParallelError } from '../../errors.ts';
 import { parseOptions } from '../../options.ts';
 import type { Trainers } from '../../train/trainers/trainers.ts';
 import { listenBriefly, parseAddresses, showAddress, tensorflowAddress, type Address } from './addresses.ts';
 import { lostError } from './mesh.ts';
+import { canShareMemory } from './shared/futex.ts';
+import { forgetSharedFile, makeSharedFile, openSharedFile } from './shared/shared-file.ts';
+import { BrokenSumError, headerBytes, SharedSum } from './shared/shared-sum.ts';
 import { Watch } from './watch.ts';
+import type { Ending } from './watch-thread.ts';
 
 export const TrainersOptions = z.strictObject({
   /** Every trainer's `host:port`, by rank, with commas between. Each uses the port after its own, too. */
   addresses: z.string(),
   /** Which of them this one is, from 0. */
   rank: z.int().nonnegative(),
+  /**
+   * How gradients are summed: through memory that all share, on one machine with Linux, or by TensorFlow over the network.
+   * @default 'auto' – shared memory wherever all trainers find it and compute on CPUs
+   */
+  sum: z.enum(['auto', 'grpc', 'shared']).default('auto'),
   /** What has to be the same for all, by name: seed, file and the like. @default nothing */
   job: z.record(z.string(), z.string()).default({}),
   /** Seconds to wait until all have come. @default 120 – guess: the slowest may have to open its corpus */
@@ -32,9 +43,9 @@ export interface JoinedTrainers extends Trainers {
 }
 
 /**
- * Joins the trainers of one run in other processes, to be given to `fit` as `trainers`. Gradients are summed by
- * TensorFlow's own distributed runtime: over gRPC between CPUs, by NCCL between GPUs. Once a process: TensorFlow cannot
- * join another group afterwards.
+ * Joins the trainers of one run in other processes, to be given to `fit` as `trainers`. On one machine gradients are
+ * summed through memory that the processes share, else by TensorFlow's own distributed runtime: over gRPC between CPUs, by
+ * NCCL between GPUs. Once a process: TensorFlow cannot join another group afterwards.
  *
  * @throws {ParallelError} when the engine is not `tensorflow`, an address or port cannot be used, a trainer does not come,
  *   or has another list, rank or job
@@ -46,39 +57,89 @@ export interface JoinedTrainers extends Trainers {
  * await trainers.leave();
  */
 export async function joinTrainers(input: TrainersOptions): Promise<JoinedTrainers> {
-  const { rank, job, joinSeconds, silentSeconds, stepSeconds, ...options } = parseOptions(
+  const { rank, joinSeconds, silentSeconds, stepSeconds, sum, ...options } = parseOptions(
     'joinTrainers()',
     TrainersOptions,
     input,
   );
+  const job = { ...options.job, sum };
   const addresses = parseAddresses(options.addresses);
   expectRank(rank, addresses);
   const engine = tensorflow(activeEngine());
-  await expectFree(tensorflowAddress(addresses[rank]!));
-  const watch = new Watch({ addresses, rank, job, joinSeconds, silentSeconds });
+  const canShare = canShareMemory() && sum !== 'grpc' && (sum === 'shared' || !engine.isGpu);
+  const world = addresses.length;
+  const made = canShare && rank === 0 ? makeSharedFile(headerBytes(world)) : undefined;
+  const watch = new Watch({
+    addresses,
+    rank,
+    job,
+    joinSeconds,
+    silentSeconds,
+    sum,
+    memory: made && { name: made.name, token: made.token },
+  });
   try {
-    await watch.joined();
-    const listening = addresses.map((address) => showAddress(tensorflowAddress(address)));
-    const cluster = engine.joinCluster({ addresses: listening, rank, timeoutSeconds: stepSeconds });
-    await watch.begun(cluster.abortHandle);
-    return trainersOf(cluster, watch, { addresses, rank, silentSeconds });
+    const memory = await watch.joined();
+    const fd = made?.fd ?? (canShare && memory ? openSharedFile(memory) : undefined);
+    const isShared = (await watch.agreed(fd !== undefined)) === 'shared';
+    const place = { rank, world, stepSeconds };
+    if (fd !== undefined && !isShared) closeSync(fd);
+    const summing = isShared
+      ? throughMemory(engine, { ...place, fd: fd! })
+      : await overNetwork(engine, addresses, place);
+    await watch.begun(summing.ending);
+    return trainersOf(summing, watch, { addresses, rank, silentSeconds });
   } catch (error) {
     await watch.leave(error instanceof Error ? error.message : String(error));
     throw error;
+  } finally {
+    if (made) forgetSharedFile(made); // all have it open
   }
 }
 
+/** A way to sum. */
+interface Summing extends Pick<Trainers, 'sum' | 'sums'> {
+  readonly ending: Ending;
+}
+
+interface Place {
+  readonly rank: number;
+  readonly world: number;
+  readonly stepSeconds: number;
+}
+
+function throughMemory(engine: TensorflowEngine, options: Place & { readonly fd: number }): Summing {
+  const shared = new SharedSum(options);
+  return {
+    sums: 'between',
+    sum: (tensor) =>
+      tf.tensor(
+        shared.sum(tensor.size, (own) => engine.readInto(tensor, own)),
+        tensor.shape,
+      ),
+    ending: { ended: shared.ended },
+  };
+}
+
+async function overNetwork(engine: TensorflowEngine, addresses: readonly Address[], { rank, stepSeconds }: Place) {
+  await expectFree(tensorflowAddress(addresses[rank]!));
+  const listening = addresses.map((address) => showAddress(tensorflowAddress(address)));
+  const { sum, abortHandle } = engine.joinCluster({ addresses: listening, rank, timeoutSeconds: stepSeconds });
+  return { sum, ending: { abort: abortHandle } } satisfies Summing;
+}
+
 function trainersOf(
-  cluster: Cluster,
+  { sum, sums = 'within' }: Summing,
   watch: Watch,
   { addresses, rank, silentSeconds }: { addresses: readonly Address[]; rank: number; silentSeconds: number },
 ): JoinedTrainers {
   return {
     rank,
     world: addresses.length,
-    sum: cluster.sum,
+    sums,
+    sum,
     explain: async (error) => {
-      if (!(error instanceof EngineError)) return error;
+      if (!(error instanceof EngineError || error instanceof BrokenSumError)) return error;
       const lost = await watch.lost(1000 * silentSeconds); // a broken sum may be noticed before its cause
       return lost ? lostError(lost, addresses, error) : error;
     },
@@ -103,10 +164,8 @@ async function expectFree(address: Address): Promise<void> {
   );
 }
 
-type JoiningEngine = Engine & { joinCluster(options: ClusterOptions): Cluster };
-
 /** The engine, if it can sum over processes. */
-function tensorflow(engine: Engine | undefined): JoiningEngine {
+function tensorflow(engine: Engine | undefined): TensorflowEngine {
   if (engine && canJoin(engine)) return engine;
   throw new ParallelError(
     `Trainers: expected the engine \`tensorflow\`, which alone can sum gradients over processes, got ${engine ? `\`${engine.name}\`` : 'none'}. ` +
@@ -115,4 +174,4 @@ function tensorflow(engine: Engine | undefined): JoiningEngine {
   );
 }
 
-const canJoin = (engine: Engine): engine is JoiningEngine => engine.name === 'tensorflow' && 'joinCluster' in engine;
+const canJoin = (engine: Engine): engine is TensorflowEngine => engine.name === 'tensorflow' && 'joinCluster' in engine;

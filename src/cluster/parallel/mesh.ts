@@ -3,7 +3,8 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
 import { ParallelError } from '../../errors.ts';
 import { showAddress, type Address } from './addresses.ts';
-import { PROTOCOL, receive, send, type Message } from './messages.ts';
+import { PROTOCOL, receive, send, type Message, type Way } from './messages.ts';
+import type { SharedFileName } from './shared/shared-file.ts';
 
 export interface MeshOptions {
   readonly addresses: readonly Address[];
@@ -14,6 +15,10 @@ export interface MeshOptions {
   readonly joinSeconds: number;
   /** Seconds without a word after which a trainer counts as lost. */
   readonly silentSeconds: number;
+  /** How to sum gradients: `auto` shares memory where all are on one machine. */
+  readonly sum: Way | 'auto';
+  /** Of rank 0: the file that the others look for. */
+  readonly memory?: SharedFileName | undefined;
 }
 
 /** A trainer that is gone, and how. */
@@ -40,6 +45,8 @@ export class Mesh extends EventEmitter<Events> {
   #refusal: ParallelError | undefined;
   /** A `welcome` or `go` of rank 0. */
   readonly #told = new Set<'welcome' | 'go'>();
+  #memory: SharedFileName | undefined;
+  #way: Way | undefined;
   #lost: Lost | undefined;
   #isOver = false;
 
@@ -63,6 +70,31 @@ export class Mesh extends EventEmitter<Events> {
     }
     mesh.#watch();
     return mesh;
+  }
+
+  /** The file of rank 0 by which memory may be shared, if it has made one. */
+  get memory(): SharedFileName | undefined {
+    return this.#memory;
+  }
+
+  /**
+   * Agrees with the others on how gradients are summed: through shared memory if every trainer has found it.
+   * @param isShared whether this one has
+   * @throws {ParallelError} when memory was to be shared and somebody has not found it, or somebody is not in time
+   */
+  async agree(isShared: boolean): Promise<Way> {
+    if (this.#options.rank > 0) {
+      this.#tellAll({ kind: 'found', isShared });
+      await this.#until('agree on how to sum', () => (this.#way ? [] : [0]));
+      return this.#way!;
+    }
+    await this.#until('look for shared memory', () => this.#missing((peer) => peer.isShared !== undefined));
+    const apart = this.#missing((peer) => peer.isShared === true);
+    if (this.#options.sum === 'shared' && (apart.length > 0 || !isShared))
+      throw notShared(apart, this.#options.addresses);
+    const way = isShared && apart.length === 0 ? 'shared' : 'grpc';
+    this.#tellAll({ kind: 'agreed', way });
+    return way;
   }
 
   /** Tells that this trainer is ready, and waits until all are. @throws {ParallelError} when somebody is not in time */
@@ -99,7 +131,8 @@ export class Mesh extends EventEmitter<Events> {
     const [own] = addresses;
     await this.#listen(own!);
     await this.#until('come', () => this.#missing());
-    this.#tellAll({ kind: 'welcome' });
+    const { memory } = this.#options;
+    this.#tellAll({ kind: 'welcome', ...(memory && { memory }) });
   }
 
   async #listen(own: Address): Promise<void> {
@@ -173,6 +206,9 @@ export class Mesh extends EventEmitter<Events> {
   #take(peer: Peer, message: Message): void {
     peer.heardAt = performance.now();
     if (message.kind === 'welcome' || message.kind === 'go') this.#told.add(message.kind);
+    if (message.kind === 'welcome') this.#memory = message.memory;
+    if (message.kind === 'found') peer.isShared = message.isShared;
+    if (message.kind === 'agreed') this.#way = message.way;
     if (message.kind === 'ready') peer.isReady = true;
     if (message.kind === 'refused')
       this.#refusal = new ParallelError(
@@ -241,6 +277,8 @@ interface Peer {
   readonly rank: number;
   readonly socket: Socket;
   heardAt: number;
+  /** Whether it has found the memory to share; nothing until it has looked. */
+  isShared?: boolean;
   isReady: boolean;
   hasLeft: boolean;
 }
@@ -252,6 +290,15 @@ export const lostError = ({ rank, why }: Lost, addresses: readonly Address[], ca
     { lost: rank, address: showAddress(addresses[rank]!), why },
     { cause },
   );
+
+function notShared(apart: readonly number[], addresses: readonly Address[]): ParallelError {
+  const names = apart.map((rank) => `rank ${rank} (${showAddress(addresses[rank]!)})`);
+  return new ParallelError(
+    `Trainers: expected memory that all share for \`--sum shared\`, but ${names.length === 0 ? 'rank 0 cannot make any in /dev/shm' : `${names.join(', ')} cannot open that of rank 0`}. ` +
+      'Start all on one machine with Linux, as the same user and in the same container, or use `--sum grpc`.',
+    { apart },
+  );
+}
 
 function listenError(own: Address, error: NodeJS.ErrnoException): ParallelError {
   const at = showAddress(own);

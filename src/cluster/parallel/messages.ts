@@ -3,9 +3,10 @@ import { createInterface } from 'node:readline';
 import { z } from 'zod';
 
 /** Changes whenever trainers of another version could not be told apart from those that understand each other. */
-export const PROTOCOL = 1;
+export const PROTOCOL = 2;
 
 const rank = z.int().nonnegative();
+const SharedFileName = z.strictObject({ name: z.string().max(128), token: z.string().max(64) });
 
 /** What trainers tell each other: JSON, a line each. */
 export const Message = z.discriminatedUnion('kind', [
@@ -18,11 +19,15 @@ export const Message = z.discriminatedUnion('kind', [
     job: z.record(z.string(), z.string()),
   }),
   z.strictObject({ kind: z.literal('refused'), reason: z.string() }),
-  /** All are there. */
-  z.strictObject({ kind: z.literal('welcome') }),
-  /** TensorFlow listens. */
+  /** All are there; whoever is on the same machine finds this file to share memory by. */
+  z.strictObject({ kind: z.literal('welcome'), memory: SharedFileName.optional() }),
+  /** Whether that file was found. */
+  z.strictObject({ kind: z.literal('found'), isShared: z.boolean() }),
+  /** How all sum their gradients. */
+  z.strictObject({ kind: z.literal('agreed'), way: z.enum(['grpc', 'shared']) }),
+  /** TensorFlow listens, or memory is shared. */
   z.strictObject({ kind: z.literal('ready') }),
-  /** TensorFlow listens in all of them. */
+  /** All of them are ready. */
   z.strictObject({ kind: z.literal('go') }),
   z.strictObject({ kind: z.literal('alive') }),
   /** Goes because the run is over, or for a reason of its own. */
@@ -30,6 +35,8 @@ export const Message = z.discriminatedUnion('kind', [
   /** Somebody is lost. */
   z.strictObject({ kind: z.literal('lost'), rank, why: z.string() }),
 ]);
+/** How gradients are summed. */
+export type Way = Extract<Message, { kind: 'agreed' }>['way'];
 export type Message = z.output<typeof Message>;
 
 export const send = (socket: Socket, message: Message): void => {

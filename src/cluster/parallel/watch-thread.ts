@@ -3,6 +3,8 @@ import { isTaustreamError, type ErrorFacts } from '../../errors.ts';
 import { abortCluster } from '../../engine/tensorflow/binding/cluster.ts';
 import type { AbortHandle } from '../../engine/tensorflow/cluster.ts';
 import { lostError, Mesh, type MeshOptions } from './mesh.ts';
+import type { Way } from './messages.ts';
+import type { SharedFileName } from './shared/shared-file.ts';
 
 /*
  * The thread that keeps the connections to the other trainers. A step computes on the main thread, which hears nothing
@@ -11,11 +13,18 @@ import { lostError, Mesh, type MeshOptions } from './mesh.ts';
 
 /** What the main thread asks. */
 export type Request =
-  { readonly kind: 'ready'; readonly abort: AbortHandle } | { readonly kind: 'leave'; readonly reason?: string };
+  | { readonly kind: 'found'; readonly isShared: boolean }
+  | { readonly kind: 'ready'; readonly ending: Ending }
+  | { readonly kind: 'leave'; readonly reason?: string };
+
+/** How to end a sum that waits: TensorFlow's, or one in shared memory, by a word that is set. */
+export type Ending = { readonly abort: AbortHandle } | { readonly ended: Int32Array };
 
 /** What it is told. */
 export type News =
-  | { readonly kind: 'joined' | 'begun' }
+  | { readonly kind: 'joined'; readonly memory: SharedFileName | undefined }
+  | { readonly kind: 'agreed'; readonly way: Way }
+  | { readonly kind: 'begun' }
   | { readonly kind: 'failed'; readonly message: string; readonly facts: ErrorFacts }
   | { readonly kind: 'lost'; readonly rank: number; readonly why: string };
 
@@ -30,9 +39,13 @@ const fail = (error: unknown) =>
     facts: isTaustreamError(error) ? error.facts : {},
   });
 
-let abort: AbortHandle | undefined;
+let ending: Ending | undefined;
 let isLost = false;
-const end = (reason: string) => abort && abortCluster(abort, reason);
+const end = (reason: string) => {
+  if (!ending) return;
+  if ('abort' in ending) abortCluster(ending.abort, reason);
+  else Atomics.store(ending.ended, 0, 1);
+};
 
 const mesh = await Mesh.join(options).catch((error: unknown) => {
   fail(error);
@@ -49,9 +62,13 @@ if (mesh) {
       mesh.leave(request.reason);
       return;
     }
-    ({ abort } = request);
+    if (request.kind === 'found') {
+      mesh.agree(request.isShared).then((way) => tell({ kind: 'agreed', way }), fail);
+      return;
+    }
+    ({ ending } = request);
     if (isLost) end('a trainer was lost before the first step');
     mesh.ready().then(() => tell({ kind: 'begun' }), fail);
   });
-  tell({ kind: 'joined' });
+  tell({ kind: 'joined', memory: mesh.memory });
 }

@@ -1,8 +1,9 @@
 import { Worker } from 'node:worker_threads';
 import { ParallelError } from '../../errors.ts';
-import type { AbortHandle } from '../../engine/tensorflow/cluster.ts';
 import type { Lost, MeshOptions } from './mesh.ts';
-import type { News, Request } from './watch-thread.ts';
+import type { Way } from './messages.ts';
+import type { SharedFileName } from './shared/shared-file.ts';
+import type { Ending, News, Request } from './watch-thread.ts';
 
 /** Keeps watch over the other trainers, in a thread of its own. */
 export class Watch {
@@ -10,6 +11,8 @@ export class Watch {
   #lost: Lost | undefined;
   #failure: unknown;
   readonly #known = new Set<News['kind']>();
+  #memory: SharedFileName | undefined;
+  #way: Way | undefined;
   #wake = () => {};
 
   constructor(options: MeshOptions) {
@@ -20,14 +23,22 @@ export class Watch {
     this.#thread.on('exit', () => this.#fail(new ParallelError('Trainers: the thread that watches over them ended.')));
   }
 
-  /** Waits until all have come. @throws {ParallelError} when they do not */
-  joined(): Promise<void> {
-    return this.#until('joined');
+  /** Waits until all have come. @returns what rank 0 shares @throws {ParallelError} when they do not */
+  async joined(): Promise<SharedFileName | undefined> {
+    await this.#until('joined');
+    return this.#memory;
   }
 
-  /** Tells that TensorFlow listens, and waits until it does in all of them. @throws {ParallelError} when it does not */
-  begun(abort: AbortHandle): Promise<void> {
-    this.#ask({ kind: 'ready', abort });
+  /** Agrees on how to sum. @throws {ParallelError} when there is no agreement */
+  async agreed(isShared: boolean): Promise<Way> {
+    this.#ask({ kind: 'found', isShared });
+    await this.#until('agreed');
+    return this.#way!;
+  }
+
+  /** Tells that this trainer can sum, and waits until all can. @throws {ParallelError} when somebody cannot */
+  begun(ending: Ending): Promise<void> {
+    this.#ask({ kind: 'ready', ending });
     return this.#until('begun');
   }
 
@@ -70,6 +81,8 @@ export class Watch {
 
   #take(news: News): void {
     this.#known.add(news.kind);
+    if (news.kind === 'joined') this.#memory = news.memory;
+    if (news.kind === 'agreed') this.#way = news.way;
     if (news.kind === 'lost') this.#lost ??= { rank: news.rank, why: news.why };
     if (news.kind === 'failed') this.#failure ??= new ParallelError(news.message, news.facts);
     this.#wake();

@@ -68,6 +68,14 @@ export interface TensorflowEngine extends Engine {
   setSeed(seed: number): void;
   /** What the engine holds at this moment. */
   statistics(): EngineStatistics;
+  /** Whether it computes on a GPU. */
+  readonly isGpu: boolean;
+  /**
+   * Copies a float32 tensor into memory of the caller's: for a tensor that is read at every step, without memory anew.
+   *
+   * @throws {EngineError} when the tensor has another type, or another number of elements than `target`
+   */
+  readInto(tensor: tf.Tensor, target: Float32Array): void;
   /**
    * Joins other processes, to sum tensors over all of them. Once a process: TensorFlow cannot leave again.
    *
@@ -138,6 +146,9 @@ async function start(options: z.output<typeof TensorflowOptions>): Promise<Tenso
     compile: (step, compileOptions) => compileStep(backend, services, step, compileOptions),
     setSeed: (seed) => seeds.set(seed),
     statistics: () => binding.statistics(),
+    isGpu: binding.context.isGpu,
+    readInto: (tensor, target) =>
+      binding.tensors.downloadInto(binding.handles.get(backend.tensors.idOf(tensor)), target),
     joinCluster: (cluster) => {
       if (isMember)
         throw new EngineError(

@@ -28,6 +28,8 @@ function run(task: Task, end?: AbortSignal): Promise<Outcome | undefined> {
 }
 
 const addressesOf = async (count: number) => (await freeAddresses(count)).map(showAddress).join(',');
+/** Whether a trainer's step has the sum within, or between its halves. */
+const ways = { grpc: 'within', shared: 'between' } as const;
 const uniform = { scheme: 'uniform', seed: 3 } as const;
 
 describe('joinTrainers', function () {
@@ -38,89 +40,98 @@ describe('joinTrainers', function () {
       if (!isTensorflow) this.skip(); // gradients are summed by TensorFlow's own runtime: TAUSTREAM_ENGINE=tensorflow
     });
 
-    it('gives two trainers the loss curve of one with twice the batch, and both the same parameters', async () => {
-      const addresses = await addressesOf(2);
-      const half = { ...uniform, steps: 50, presampleSize: 16, batchSize: 16 };
-      const whole = { ...uniform, steps: 50, presampleSize: 32, batchSize: 32 };
-      const [first, second, alone] = await Promise.all([
-        run({ addresses, rank: 0, fit: half }),
-        run({ addresses, rank: 1, fit: half }),
-        run({ fit: whole }),
-      ]);
-      assert.deepEqual([first?.error, second?.error, alone?.error], [undefined, undefined, undefined]);
-      assert.equal(first?.parameters, second?.parameters);
-      assert.equal(alone?.records.length, 50);
-      for (const [i, { loss }] of alone.records.entries()) {
-        assert.ok(Math.abs(loss - first!.records[i]!.loss) < 1e-4, `step ${i + 1}`);
-        assert.equal(first!.records[i]!.loss, second!.records[i]!.loss);
-      }
-      const together = first!.ids.flatMap((ids, step) => ids.flatMap((id, i) => [id, second!.ids[step]![i]!]));
-      assert.deepEqual(together, alone.ids.flat(), 'each has every other sample');
-      assert.equal(first?.samplesSeen, 1600);
-    });
+    for (const sum of ['grpc', 'shared'] as const)
+      describe(`summing by ${sum}`, () => {
+        it('gives two trainers the loss curve of one with twice the batch, and both the same parameters', async () => {
+          const addresses = await addressesOf(2);
+          const half = { ...uniform, steps: 50, presampleSize: 16, batchSize: 16 };
+          const whole = { ...uniform, steps: 50, presampleSize: 32, batchSize: 32 };
+          const [first, second, alone] = await Promise.all([
+            run({ addresses, rank: 0, sum, fit: half }),
+            run({ addresses, rank: 1, sum, fit: half }),
+            run({ fit: whole }),
+          ]);
+          assert.deepEqual([first?.error, second?.error, alone?.error], [undefined, undefined, undefined]);
+          assert.equal(first?.parameters, second?.parameters);
+          assert.equal(alone?.records.length, 50);
+          for (const [i, { loss }] of alone.records.entries()) {
+            assert.ok(Math.abs(loss - first!.records[i]!.loss) < 1e-4, `step ${i + 1}`);
+            assert.equal(first!.records[i]!.loss, second!.records[i]!.loss);
+          }
+          const together = first!.ids.flatMap((ids, step) => ids.flatMap((id, i) => [id, second!.ids[step]![i]!]));
+          assert.deepEqual(together, alone.ids.flat(), 'each has every other sample');
+          assert.equal(first?.samplesSeen, 1600);
+          assert.deepEqual([first?.sums, second?.sums], [ways[sum], ways[sum]]);
+        });
 
-    it('offers every sample once an epoch when the trainers do not come out even', async () => {
-      const addresses = await addressesOf(2);
-      const fit = { ...uniform, epochs: 1, presampleSize: 16, batchSize: 16 };
-      const [first, second] = await Promise.all([0, 1].map((rank) => run({ addresses, rank, fit, samples: 161 })));
-      assert.deepEqual([first?.error, second?.error], [undefined, undefined]);
-      const ids = [first!, second!].flatMap((outcome) => outcome.ids.flat());
-      assert.equal(ids.length, 161);
-      assert.equal(new Set(ids).size, 161);
-      assert.equal(first?.ids.length, 6); // 81 samples are six minibatches, and 80 five: one trainer goes along with the last
-      assert.equal(second?.ids.length, 5);
-      assert.equal(first.parameters, second.parameters);
-      assert.equal(first.samplesSeen, 161);
-    });
+        it('offers every sample once an epoch when the trainers do not come out even', async () => {
+          const addresses = await addressesOf(2);
+          const fit = { ...uniform, epochs: 1, presampleSize: 16, batchSize: 16 };
+          const [first, second] = await Promise.all(
+            [0, 1].map((rank) => run({ addresses, rank, sum, fit, samples: 161 })),
+          );
+          assert.deepEqual([first?.error, second?.error], [undefined, undefined]);
+          const ids = [first!, second!].flatMap((outcome) => outcome.ids.flat());
+          assert.equal(ids.length, 161);
+          assert.equal(new Set(ids).size, 161);
+          assert.equal(first?.ids.length, 6); // 81 samples are six minibatches, and 80 five: one trainer goes along with the last
+          assert.equal(second?.ids.length, 5);
+          assert.equal(first.parameters, second.parameters);
+          assert.equal(first.samplesSeen, 161);
+        });
 
-    it('opens and shuts the gate in all trainers at once, and ends the step of those whose peer is killed', async () => {
-      const addresses = await addressesOf(2);
-      const fit = {
-        scheme: 'loss',
-        tauThreshold: 1.05,
-        seed: 3,
-        seconds: 60,
-        presampleSize: 24,
-        batchSize: 8,
-      } as const;
-      const begun = performance.now();
-      const [first, second] = await Promise.all([
-        run({ addresses, rank: 0, fit, silentSeconds: 5 }),
-        run({ addresses, rank: 1, fit, kill: { after: 40, signal: 'SIGKILL' } }),
-      ]);
-      assert.ok(performance.now() - begun < 40_000, 'long before the 60 s of the run');
-      assert.equal(second, undefined);
-      assert.equal(first?.error?.code, 'ERR_PARALLEL');
-      assert.match(first.error.message, /rank 1 \(127\.0\.0\.1:\d+\) is lost: .*Go on from the last checkpoint/);
-      assert.equal(first.error.facts?.['lost'], 1);
-      assert.ok(first.records.some(({ phase }) => phase === 'importance'));
-      assert.ok(first.records.some(({ phase }) => phase === 'uniform'));
-    });
+        it('opens and shuts the gate in all trainers at once, and ends the step of those whose peer is killed', async () => {
+          const addresses = await addressesOf(2);
+          const fit = {
+            scheme: 'loss',
+            tauThreshold: 1.05,
+            seed: 3,
+            seconds: 60,
+            presampleSize: 24,
+            batchSize: 8,
+          } as const;
+          const begun = performance.now();
+          const [first, second] = await Promise.all([
+            run({ addresses, rank: 0, sum, fit, silentSeconds: 5 }),
+            run({ addresses, rank: 1, sum, fit, kill: { after: 40, signal: 'SIGKILL' } }),
+          ]);
+          assert.ok(performance.now() - begun < 40_000, 'long before the 60 s of the run');
+          assert.equal(second, undefined);
+          assert.equal(first?.error?.code, 'ERR_PARALLEL');
+          assert.match(first.error.message, /rank 1 \(127\.0\.0\.1:\d+\) is lost: .*Go on from the last checkpoint/);
+          assert.equal(first.error.facts?.['lost'], 1);
+          assert.ok(first.records.some(({ phase }) => phase === 'importance'));
+          assert.ok(first.records.some(({ phase }) => phase === 'uniform'));
+        });
 
-    it('names the trainer that falls silent, without its connection being closed', async () => {
-      const addresses = await addressesOf(2);
-      const fit = { ...uniform, seconds: 60, presampleSize: 8, batchSize: 8 };
-      const end = new AbortController();
-      const silent = run({ addresses, rank: 1, fit, kill: { after: 20, signal: 'SIGSTOP' } }, end.signal);
-      const left = await run({ addresses, rank: 0, fit, silentSeconds: 3 });
-      end.abort();
-      await silent;
-      assert.equal(left?.error?.code, 'ERR_PARALLEL');
-      assert.match(left.error.message, /rank 1 \(127\.0\.0\.1:\d+\) is lost: nothing was heard of it for 3 s/);
-    });
+        it('names the trainer that falls silent, without its connection being closed', async () => {
+          const addresses = await addressesOf(2);
+          const fit = { ...uniform, seconds: 60, presampleSize: 8, batchSize: 8 };
+          const end = new AbortController();
+          const silent = run({ addresses, rank: 1, sum, fit, kill: { after: 20, signal: 'SIGSTOP' } }, end.signal);
+          const left = await run({ addresses, rank: 0, sum, fit, silentSeconds: 3 });
+          end.abort();
+          await silent;
+          assert.equal(left?.error?.code, 'ERR_PARALLEL');
+          assert.match(left.error.message, /rank 1 \(127\.0\.0\.1:\d+\) is lost: nothing was heard of it for 3 s/);
+        });
 
-    it('compares parameters again after 100 steps', async () => {
-      const addresses = await addressesOf(2);
-      const fit = { ...uniform, steps: 150, presampleSize: 8, batchSize: 8 };
-      const [first, second] = await Promise.all([
-        run({ addresses, rank: 0, fit }),
-        run({ addresses, rank: 1, fit, spoilAfter: 30 }),
-      ]);
-      for (const outcome of [first, second]) {
-        assert.match(outcome?.error?.message ?? '', /the parameters of rank 0 in each before step 101, but rank 1 has/);
-        assert.equal(outcome?.records.length, 100);
-      }
-    });
+        it('compares parameters again after 100 steps', async () => {
+          const addresses = await addressesOf(2);
+          const fit = { ...uniform, steps: 150, presampleSize: 8, batchSize: 8 };
+          const [first, second] = await Promise.all([
+            run({ addresses, rank: 0, sum, fit }),
+            run({ addresses, rank: 1, sum, fit, spoilAfter: 30 }),
+          ]);
+          for (const outcome of [first, second]) {
+            assert.match(
+              outcome?.error?.message ?? '',
+              /the parameters of rank 0 in each before step 101, but rank 1 has/,
+            );
+            assert.equal(outcome?.records.length, 100);
+          }
+        });
+      });
 
     it('names the trainer whose parameters differ, and the one whose job does', async () => {
       const fit = { ...uniform, steps: 5, presampleSize: 8, batchSize: 8 };

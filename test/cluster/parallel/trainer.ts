@@ -25,11 +25,13 @@ export interface Task {
   readonly silentSeconds?: number;
   readonly joinSeconds?: number;
   readonly job?: Record<string, string>;
+  readonly sum?: 'auto' | 'grpc' | 'shared';
 }
 
 export interface Outcome {
   readonly records: StepRecord[];
   readonly ids: string[][];
+  readonly sums?: string;
   readonly parameters?: string;
   readonly values?: number[][];
   readonly samplesSeen?: number;
@@ -46,8 +48,8 @@ async function train(): Promise<Outcome> {
   const model = classifier(tf.train.momentum(task.learningRate ?? 0.05, 0.9));
   const spoil = () => model.weights[0]!.write(tf.ones([2, 12])); // toy.ts' first kernel
   if (task.spoilAfter === 0) spoil();
-  const { addresses, rank = 0, silentSeconds = 5, joinSeconds = 20, job = {} } = task;
-  const trainers = addresses && (await joinTrainers({ addresses, rank, silentSeconds, joinSeconds, job }));
+  const { addresses, rank = 0, silentSeconds = 5, joinSeconds = 20, job = {}, sum = 'auto' } = task;
+  const trainers = addresses && (await joinTrainers({ addresses, rank, silentSeconds, joinSeconds, job, sum }));
   const summary = await fit(model, clusters(task.samples ?? 5000).corpus, {
     ...task.fit,
     ...(trainers && { trainers }),
@@ -61,7 +63,15 @@ async function train(): Promise<Outcome> {
   if (trainers) await trainers.leave();
   const values = model.weights.map((weight) => [...weight.read().dataSync()]);
   const parameters = createHash('sha256').update(JSON.stringify(values)).digest('hex');
-  return { records, ids, parameters, values, samplesSeen: summary.samplesSeen, stoppedBy: summary.stoppedBy };
+  return {
+    records,
+    ids,
+    parameters,
+    values,
+    ...(trainers && { sums: trainers.sums }),
+    samplesSeen: summary.samplesSeen,
+    stoppedBy: summary.stoppedBy,
+  };
 }
 
 const outcome = await train().catch((error: unknown): Outcome => ({

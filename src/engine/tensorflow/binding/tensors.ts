@@ -73,6 +73,24 @@ export class Tensors {
     }
   }
 
+  /** Copies a float32 tensor's values into memory of the caller's, as long as they are. */
+  downloadInto(handle: Pointer, target: Float32Array): void {
+    const { c } = this.#library;
+    const tensor = c.TFE_TensorHandleResolve(handle, this.#status.pointer);
+    this.#status.check('downloadInto()');
+    try {
+      const fits = c.TF_TensorType(tensor) === dataTypes.float32;
+      const bytes = Number(c.TF_TensorByteSize(tensor));
+      if (!fits || bytes !== target.byteLength)
+        throw new EngineError(
+          `readInto(): expected float32 of ${target.length} numbers, got ${this.describe(handle)}. Give memory of the tensor's size.`,
+        );
+      if (bytes > 0) this.#library.copy(target, c.TF_TensorData(tensor), bytes);
+    } finally {
+      c.TF_DeleteTensor(tensor);
+    }
+  }
+
   /** Reads a `TF_Tensor`. */
   read(tensor: Pointer): ReadValues {
     const { c } = this.#library;
