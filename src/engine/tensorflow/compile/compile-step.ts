@@ -5,6 +5,7 @@ import { CompileOptions } from '../../compile-options.ts';
 import { isDebugging, whileRecording } from '../../debug.ts';
 import type { Step, Tensors } from '../../engine.ts';
 import type { TensorflowBackend } from '../backend.ts';
+import { returnFreeMemory } from '../binding/library.ts';
 import type { TensorMetadata } from '../binding/ops.ts';
 import { FunctionCache } from './function-cache.ts';
 import type { SeedStream } from './seeds.ts';
@@ -54,9 +55,12 @@ export function compileStep<Args extends readonly Tensors[], Result extends Tens
     if (backend.tensors.tracer || debugged) return runTidy(() => step(...args));
     const signature = signatureOf(args);
     const run = () => {
-      const traced = cache.get(signature, isCurrent) ?? cache.add(signature, trace(args));
+      const known = cache.get(signature, isCurrent);
+      const traced = known ?? cache.add(signature, trace(args));
       operations = traced.fn.size;
-      return callTraced(backend, traced, flatten(args, 'compile()'), seeds, attributes);
+      const result = callTraced(backend, traced, flatten(args, 'compile()'), seeds, attributes);
+      if (!known) returnFreeMemory(); // the first call has compiled it
+      return result;
     };
     try {
       return run();
