@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import * as tf from '@tensorflow/tfjs';
 import { type ConformanceCase, finiteDifference, slope } from '../../src/engine/conformance/case.ts';
+import { cudnnCases } from '../../src/engine/conformance/cudnn-cases.ts';
 import { conformanceLine, conformanceReport } from '../../src/engine/conformance/report.ts';
 import { type CaseResult, conformanceCases, runConformance } from '../../src/engine/conformance/run-conformance.ts';
 import { type Engine, type EngineName, engineNames } from '../../src/engine/engine.ts';
@@ -114,4 +115,19 @@ describe('conformanceReport', () => {
       '1 passed, 1 failed, 1 skipped in 1.5 s',
     ]);
   });
+});
+
+describe('cudnnCases', () => {
+  for (const each of cudnnCases) {
+    it(`are right by themselves, and fail where cuDNN was given up: ${each.name}`, async () => {
+      const engine = await useEngine('wasm');
+      const [skipped] = await runAll(engine, [each]);
+      assert.match(conformanceLine(skipped!), /^skip.*cuDNN runs on CUDA devices only/u);
+      const [passed] = await runAll(engine, [{ ...each, name: 'by the LSTM of wasm', tolerance: 5e-5 }]);
+      assert.equal(passed!.status, 'passed', conformanceLine(passed!));
+      const off = { ...engine, cudnn: 'off' };
+      const [failed] = await runAll(off, [each]);
+      assert.match(conformanceLine(failed!), /^FAIL.*it is off/u);
+    });
+  }
 });

@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs';
 import { cpuEngine } from '../cpu-engine.ts';
 import { compileWithinTidy, type Engine } from '../engine.ts';
 import { type ConformanceCase, finiteDifference, type Readings, slope } from './case.ts';
+import { cudnnCases } from './cudnn-cases.ts';
 import { imageOpCases } from './image-op-cases.ts';
 import { reasonToSkip } from './known-gaps.ts';
 import { layerCases } from './layer-cases.ts';
@@ -14,6 +15,7 @@ export const conformanceCases: readonly ConformanceCase[] = [
   ...opCases,
   ...imageOpCases,
   ...layerCases,
+  ...cudnnCases,
   ...scoreCases,
   ...trainingCases,
   ...compiledCases,
@@ -72,7 +74,7 @@ async function runCase(engine: Engine, backend: string, each: ConformanceCase): 
     const milliseconds = performance.now() - start;
     return { group, name, status, worst, tolerance, ...(reason && { reason }), milliseconds };
   };
-  const gap = reasonToSkip(engine.name, each);
+  const gap = reasonToSkip(engine, each);
   if (gap) return result('skipped', 0, gap);
   try {
     const actual = await each.compute(engine);

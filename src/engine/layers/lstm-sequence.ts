@@ -103,8 +103,11 @@ type Seven = [tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, 
 export const passedBy = (mask: tf.Tensor | undefined, past: tf.Tensor, through: tf.Tensor): tf.Tensor =>
   mask ? through.add(past.mul(tf.sub(1, mask))) : through;
 
+/** The LSTM of TensorFlow.js' operations, step by step, which every engine can run. */
+export const lstmByStep: RecurrentSequence = differentiable(lstmFromOps, 2);
+
 /** The seam where an engine puts in an LSTM of its own: `lstm.replace(backendName, sequence)`. */
-export const lstm = new ReplaceableSequence(differentiable(lstmFromOps, 2));
+export const lstm = new ReplaceableSequence(lstmByStep);
 
 /** Runs an LSTM over sequences x [B, T, I] on the active engine. States are h and c. */
 export const lstmSequence: RecurrentSequence = lstm.run;

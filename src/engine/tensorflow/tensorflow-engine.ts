@@ -10,6 +10,9 @@ import { Seeds } from './compile/seeds.ts';
 import { createBackend, type TensorflowBackend } from './backend.ts';
 import { Binding } from './binding/binding.ts';
 import { joinCluster, type Cluster, type ClusterOptions } from './cluster.ts';
+import { switchFor } from './cudnn/cudnn-or-loops.ts';
+import type { CudnnState } from './cudnn/cudnn-switch.ts';
+import { cudnnOperations } from './cudnn/operations.ts';
 import type { EngineStatistics } from './binding/statistics.ts';
 import { registerKernels } from './kernels/register-kernels.ts';
 import { registerRecurrentLayers } from './scan/recurrent-layers.ts';
@@ -66,6 +69,8 @@ export interface TensorflowEngine extends Engine {
   ): CompiledStep<Args, Result>;
   /** Starts the random numbers of compiled steps over from `seed`. */
   setSeed(seed: number): void;
+  /** Whether LSTM layers run on cuDNN: `untried` until the first does, `off` where it turned out not to work. */
+  readonly cudnn: CudnnState | 'absent';
   /** What the engine holds at this moment. */
   statistics(): EngineStatistics;
   /** Whether it computes on a GPU. */
@@ -135,14 +140,21 @@ async function start(options: z.output<typeof TensorflowOptions>): Promise<Tenso
   const seeds = new Seeds();
   // On GPUs XLA needs CUDA's own compiler, and TensorFlow's loops do well there.
   const xla = new XlaSwitch(!binding.context.isGpu);
-  const services: CompileServices = { seedStream: (seed) => seeds.stream(seed), recover: (error) => xla.giveUp(error) };
+  const cudnn = binding.context.isGpu ? switchFor(backend, cudnnOperations(backend)) : undefined;
+  const services: CompileServices = {
+    seedStream: (seed) => seeds.stream(seed),
+    recover: (error) => xla.giveUp(error) || cudnn?.giveUp(error) === true,
+  };
   let isMember = false;
   const recurrentServices = { ...services, evenInDebug: true };
-  registerRecurrentLayers(backend, (step) => compileStep(backend, recurrentServices, step), xla);
+  registerRecurrentLayers(backend, (step) => compileStep(backend, recurrentServices, step), xla, cudnn);
   return {
     name: 'tensorflow',
     description: `TensorFlow ${binding.TF_Version} on ${binding.context.device.type}`,
     backend,
+    get cudnn() {
+      return cudnn?.state ?? 'absent';
+    },
     compile: (step, compileOptions) => compileStep(backend, services, step, compileOptions),
     setSeed: (seed) => seeds.set(seed),
     statistics: () => binding.statistics(),

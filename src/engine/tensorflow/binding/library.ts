@@ -90,6 +90,24 @@ function silently<T>(load: () => T): T {
   }
 }
 
+/**
+ * Gives memory that was freed back to the system, where the C library can (glibc): after something large was compiled,
+ * which leaves much of it in pools that later work doesn't find.
+ *
+ * @returns whether it can
+ */
+export function returnFreeMemory(): boolean {
+  if (process.platform !== 'linux') return false;
+  try {
+    trim ??= koffi.load(null).func('malloc_trim', 'int', ['size_t']);
+  } catch {
+    return false; // musl has no such function
+  }
+  trim(0);
+  return true;
+}
+let trim: ((keptBytes: number) => unknown) | undefined;
+
 /** Passes the level on to Abseil, which writes TensorFlow's log. */
 function quieten(framework: LibraryHandle): void {
   if (!quiet()) return;

@@ -5,6 +5,7 @@ import { CompileOptions } from '../../compile-options.ts';
 import { isDebugging, whileRecording } from '../../debug.ts';
 import type { Step, Tensors } from '../../engine.ts';
 import type { TensorflowBackend } from '../backend.ts';
+import { returnFreeMemory } from '../binding/library.ts';
 import type { TensorMetadata } from '../binding/ops.ts';
 import { FunctionCache } from './function-cache.ts';
 import type { SeedStream } from './seeds.ts';
@@ -59,7 +60,9 @@ export function compileStep<Args extends readonly Tensors[], Result extends Tens
       operations = traced.fn.size;
       // At the first call it is seen whether TensorFlow can run it at all: `recover` is asked then. A GPU computes by itself.
       const later = options.later && known !== undefined && !backend.engineBinding.isUsingGpuDevice();
-      return callTraced(backend, traced, flatten(args, 'compile()'), { seeds, attributes, later });
+      const result = callTraced(backend, traced, flatten(args, 'compile()'), { seeds, attributes, later });
+      if (!known) returnFreeMemory(); // the first call has compiled it
+      return result;
     };
     try {
       return run();

@@ -177,7 +177,10 @@ export class Frame implements Tracer {
   }
 
   #refuseEffects(name: string): void {
-    if (!this.binding.definitions.get(name).isStateful || /^(?:Collective|While$|If$|Case$|Assert$|Nccl)/u.test(name))
+    if (
+      !this.binding.definitions.get(name).isStateful ||
+      /^(?:Collective|CudnnRNN|While$|If$|Case$|Assert$|Nccl)/u.test(name)
+    )
       return;
     throw new CompileError(
       `compile(): the operation ${name}${atUserPlace()} keeps a state or acts outside of TensorFlow, so it cannot be replayed. Call it outside of the step.`,

@@ -65,6 +65,7 @@ export function createSymbol(
 const opaque = new Map<string, readonly number[]>([
   ['FusedBatchNormV3', [5]],
   ['FusedBatchNormGradV3', [3, 4]],
+  ['CudnnRNNV3', [3, 4]],
 ]);
 
 export const isOpaque = (operation: string, index: number): boolean => opaque.get(operation)?.includes(index) ?? false;

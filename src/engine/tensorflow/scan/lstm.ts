@@ -83,12 +83,12 @@ function runForward(
   const { states, recurrentKernel, recurrentActivation } = inputs;
   const { batch, steps, size } = sizesOf(inputs);
   const { lists } = loops;
-  const projections = lists.of(projected);
   const masks = mask && lists.of(mask);
-  const empty = (width: number) => lists.empty(steps, [batch, width]);
-  const loop = loops.run([...states, empty(4 * size), empty(size), empty(size)], steps, (t, state) => {
+  const empty = () => lists.empty(steps, [batch, size]);
+  // A step's gates take the place of its projection, which nothing reads after it: the largest tensor exists once.
+  const loop = loops.run([...states, lists.of(projected), empty(), empty()], steps, (t, state) => {
     const [h, c, gates, cells, outputs] = state as Five;
-    const z = lists.get(projections, t, [batch, 4 * size]).add(h.matMul(recurrentKernel));
+    const z = lists.get(gates, t, [batch, 4 * size]).add(h.matMul(recurrentKernel));
     const activated = recurrentActivation === 'sigmoid' ? z.sigmoid() : activateEach(z, recurrentActivation);
     const [i, f, s, o] = tf.split(activated, 4, 1) as Four;
     const cell = f.mul(c).add(i.mul(candidateOf(s, recurrentActivation)));
@@ -126,17 +126,12 @@ function runBackward(
   const { batch, steps, size } = sizesOf(inputs);
   const { lists } = loops;
   const { slopes, cellSlope, forget } = knownSlopes(inputs, saved);
-  const [slopeList, cellList, forgetList, dOutput] = [slopes, cellSlope, forget, dOutputs].map((all) =>
-    lists.of(all),
-  ) as Four;
+  const [cellList, forgetList, dOutput] = [cellSlope, forget, dOutputs].map((all) => lists.of(all)) as Three;
   const masks = mask && lists.of(mask);
   const transposed = inputs.recurrentKernel.transpose();
   const last = tf.scalar(steps - 1, 'int32');
-  const initial = [
-    tf.zeros([batch, size]),
-    dLastCell ?? tf.zeros([batch, size]),
-    lists.empty(steps, [batch, 4 * size]),
-  ];
+  // A step's gradients take the place of its slopes, as above.
+  const initial = [tf.zeros([batch, size]), dLastCell ?? tf.zeros([batch, size]), lists.of(slopes)];
   const loop = loops.run(initial, steps, (count, state) => {
     const [dhLater, dcLater, dzs] = state as Three;
     const t = tf.sub(last, count);
@@ -144,7 +139,7 @@ function runBackward(
     const dhAll = lists.get(dOutput, t, [batch, size]).add(dhLater);
     const dh = step ? dhAll.mul(step) : dhAll;
     const dc = (step ? dcLater.mul(step) : dcLater).add(dh.mul(lists.get(cellList, t, [batch, size])));
-    const dz = tf.concat([dc, dc, dc, dh], 1).mul(lists.get(slopeList, t, [batch, 4 * size]));
+    const dz = tf.concat([dc, dc, dc, dh], 1).mul(lists.get(dzs, t, [batch, 4 * size]));
     const dhBefore = passedBy(step, dhAll, dz.matMul(transposed));
     const dcBefore = passedBy(step, dcLater, dc.mul(lists.get(forgetList, t, [batch, size])));
     return [dhBefore, dcBefore, lists.set(dzs, t, dz)];

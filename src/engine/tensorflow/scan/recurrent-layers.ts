@@ -11,6 +11,9 @@ import {
   type RecurrenceInputs,
 } from '../../layers/recurrent-sequence.ts';
 import type { TensorflowBackend } from '../backend.ts';
+import { cudnnOrLoops } from '../cudnn/cudnn-or-loops.ts';
+import type { CudnnSwitch } from '../cudnn/cudnn-switch.ts';
+import { cudnnOperations } from '../cudnn/operations.ts';
 import { replaceScan, scanStepByStep } from '../../scan.ts';
 import { scanOnLoops } from './scan-on-loops.ts';
 import { gruOnLoops } from './gru.ts';
@@ -26,10 +29,18 @@ type Compile = <Args extends readonly Tensors[], Result extends Tensors>(
 /**
  * Puts recurrent layers and `scan` on loops in the place of unrolled ones. XLA compiles the loops on CPUs, where the operations of a
  * step are so small that starting them costs more than computing them; on GPUs it would need CUDA's own compiler.
+ *
+ * @param cudnn given on CUDA devices: LSTMs then run on cuDNN where it can compute them
  */
-export function registerRecurrentLayers(backend: TensorflowBackend, compile: Compile, xla: XlaSwitch): void {
+export function registerRecurrentLayers(
+  backend: TensorflowBackend,
+  compile: Compile,
+  xla: XlaSwitch,
+  cudnn: CudnnSwitch | undefined,
+): void {
   const loops = loopsOf(backend, xla);
-  lstm.replace('tensorflow', differentiable(eagerToo(backend, compile, lstmOnLoops(loops)), 2));
+  const onLoops = differentiable(eagerToo(backend, compile, lstmOnLoops(loops)), 2);
+  lstm.replace('tensorflow', cudnn ? cudnnOrLoops(cudnnOperations(backend), onLoops, cudnn) : onLoops);
   gru.replace('tensorflow', differentiable(eagerToo(backend, compile, gruOnLoops(loops)), 1));
   replaceScan('tensorflow', (step, inputs) =>
     backend.tensors.tracer ? scanOnLoops(loops, step, inputs) : scanStepByStep(step, inputs),
