@@ -95,7 +95,7 @@ class Packing {
   async run(): Promise<ShardEntry[]> {
     const { signal, onProgress } = this.#options;
     const saved = await this.#saved();
-    if (saved) this.#shards.push(...saved.shards);
+    if (saved) for (const shard of saved.shards) this.#shards.push(shard);
     const stream = this.#corpus.samples({
       seed: 0,
       epochs: 1,
