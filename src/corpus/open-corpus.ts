@@ -10,7 +10,7 @@ import { formatFields, type Format, type Probe } from './formats/format.ts';
 import { formatNames, formats } from './formats/formats.ts';
 import { recordCorpus, type RecordCorpus } from './record-corpus.ts';
 import { MANIFEST_FILE } from './record-manifest.ts';
-import { isMissing } from './is-missing.ts';
+import { isMissing } from '../is-missing.ts';
 import { isRemoteFolder } from './remote-folder.ts';
 import { isRemote, localCopy, remoteSource } from './remote-source.ts';
 import { listS3 } from './s3.ts';

@@ -12,7 +12,7 @@ import { dataFolder } from './data-folder.ts';
 import { debianRegistry } from './debian-registry.ts';
 import { npmRegistry } from './npm-registry.ts';
 import { pypiRegistry } from './pypi-registry.ts';
-import { isMissing } from './is-missing.ts';
+import { isMissing } from '../is-missing.ts';
 import { zipEntries } from './zip-entries.ts';
 
 /** A file of an archive, read whole. */
