@@ -100,12 +100,15 @@ function unreadable(name: string, cause: unknown): never {
   );
 }
 
+/** Bytes asked for at a time: Node ends the process, without an error, when it is asked for 2 GiB or more. */
+const MOST_READ_BYTES = 2 ** 30;
+
 /**
  * Reads bytes `[from, to)` of a file.
  * @throws {ShardError} when the file ends before
  */
 export async function readFully(
-  handle: FileHandle,
+  handle: Pick<FileHandle, 'read'>,
   shard: string,
   from: number,
   to: number,
@@ -114,7 +117,8 @@ export async function readFully(
   const buffer = Buffer.from(into.buffer, into.byteOffset, to - from);
   let filled = 0;
   while (filled < buffer.length) {
-    const { bytesRead } = await handle.read(buffer, filled, buffer.length - filled, from + filled);
+    const wanted = Math.min(MOST_READ_BYTES, buffer.length - filled);
+    const { bytesRead } = await handle.read(buffer, filled, wanted, from + filled);
     if (bytesRead === 0)
       throw new ShardError(
         `Shard \`${shard}\` at byte ${from + filled}: expected ${buffer.length - filled} more bytes, got the end of the file. ` +
