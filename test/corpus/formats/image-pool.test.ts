@@ -11,17 +11,17 @@ describe('decodeInThread', () => {
     picture.copy(block, 1000);
     const before = Buffer.from(block);
     const sent: number[] = [];
-    const { postMessage } = Worker.prototype;
+    const own = Object.getOwnPropertyDescriptor(Worker.prototype, 'postMessage')!;
     Worker.prototype.postMessage = function (this: Worker, job: { bytes: Uint8Array }, ...rest: []) {
       sent.push(job.bytes.buffer.byteLength);
-      Reflect.apply(postMessage, this, [job, ...rest]);
+      Reflect.apply(own.value as () => void, this, [job, ...rest]);
     };
     try {
       const recipe = { image: ImageOptions.parse({ height: 1, width: 2 }) };
       const pixels = await decodeInThread(block.subarray(1000, 1000 + picture.length), recipe, 1);
       assert.deepEqual([...pixels], [255, 0, 0, 255, 0, 0]);
     } finally {
-      Worker.prototype.postMessage = postMessage;
+      Object.defineProperty(Worker.prototype, 'postMessage', own);
     }
     assert.deepEqual(sent, [picture.length]);
     assert.ok(block.equals(before));
