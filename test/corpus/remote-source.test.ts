@@ -28,7 +28,7 @@ describe('remoteSource', () => {
     remoteSource(url, {
       chunkBytes: 1000,
       pauseMs: 1,
-      stallMs: 100,
+      stallMs: 5000, // a busy machine is no stall
       cache: new DiskCache('remote', 1e6, folder.path),
       ...options,
     });
