@@ -10,8 +10,8 @@ import { fashionMnist } from '../corpora/fashion-mnist/recipe.ts';
  */
 export default definePipeline({
   name: 'fashion-embedding',
-  async corpus() {
-    const { folder } = await fetchCorpus(fashionMnist);
+  async corpus({ corpusPath }) {
+    const folder = corpusPath ?? (await fetchCorpus(fashionMnist)).folder;
     return {
       train: await corpus({ path: folder, include: 'train' }),
       validation: await corpus({ path: folder, include: 't10k' }),

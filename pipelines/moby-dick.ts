@@ -4,9 +4,9 @@ import { mobyDick } from '../corpora/moby-dick/recipe.ts';
 /** A character LSTM learns to write like Herman Melville, in about three minutes on one core. */
 export default definePipeline({
   name: 'moby-dick',
-  async corpus() {
-    const { files } = await fetchCorpus(mobyDick);
-    const text = await textCorpus({ path: files[0]!, window: 64, stride: 32 });
+  async corpus({ corpusPath }) {
+    const path = corpusPath ?? (await fetchCorpus(mobyDick)).files[0]!;
+    const text = await textCorpus({ path, window: 64, stride: 32 });
     const { vocabulary } = text;
     return { ...text.split({ validation: 0.05 }), vocabulary, files: { 'vocabulary.json': vocabulary } };
   },

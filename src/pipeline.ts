@@ -139,7 +139,15 @@ export function definePipeline<Data extends PipelineCorpus>(definition: Pipeline
       ...(learningRate !== undefined && { learningRate }),
       ...(deriveMeasures && { deriveMeasures }),
     },
-    openCorpus: async (context: PipelineContext) => expectCorpus(where, await corpus(context)),
+    openCorpus: async (context: PipelineContext) => {
+      const watched = watchPath(context);
+      const opened = expectCorpus(where, await corpus(watched.context));
+      if (watched.isUsed()) return opened;
+      throw new PipelineError(
+        `${where}: expected \`corpus\` to open the data at \`${context.corpusPath}\`, got one that opens its own, whatever is asked for. Read \`corpusPath\` in it, or leave \`--corpus\` out.`,
+        { corpusPath: context.corpusPath },
+      );
+    },
     buildModel: async (context: ModelContext<Data>) => {
       const built = expectModel(where, await model(context));
       if (loss !== undefined) built.compile({ optimizer: makeOptimizer(), loss, metrics });
@@ -149,6 +157,21 @@ export function definePipeline<Data extends PipelineCorpus>(definition: Pipeline
     },
     ...(writes && { writes: async (context: TrainedContext<Data>) => writes(context) }),
   } as Pipeline<Data>; // the brand is known to isPipeline alone
+}
+
+/** A context that tells whether its path was looked at, if it has one: data in place of the pipeline's own. */
+function watchPath(context: PipelineContext): { readonly context: PipelineContext; isUsed(): boolean } {
+  const { corpusPath, ...rest } = context;
+  if (corpusPath === undefined) return { context, isUsed: () => true };
+  let used = false;
+  const watched = {
+    ...rest,
+    get corpusPath() {
+      used = true;
+      return corpusPath;
+    },
+  };
+  return { context: watched, isUsed: () => used };
 }
 
 /** What a pipeline says to `fit` but for its limits, which whoever runs it gives: `steps`, `seconds`, `epochs`. */

@@ -44,6 +44,25 @@ const refusedLater = (value: object, message: RegExp) =>
   );
 
 describe('definePipeline', () => {
+  it('refuses data in place of its own where it does not look at them', async () => {
+    const given = { ...context, corpusPath: 'my-texts' };
+    await assert.rejects(definePipeline(definition).openCorpus(given), {
+      code: 'ERR_PIPELINE',
+      message: /expected `corpus` to open the data at `my-texts`, got one that opens its own/,
+    });
+    const paths: unknown[] = [];
+    const looking = definePipeline({
+      ...definition,
+      corpus: ({ corpusPath = 'its own', seed }) => {
+        paths.push(corpusPath, seed);
+        return { train: corpus };
+      },
+    });
+    assert.equal((await looking.openCorpus(given)).train, corpus);
+    assert.equal((await looking.openCorpus(context)).train, corpus);
+    assert.deepEqual(paths, ['my-texts', 3, 'its own', 3]);
+  });
+
   it('hands what the corpus gives on to the model, and both to what the model writes', async () => {
     await tf.setBackend('cpu');
     const pipeline = definePipeline({

@@ -6,8 +6,10 @@ import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import { cifar } from '../pipelines/cifar.ts';
 import electricDevices from '../pipelines/electric-devices.ts';
+import fashionEmbedding from '../pipelines/fashion-embedding.ts';
 import fashionWrn from '../pipelines/fashion-wrn.ts';
 import japaneseVowels from '../pipelines/japanese-vowels.ts';
+import mobyDick from '../pipelines/moby-dick.ts';
 import permutedMnist from '../pipelines/permuted-mnist.ts';
 import spam from '../pipelines/spam.ts';
 import type { EngineName } from '../src/engine/engine.ts';
@@ -124,6 +126,16 @@ describe('pipelines', () => {
     await writeMnist(folder);
     const { train, validation } = await trainAFew(fashionWrn, folder);
     assert.deepEqual([train.length, validation.length], [20, 10]);
+  });
+
+  it('moby-dick and fashion-embedding open the data that they are given', async () => {
+    await writeMnist(folder);
+    const { train } = await fashionEmbedding.openCorpus({ seed: 1, engine, corpusPath: folder });
+    assert.equal(train.length, 20);
+    const path = join(folder, 'alphabet.txt');
+    await writeFile(path, 'abcdefghijklmnopqrstuvwxyz'.repeat(100));
+    const text = await mobyDick.openCorpus({ seed: 1, engine, corpusPath: path });
+    assert.equal(text.vocabulary.size, 26);
   });
 
   it('electric-devices tells appliances by their series', async () => {

@@ -6,6 +6,7 @@ import { decodeImage, ImageOptions } from '../corpus/formats/image.ts';
 import { engineNames, type EngineName } from '../engine/engine.ts';
 import { CorpusError, isTaustreamError } from '../errors.ts';
 import { imageDetails, type ImageDetails } from '../model/pretrained/image-details.ts';
+import { withNormalization } from '../model/pretrained/normalization.ts';
 import { openModel } from '../model/pretrained/open-model.ts';
 import { percent } from '../report/format.ts';
 import { wholeAbove } from './arguments.ts';
@@ -60,7 +61,7 @@ async function run(
   host: Host,
 ): Promise<number> {
   await host.useEngine(engine ?? 'auto');
-  const model = await openModel(await modelIn(path));
+  const model = withNormalization(await openModel(await modelIn(path))); // pixels come as they are decoded
   try {
     const details = imageDetails(model);
     let failed = 0;

@@ -1,6 +1,7 @@
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { RunError } from '../errors.ts';
+import { isAlive } from '../is-alive.ts';
 import { packageVersion, readRunFile, type Run } from '../report/run-file.ts';
 import { listCheckpoints, readCheckpoint, type ReadCheckpoint } from '../train/checkpoint.ts';
 
@@ -32,7 +33,7 @@ export async function openStoppedRun(folder: string, name: string): Promise<Stop
     );
   if (run.name !== name)
     throw refuse(`a run of pipeline \`${name}\``, `\`${run.name}\``, 'Name its own pipeline file.');
-  if (run.status === 'running' && isAlive(run.process))
+  if (run.status === 'running' && isAtWork(run.process))
     throw refuse('a run that has stopped', `one that process ${run.process.pid} is at`, 'Stop that one first.');
   const checkpoints = join(folder, 'checkpoints');
   if ((await listCheckpoints(checkpoints)).length === 0) return { run };
@@ -42,14 +43,7 @@ export async function openStoppedRun(folder: string, name: string): Promise<Stop
 /** `0.3.1` -> `0.3`: runs of one minor version can be gone on with. */
 const minor = (version: string): string => version.split('.').slice(0, 2).join('.');
 
-function isAlive({ pid, host }: Run['process']): boolean {
-  if (host !== hostname() || pid === process.pid) return false;
-  try {
-    return process.kill(pid, 0);
-  } catch (error) {
-    return error instanceof Error && 'code' in error && error.code === 'EPERM'; // somebody else's, but there
-  }
-}
+const isAtWork = ({ pid, host }: Run['process']): boolean => host === hostname() && pid !== process.pid && isAlive(pid);
 
 /**
  * Checks that a run goes on as it began.

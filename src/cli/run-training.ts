@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import type * as tf from '@tensorflow/tfjs';
-import type { Engine } from '../engine/engine.ts';
+import type { Engine, EngineName } from '../engine/engine.ts';
 import { fleet } from '../cluster/fleet.ts';
 import { reasonOf } from '../importance/placement/failure.ts';
 import { saveModel } from '../model/files.ts';
@@ -49,10 +49,13 @@ export async function runTraining(
   request: TrainingRequest,
   { host, signal, progress }: { host: Host; signal: AbortSignal; progress?: Progress },
 ): Promise<TrainingOutcome | undefined> {
-  const engine = await host.useEngine(request.engine ?? pipeline.options.engine);
-  progress?.note(`engine   ${engine.description}`);
-  const { seed = pipeline.options.seed, corpus: corpusPath } = request;
   const stopped = await openStopped(pipeline, request);
+  const before = stopped?.run.run.engine.name;
+  const engine = await host.useEngine(request.engine ?? (before as EngineName | undefined) ?? pipeline.options.engine); // an unknown one is refused there
+  progress?.note(`engine   ${engine.description}`);
+  if (before !== undefined && before !== engine.name)
+    progress?.note(`engine   the run began on ${before}: the same batches, but not the same parameters bit for bit`);
+  const { seed = pipeline.options.seed, corpus: corpusPath } = request;
   const fitOptions = { ...fitOptionsOf(pipeline, request, stopped?.run.run), seed };
   const context = { seed, engine, signal, ...(corpusPath !== undefined && { corpusPath }) };
   const corpus = await pipeline.openCorpus(context);

@@ -80,7 +80,8 @@ The run folder holds
   checkpoints/     the last two: parameters and optimizer as safetensors, the rest as msgpack
 
 A run that was stopped, even by kill -9, goes on with --resume: the same batches, and on the same engine and in lockstep
-with a fixed tauThreshold the same parameters bit for bit. It keeps the limits that it began with unless others are given.
+with a fixed tauThreshold the same parameters bit for bit. It keeps the engine and the limits that it began with
+unless others are given.
 
 Examples
   taustream train pipelines/moby-dick.ts --resume

@@ -36,8 +36,8 @@ export function memorySource(name: string, text: string): ByteSource {
 /** Endings of files that are read unpacked, after the ending that says what they hold. */
 export const PACKED_NAME = /\.(gz|zst)$/i;
 
-/** The file at `path`, or the text files below it when it is a folder, by name. */
-export async function fileSources(path: string, extensions: readonly string[]): Promise<ByteSource[]> {
+/** The file at `path`, or the text files below it when it is a folder, by name: those whose path below it holds `include`. */
+export async function fileSources(path: string, extensions: readonly string[], include = ''): Promise<ByteSource[]> {
   const found = await stat(path).catch((cause: unknown) => {
     throw new CorpusError(
       `textCorpus(): expected a file or folder at \`${path}\`, got ${cause instanceof Error ? cause.message : String(cause)}. Check the path.`,
@@ -45,8 +45,8 @@ export async function fileSources(path: string, extensions: readonly string[]): 
       { cause },
     );
   });
-  if (!found.isDirectory()) return [await fileSource(path, basename(path))];
-  const entries = await readdir(path, { recursive: true, withFileTypes: true });
+  if (!found.isDirectory() && basename(path).includes(include)) return [await fileSource(path, basename(path))];
+  const entries = found.isDirectory() ? await readdir(path, { recursive: true, withFileTypes: true }) : [];
   const files = entries
     .filter(
       (entry) =>
@@ -54,12 +54,13 @@ export async function fileSources(path: string, extensions: readonly string[]): 
     )
     .map((entry) => relative(path, join(entry.parentPath, entry.name)).split(sep).join('/'))
     .filter((name) => !name.split('/').some((piece) => piece.startsWith('.'))) // hidden: not meant as data
+    .filter((name) => name.includes(include))
     .toSorted((a, b) => (a < b ? -1 : 1)); // by code units: the same everywhere, whatever the locale
   if (files.length === 0)
     throw new CorpusError(
-      `textCorpus(): expected text files (${extensions.join(', ')}) in \`${path}\`, got none among ${entries.length} entries. ` +
+      `textCorpus(): expected text files (${extensions.join(', ')}) in \`${path}\`${include && ` whose path holds \`${include}\``}, got none among ${entries.length} entries. ` +
         'Check the path, or name other `extensions`.',
-      { path, extensions },
+      { path, extensions, include },
     );
   return Promise.all(files.map((name) => fileSource(join(path, name), name)));
 }
@@ -99,12 +100,15 @@ function unreadable(name: string, cause: unknown): never {
   );
 }
 
+/** Bytes asked for at a time: Node ends the process, without an error, when it is asked for 2 GiB or more. */
+const MOST_READ_BYTES = 2 ** 30;
+
 /**
  * Reads bytes `[from, to)` of a file.
  * @throws {ShardError} when the file ends before
  */
 export async function readFully(
-  handle: FileHandle,
+  handle: Pick<FileHandle, 'read'>,
   shard: string,
   from: number,
   to: number,
@@ -113,7 +117,8 @@ export async function readFully(
   const buffer = Buffer.from(into.buffer, into.byteOffset, to - from);
   let filled = 0;
   while (filled < buffer.length) {
-    const { bytesRead } = await handle.read(buffer, filled, buffer.length - filled, from + filled);
+    const wanted = Math.min(MOST_READ_BYTES, buffer.length - filled);
+    const { bytesRead } = await handle.read(buffer, filled, wanted, from + filled);
     if (bytesRead === 0)
       throw new ShardError(
         `Shard \`${shard}\` at byte ${from + filled}: expected ${buffer.length - filled} more bytes, got the end of the file. ` +

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { CorpusError } from '../errors.ts';
 import { temporaryName } from './atomic-file.ts';
 import { cacheFolder } from './data-folder.ts';
-import { isMissing } from './is-missing.ts';
+import { isMissing } from '../is-missing.ts';
 
 /** Bytes that a cache may take on the disk. @default 20 GiB – guess */
 export const DEFAULT_DISK_BYTES = 20 * 2 ** 30;

@@ -28,11 +28,15 @@ export interface LabelledImages {
   readonly image: ImageOptions;
 }
 
-const PARTS = { train: /^train(ing)?(\.|$)/i, validation: /^(val|valid|validation|test)(\.|$)/i };
+/** In the order in which they are looked for: a test part is for the end, and stands in only where there is no other. */
+const PARTS = {
+  train: [/^train(ing)?(\.|$)/i],
+  validation: [/^(val|valid|validation)(\.|$)/i, /^test(\.|$)/i],
+};
 
 /**
  * Opens pictures to train a classifier on: a folder, or zips, of a folder a class. Where the path holds a part `train` and
- * a part `validation`, `val` or `test` (zips or folders), these are the parts; else every few pictures, in the order of
+ * a part `validation` or `val`, or else `test` (zips or folders), these are the parts; else every few pictures, in the order of
  * their classes, the last is kept for validation.
  *
  * @throws {CorpusError} when there are no pictures, fewer than two classes, a class of one picture to be split, or the
@@ -91,7 +95,9 @@ type Parts = Readonly<Record<'train' | 'validation', string>>;
 
 async function partsIn(path: string): Promise<Parts | undefined> {
   const names = await readdir(path).catch(() => []); // no folder: opened as it is, where errors are told
-  const [train, validation] = [PARTS.train, PARTS.validation].map((part) => names.find((name) => part.test(name)));
+  const [train, validation] = [PARTS.train, PARTS.validation].map((forms) =>
+    forms.map((form) => names.find((name) => form.test(name))).find((name) => name !== undefined),
+  );
   return train && validation ? { train: join(path, train), validation: join(path, validation) } : undefined;
 }
 

@@ -199,6 +199,11 @@ class DrawLog {
 }
 
 function initialShares(parts: readonly MixturePart[], alpha: number): readonly number[] {
+  const repeated = parts.find(({ repeat }) => repeat !== undefined);
+  if (repeated && parts.some(({ share }) => share !== undefined))
+    throw new CorpusError(
+      `mixture(): expected shares or repeats, got a \`share\` and, of \`${repeated.corpus.name}\`, a \`repeat\`. Give each part the one or the other.`,
+    );
   if (parts.some(({ share }) => share !== undefined))
     return normalised(
       parts.map(({ share }) => share ?? 0),

@@ -10,7 +10,7 @@ import { formatFields, type Format, type Probe } from './formats/format.ts';
 import { formatNames, formats } from './formats/formats.ts';
 import { recordCorpus, type RecordCorpus } from './record-corpus.ts';
 import { MANIFEST_FILE } from './record-manifest.ts';
-import { isMissing } from './is-missing.ts';
+import { isMissing } from '../is-missing.ts';
 import { isRemoteFolder } from './remote-folder.ts';
 import { isRemote, localCopy, remoteSource } from './remote-source.ts';
 import { listS3 } from './s3.ts';
@@ -99,12 +99,13 @@ async function holdsRecords(path: string): Promise<boolean> {
 /** Options of records that differ from the defaults here are handed on; their buffer has a default of its own. */
 function openRecords(
   folder: string,
-  { shuffleBuffer, shardsAtOnce, onBadSample, maxBadSamples, augment }: Parsed,
+  { name, shuffleBuffer, shardsAtOnce, onBadSample, maxBadSamples, augment }: Parsed,
   given: CorpusOptions,
 ): Promise<RecordCorpus> {
   return recordCorpus(folder, {
     onBadSample,
     maxBadSamples,
+    ...(name !== undefined && { name }),
     ...(augment && { augment }),
     ...(given.shuffleBuffer !== undefined && { shuffleBuffer }),
     ...(given.shardsAtOnce !== undefined && Number.isFinite(shardsAtOnce) && { shardsAtOnce }),
@@ -113,7 +114,7 @@ function openRecords(
 
 function openText(
   paths: readonly string[],
-  { window, stride, unit, name, signal, shuffleBuffer, augment }: Parsed,
+  { window, stride, unit, name, include, signal, shuffleBuffer, augment }: Parsed,
 ): Promise<TextCorpus> {
   if (augment) expectPictures('corpus()', { type: 'int32', shape: [window] });
   if (paths.length > 1)
@@ -127,6 +128,7 @@ function openText(
     shuffleBuffer,
     ...(stride !== undefined && { stride }),
     ...(name !== undefined && { name }),
+    ...(include !== undefined && { include }),
     ...(signal && { signal }),
   });
 }
@@ -186,7 +188,10 @@ async function tellFormat(
     const probe = await probeOf(source);
     const own = named ? [named] : formats;
     const match = own.find((candidate) => candidate.detect(probe)) ?? (named && files.length === 1 ? named : undefined);
-    if (match) told.set(match, [...(told.get(match) ?? []), source]);
+    if (!match) continue;
+    const alike = told.get(match) ?? [];
+    alike.push(source); // in place: there may be a file for each sample
+    told.set(match, alike);
   }
   const [first, second] = told.keys();
   if (second)

@@ -2,16 +2,18 @@ import { mkdir, readFile, rm, stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { z } from 'zod';
 import { CorpusError } from '../errors.ts';
+import { parseOptions } from '../options.ts';
 import type { Corpus, Position } from '../stream/sample.ts';
 import { writeAtomically } from './atomic-file.ts';
 import { packSample } from './record-frame.ts';
 import { MANIFEST_FILE, ShardEntry, type RecordManifest } from './record-manifest.ts';
-import { isMissing } from './is-missing.ts';
+import { isMissing } from '../is-missing.ts';
+import { MAX_SHARD_BYTES } from './shard-layout.ts';
 import { ShardWriter } from './shard-writer.ts';
 import { expectFrameFits, isFull, publish } from './write-records.ts';
 
 export interface PackOptions {
-  /** A shard is closed before it would grow past this, in bytes. @default 64 MiB – guess */
+  /** A shard is closed before it would grow past this, in bytes, from 1024 to 2 GiB. @default 64 MiB – guess */
   readonly shardBytes?: number;
   /** Whether a corpus that is already in the folder may be replaced. @default false */
   readonly overwrite?: boolean;
@@ -19,6 +21,15 @@ export interface PackOptions {
   /** Told how many samples are written, of how many. */
   readonly onProgress?: (written: number, total: number | undefined) => void;
 }
+
+/** Offsets in a shard are of 32 bits: one that is too large would fail when all of it is written. */
+const ShardSize = z.strictObject({
+  shardBytes: z
+    .int()
+    .min(1024)
+    .max(MAX_SHARD_BYTES)
+    .default(64 * 2 ** 20),
+});
 
 /** What a pack that was broken off goes on from: the shards that are whole, and where the corpus stood then. */
 const Progress = z.strictObject({
@@ -34,12 +45,14 @@ type Progress = z.output<typeof Progress>;
  * Converts a corpus into record shards, in its own order. A pack that was broken off, whatever by, goes on after the last
  * whole shard when it is begun again. The folder holds a corpus only when it is finished.
  *
+ * @throws {OptionsError} when `shardBytes` is out of range: at least 1024, at most 2 GiB
  * @throws {CorpusError} when the folder already holds a corpus, or there is no sample
  * @example await packCorpus(await corpus('mails.jsonl'), 'mails', { onProgress: console.log });
  */
 export async function packCorpus(corpus: Corpus, folder: string, options: PackOptions = {}): Promise<RecordManifest> {
   const where = `packCorpus(\`${folder}\`)`;
-  const { shardBytes = 64 * 2 ** 20, overwrite = false } = options;
+  const { overwrite = false } = options;
+  const { shardBytes } = parseOptions(where, ShardSize, { shardBytes: options.shardBytes });
   if (!overwrite && (await exists(join(folder, MANIFEST_FILE))))
     throw new CorpusError(
       `${where}: expected a folder without a corpus, got one with a ${MANIFEST_FILE}. Choose another, or pass \`overwrite\`.`,
@@ -95,7 +108,7 @@ class Packing {
   async run(): Promise<ShardEntry[]> {
     const { signal, onProgress } = this.#options;
     const saved = await this.#saved();
-    if (saved) this.#shards.push(...saved.shards);
+    if (saved) for (const shard of saved.shards) this.#shards.push(shard);
     const stream = this.#corpus.samples({
       seed: 0,
       epochs: 1,

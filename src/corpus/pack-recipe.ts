@@ -4,7 +4,7 @@ import { corpus } from './open-corpus.ts';
 import { packCorpus } from './pack-corpus.ts';
 import type { Recipe } from './recipe.ts';
 import { MANIFEST_FILE, readManifest } from './record-manifest.ts';
-import { isMissing } from './is-missing.ts';
+import { isMissing } from '../is-missing.ts';
 
 /** Record shards that were made of a recipe's files. */
 export interface PackedPart {

@@ -8,11 +8,12 @@ import { z } from 'zod';
 import { FetchError, TaustreamError } from '../errors.ts';
 import { parseOptions } from '../options.ts';
 import { temporaryName } from './atomic-file.ts';
+import { groupBy } from './map-concurrently.ts';
 import { dataFolder } from './data-folder.ts';
 import { debianRegistry } from './debian-registry.ts';
 import { npmRegistry } from './npm-registry.ts';
 import { pypiRegistry } from './pypi-registry.ts';
-import { isMissing } from './is-missing.ts';
+import { isMissing } from '../is-missing.ts';
 import { zipEntries } from './zip-entries.ts';
 
 /** A file of an archive, read whole. */
@@ -196,15 +197,21 @@ async function takeFiles(
   folder: string,
   archive: AsyncIterable<ArchiveEntry>,
 ): Promise<void> {
-  const wanted = new Map(files.flatMap((file) => (file.entry === undefined ? [] : [[file.entry, file] as const])));
+  const wanted = groupBy(
+    files.filter(({ entry }) => entry !== undefined),
+    ({ entry }) => entry,
+  );
   const built = files.flatMap(({ match, build, ...file }) =>
-    match && build ? [{ file, match, build, entries: [] as CollectedEntry[] }] : [],
+    match && build ? [{ file, match: stateless(match), build, entries: [] as CollectedEntry[] }] : [],
   );
   for await (const entry of archive) {
-    const file = wanted.get(entry.path);
+    const [file, ...copies] = wanted.get(entry.path) ?? [];
     const collecting = built.filter(({ match }) => match.test(entry.path));
-    if (file) await place(recipe, file, entry.content, join(folder, file.to));
-    else if (collecting.length > 0) {
+    if (file) {
+      await place(recipe, file, entry.content, join(folder, file.to));
+      for (const copy of copies)
+        await place(recipe, copy, createReadStream(join(folder, file.to)), join(folder, copy.to));
+    } else if (collecting.length > 0) {
       const collected = { path: entry.path, bytes: await readAll(entry.content) };
       for (const { entries } of collecting) entries.push(collected);
     } else entry.skip();
@@ -218,6 +225,9 @@ async function takeFiles(
   const [absent] = wanted.keys();
   if (absent !== undefined) throw wrongPackage(recipe, `a file \`${absent}\``, 'none of that name');
 }
+
+/** With `g` or `y` a pattern goes on where it last matched, and passes over files. */
+const stateless = (pattern: RegExp) => new RegExp(pattern.source, pattern.flags.replaceAll(/[gy]/g, ''));
 
 async function readAll(content: AsyncIterable<Uint8Array>): Promise<Buffer> {
   const chunks: Uint8Array[] = [];

@@ -30,6 +30,8 @@ export const RecordCorpusOptions = z.strictObject({
     .optional(),
   /** Shards that are mixed with each other; the order of all the shards is shuffled in any case. @default 8 – guess */
   shardsAtOnce: z.int().min(1).default(8),
+  /** Names the corpus in logs. @default the manifest's */
+  name: z.string().min(1).optional(),
   /** Whether each shard's sha256 is checked, once in a process. @default true */
   verify: z.boolean().default(true),
   /** What is done to the pictures in `x` (uint8 [H, W, C]) each time they are read. @default nothing */
@@ -71,7 +73,12 @@ export async function recordCorpus(folder: string, options: RecordCorpusOptions 
   const badSamples =
     parsed.onBadSample === 'skip' ? new BadSamples(`recordCorpus(\`${folder}\`)`, parsed.maxBadSamples) : undefined;
   if (parsed.augment) expectPictures(`recordCorpus(\`${folder}\`)`, manifest.schema['x']);
-  return new ShardedRecords({ folder, manifest, options: parsed, badSamples }, manifest.name, shards, parsed.augment);
+  return new ShardedRecords(
+    { folder, manifest, options: parsed, badSamples },
+    parsed.name ?? manifest.name,
+    shards,
+    parsed.augment,
+  );
 }
 
 interface RecordLayout {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { CorpusError, FetchError, OptionsError } from '../errors.ts';
 import { parseOptions } from '../options.ts';
-import { isMissing } from './is-missing.ts';
+import { isMissing } from '../is-missing.ts';
 import { remoteFile, remoteText } from './remote-folder.ts';
 import { isRemote } from './remote-source.ts';
 

@@ -39,12 +39,31 @@ export const isRemote = (path: string): boolean => /^(https?|s3):\/\//.test(path
  * @example const source = await remoteSource('https://example.org/train.tar');
  */
 export async function remoteSource(url: string, options: RemoteOptions = {}): Promise<ByteSource> {
+  if (/^https?:\/\/[^/]*@/.test(url))
+    throw new FetchError(
+      `\`${shown(url)}\`: expected a URL without a login, got one with. Leave it out, or fetch the file first and open it as a file.`,
+      { url: shown(url) },
+    );
   const remote = new Remote(url, options);
   const { bytes, version } = await remote.inquire();
-  const name = decodeURIComponent(new URL(url).pathname.split('/').at(-1) || new URL(url).host);
+  const name = nameIn(url);
   const state = `${url} ${bytes} ${version}`;
   return { name, bytes, state, open: async () => remote.reader(name, bytes, version) };
 }
+
+/** The file's name; as it stands there where a sign of percent begins no code. */
+function nameIn(url: string): string {
+  const { pathname, host } = new URL(url);
+  const last = pathname.split('/').at(-1) || host;
+  try {
+    return decodeURIComponent(last);
+  } catch {
+    return last;
+  }
+}
+
+/** A URL without what one logs in by, for messages. */
+const shown = (url: string): string => url.replace(/\?.*/, '?…').replace(/\/\/[^/]*@/, '//…@');
 
 /**
  * A remote file as a file on this machine, for what must be entered at its end or unpacked as a whole (zip, gzip).
@@ -159,6 +178,7 @@ class Remote {
   async #fetchRange(start: number, end: number, version: string, alive: Alive): Promise<Uint8Array> {
     const response = await this.#request(start, end, alive);
     const got = versionOf(response);
+    if (response.status === 416 || (response.status === 206 && got !== version)) await response.body?.cancel(); // else it would hold the connection
     if (response.status === 416)
       throw this.#error(`bytes ${start} to ${end}`, 'a shorter file (416): it has changed. Open the corpus again');
     if (response.status !== 206) throw await this.#refused(response);
@@ -198,8 +218,8 @@ class Remote {
 
   #error(expected: string, got: string, cause?: unknown): FetchError {
     return new FetchError(
-      `\`${this.#url.replace(/\?.*/, '?…')}\`: expected ${expected}, got ${got}. Check the URL and the network.`,
-      { url: this.#url, expected, got },
+      `\`${shown(this.#url)}\`: expected ${expected}, got ${got}. Check the URL and the network.`,
+      { url: shown(this.#url), expected, got },
       { cause },
     );
   }

@@ -88,8 +88,10 @@ export async function listS3(
       },
       fail,
     );
-    keys.push(...element(listing, 'Key'));
-    [token] = element(listing, 'IsTruncated')[0] === 'true' ? element(listing, 'NextContinuationToken') : [];
+    for (const key of element(listing, 'Key')) keys.push(key);
+    const isCut = element(listing, 'IsTruncated')[0] === 'true';
+    [token] = isCut ? element(listing, 'NextContinuationToken') : [];
+    if (isCut && token === undefined) throw fail('a listing that goes on (version 2)', 'the first part of one alone');
     if (keys.length > MOST_OBJECTS) throw fail(`at most ${MOST_OBJECTS} objects`, 'more');
   } while (token !== undefined);
   return keys

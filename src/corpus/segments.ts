@@ -39,25 +39,22 @@ export function splitSegments(
     const from = Math.floor((total * block) / blocks);
     const to = Math.floor((total * (block + 1)) / blocks);
     const cut = to - Math.round((to - from) * validation);
-    parts.train.push(...stretch(segments, from, cut));
-    parts.validation.push(...stretch(segments, cut, to));
+    for (const segment of stretch(segments, from, cut)) parts.train.push(segment);
+    for (const segment of stretch(segments, cut, to)) parts.validation.push(segment);
   }
   return parts;
 }
 
 /** The segments that cover places `[from, to)` of all the segments laid end to end. */
-function stretch(segments: readonly Segment[], from: number, to: number): Segment[] {
-  const covered: Segment[] = [];
+function* stretch(segments: readonly Segment[], from: number, to: number): Generator<Segment> {
   let start = 0;
   for (const segment of segments) {
     const end = start + segment.to - segment.from;
     const low = Math.max(from, start);
     const high = Math.min(to, end);
-    if (low < high)
-      covered.push({ shard: segment.shard, from: segment.from + low - start, to: segment.from + high - start });
+    if (low < high) yield { shard: segment.shard, from: segment.from + low - start, to: segment.from + high - start };
     start = end;
   }
-  return covered;
 }
 
 /** @throws {CorpusError} when a part of a split holds no sample */

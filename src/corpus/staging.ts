@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { isAlive } from '../is-alive.ts';
 
 const HOST = hostname().replaceAll(/[^\w]/g, '_');
 
@@ -16,15 +17,7 @@ export async function createStaging(folder: string): Promise<{ staging: string; 
   const created = (await mkdir(staging, { recursive: true })) ?? staging;
   for (const name of await readdir(folder)) {
     const [, host, pid] = /^\.writing-(\w+)-(\d+)-/.exec(name) ?? [];
-    if (host === HOST && !isRunning(Number(pid))) await rm(join(folder, name), { recursive: true, force: true });
+    if (host === HOST && !isAlive(Number(pid))) await rm(join(folder, name), { recursive: true, force: true });
   }
   return { staging, created };
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    return process.kill(pid, 0); // asks only, sends nothing
-  } catch (error) {
-    return error instanceof Error && 'code' in error && error.code === 'EPERM'; // somebody else's, but there
-  }
 }

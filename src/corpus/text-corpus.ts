@@ -48,6 +48,8 @@ export const TextCorpusOptions = z
       .array(z.string().regex(/^\.\w+$/, { error: 'must look like .txt' }))
       .min(1)
       .default(['.txt', '.text', '.md', '.rst']),
+    /** Only files whose path below the folder holds this. @default all of them */
+    include: z.string().min(1).optional(),
     /** Stops the first pass over the text. */
     signal: z.instanceof(AbortSignal, { error: 'must be an AbortSignal' }).optional(),
   })
@@ -83,7 +85,9 @@ export async function textCorpus(options: TextCorpusOptions): Promise<TextCorpus
   const name = parsed.name ?? nameOf(parsed.path);
   const sources: ByteSource[] = [];
   if (parsed.path === undefined) sources.push(memorySource(name, parsed.text!));
-  else for (const source of await fileSources(parsed.path, parsed.extensions)) sources.push(await unpacked(source));
+  else
+    for (const source of await fileSources(parsed.path, parsed.extensions, parsed.include))
+      sources.push(await unpacked(source));
   const { indexes, vocabulary } = await readThrough(sources, parsed);
   const layout = { name, indexes, vocabulary, window: parsed.window, stride: parsed.stride ?? parsed.window };
   const whole = indexes.map(({ units }, shard): Segment => ({ shard, from: 0, to: units }));
@@ -106,7 +110,7 @@ async function readThrough(sources: readonly ByteSource[], options: z.output<typ
 }
 
 function tooShort(where: string, window: number, unit: string, indexes: readonly TextIndex[]): CorpusError {
-  const longest = Math.max(...indexes.map(({ units }) => units));
+  const longest = indexes.reduce((most, { units }) => Math.max(most, units), 0);
   const got = indexes.length === 1 ? `${longest}` : `${indexes.length} files of at most ${longest}`;
   return new CorpusError(
     `textCorpus(): expected at least ${window + 1} ${unit}s in ${where} (a window and its last target), got ${longest === 0 ? 'an empty text' : got}. ` +

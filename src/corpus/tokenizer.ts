@@ -122,7 +122,7 @@ export async function loadTokenizer(path: string): Promise<Tokenizer> {
       .find((id) => id !== undefined);
     return {
       name: path,
-      size: Math.max(-1, ...vocabulary.values()) + 1,
+      size: [...vocabulary.values()].reduce((most, id) => Math.max(most, id), -1) + 1, // too many to be arguments
       pad: pad ?? 0,
       encode: (text) => own.encode(text, { add_special_tokens: false }).ids,
       decode: (ids) => own.decode(Array.from(ids), { skip_special_tokens: false }),

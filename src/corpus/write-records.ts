@@ -16,7 +16,7 @@ import {
   type RecordManifest,
   type ShardEntry,
 } from './record-manifest.ts';
-import { isMissing } from './is-missing.ts';
+import { isMissing } from '../is-missing.ts';
 import { HEADER_BYTES, LENGTH_BYTES, MAX_SHARD_BYTES, OFFSET_BYTES, TRAILER_BYTES } from './shard-layout.ts';
 import { createStaging } from './staging.ts';
 import { ShardWriter } from './shard-writer.ts';

@@ -43,7 +43,7 @@ const step = (copy: tf.LayersModel, id: number): tf.Tensor =>
 /** The output of a softmax as it is, logits through one. */
 function toProbabilities(values: Float32Array, name: string): Float32Array {
   if (values.every((value) => value >= 0) && Math.abs(sum(values) - 1) < 1e-3) return values;
-  const highest = Math.max(...values);
+  const highest = values.reduce((most, value) => Math.max(most, value), -Infinity);
   if (!values.every(Number.isFinite))
     throw new ModelError(
       `writeText(): expected finite numbers from \`${name}\`, got ${values.find((value) => !Number.isFinite(value))}. Train it anew with a lower learning rate.`,

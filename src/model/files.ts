@@ -1,8 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import { ModelError, RunError } from '../errors.ts';
+import { isMissing } from '../is-missing.ts';
+import { replaceFolder } from '../replace-folder.ts';
 
 /** What is saved beside the model: a text or bytes as they are, anything else as JSON. By file name. */
 export type ExtraFiles = Readonly<Record<string, unknown>>;
@@ -69,17 +71,7 @@ function plainName(name: string): string {
 const bytesOf = (content: unknown): string | Uint8Array =>
   typeof content === 'string' || content instanceof Uint8Array ? content : `${JSON.stringify(content, undefined, 2)}\n`;
 
-async function replaceFolder(from: string, to: string): Promise<void> {
-  const aside = `${from}-old.tmp`;
-  await rename(to, aside).catch((error: unknown) => {
-    if (!isMissing(error)) throw error;
-  });
-  await rename(from, to);
-  await rm(aside, { recursive: true, force: true });
-}
-
 const reason = (error: unknown) => (error instanceof Error ? error.message : String(error));
-const isMissing = (error: unknown) => error instanceof Error && 'code' in error && error.code === 'ENOENT';
 
 /**
  * Loads a model that was saved in the tfjs layers format.

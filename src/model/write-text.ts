@@ -70,10 +70,10 @@ async function readPrompt(stepper: CharacterStepper, ids: ArrayLike<number>): Pr
 
 /** Draws from `p^(1 / temperature)`, normalised: by the running sum, in double precision. */
 function draw(probabilities: Float32Array, temperature: number, rng: Rng): number {
-  if (temperature === 0) return probabilities.indexOf(Math.max(...probabilities));
-  const logs = Array.from(probabilities, (p) => Math.log(p) / temperature);
-  const highest = Math.max(...logs);
-  const powers = logs.map((log) => Math.exp(log - highest)); // the likeliest is 1, so none overflows
+  const highest = probabilities.reduce((most, p) => Math.max(most, p)); // a vocabulary has more than can be arguments
+  if (temperature === 0) return probabilities.indexOf(highest);
+  // The likeliest is 1, so none overflows, however low the temperature.
+  const powers = Array.from(probabilities, (p) => Math.exp((Math.log(p) - Math.log(highest)) / temperature));
   let rest = rng.uniform() * powers.reduce((sum, power) => sum + power, 0);
   const found = powers.findIndex((power) => (rest -= power) < 0);
   return found >= 0 ? found : powers.indexOf(1); // rounding left nothing: the likeliest

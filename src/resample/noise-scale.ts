@@ -24,7 +24,6 @@ export class NoiseScale {
   readonly #smoothing: number;
   #signal = 0;
   #noise = 0;
-  #mass = 0;
   observations = 0;
 
   /** @param smoothing weight of the past in the averages, in [0, 1); the default averages over about 100 steps */
@@ -37,7 +36,6 @@ export class NoiseScale {
     const a = this.#smoothing;
     this.#signal = a * this.#signal + (1 - a) * product;
     this.#noise = a * this.#noise + (1 - a) * (squaredNorm - product) * effectiveSamples;
-    this.#mass = a * this.#mass + (1 - a);
     this.observations += 1;
   }
 
@@ -48,11 +46,12 @@ export class NoiseScale {
   }
 
   state(): readonly number[] {
-    return [this.#signal, this.#noise, this.#mass, this.observations];
+    return [this.#signal, this.#noise, this.observations];
   }
 
-  restore([signal = 0, noise = 0, mass = 0, observations = 0]: readonly number[]): void {
-    [this.#signal, this.#noise, this.#mass, this.observations] = [signal, noise, mass, observations];
+  /** @param state what `state` gave; what was saved earlier has a number more, before the last */
+  restore([signal = 0, noise = 0, ...rest]: readonly number[]): void {
+    [this.#signal, this.#noise, this.observations] = [signal, noise, rest.at(-1) ?? 0];
   }
 }
 

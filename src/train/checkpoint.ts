@@ -1,10 +1,12 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type * as tf from '@tensorflow/tfjs';
 import { Packr } from 'msgpackr';
 import { z } from 'zod';
 import { RunError } from '../errors.ts';
+import { isMissing } from '../is-missing.ts';
+import { replaceFolder } from '../replace-folder.ts';
 import type { Checkpoint, Snapshot } from './fit-options.ts';
 import { decodeSafetensors, encodeSafetensors, type TensorData } from './safetensors.ts';
 
@@ -122,16 +124,6 @@ async function writeDurably(path: string, chunks: readonly Uint8Array[]): Promis
   return hash.digest('hex');
 }
 
-/** A folder cannot be renamed onto a full one, so one of the same step steps aside first. */
-async function replaceFolder(from: string, to: string): Promise<void> {
-  const aside = `${from}-old.tmp`;
-  await rename(to, aside).catch((error: unknown) => {
-    if (!isMissing(error)) throw error;
-  });
-  await rename(from, to);
-  await rm(aside, { recursive: true, force: true });
-}
-
 /** Makes the rename itself durable. Windows cannot open folders, and needs no such thing. */
 async function syncFolder(folder: string): Promise<void> {
   if (process.platform === 'win32') return;
@@ -166,7 +158,6 @@ export async function listCheckpoints(folder: string): Promise<string[]> {
 
 const stepOf = (name: string) => Number(folderPattern.exec(name)?.[1]);
 const reason = (error: unknown) => (error instanceof Error ? error.message : String(error));
-const isMissing = (error: unknown) => error instanceof Error && 'code' in error && error.code === 'ENOENT';
 
 /** A checkpoint that was read, and those newer than it that were damaged and passed over. */
 export interface ReadCheckpoint extends Checkpoint {

@@ -130,6 +130,20 @@ describe('taustream predict', () => {
     assert.ok(Math.abs(probabilities[0]! - probabilities[1]!) > 1e-3, 'the two differ: the test can tell them apart');
   });
 
+  it('takes mean and scale off the pixels for a model that does not do so itself', async () => {
+    const model = tf.sequential({
+      layers: [tf.layers.flatten({ inputShape: [2, 2, 3] }), tf.layers.dense({ units: 2, activation: 'softmax' })],
+    });
+    // z = ±mean of (pixel − 128) / 20
+    tf.tidy(() => model.setWeights([tf.tensor2d(Array.from({ length: 12 }, () => [-1 / 12, 1 / 12])), tf.zeros([2])]));
+    const classNames = ['dark', 'bright'];
+    setImageDetails(model, { height: 2, width: 2, classNames, mean: [128], scale: [1 / 20] });
+    await saveModel(model, at('bare'));
+    model.dispose();
+    const { stdout } = await run(['predict', at('bare'), at('night.png')]);
+    assert.equal(stdout, `${at('night.png')}  dark 94 %, bright 5.7 %\n`);
+  });
+
   it('refuses a model that does not say how it takes pictures, and what is no model', async () => {
     const nameless = await run(['predict', at('nameless'), at('day.png')]);
     assert.equal(nameless.code, 1);

@@ -6,6 +6,7 @@ import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Host } from '../../src/cli/host.ts';
+import { useEngine } from '../../src/engine/use-engine.ts';
 import { createRng } from '../../src/stream/random.ts';
 import { readCheckpoint } from '../../src/train/checkpoint.ts';
 import { fit } from '../../src/train/fit.ts';
@@ -204,6 +205,24 @@ describe('taustream train --resume', () => {
       (await resultOf(folder)).steps.map(([step]) => step),
       Array.from({ length: 42 }, (_, i) => i + 1),
     );
+  });
+
+  it('goes on with the engine that it began on, unless another is named, and then says so', async () => {
+    await run(['train', gated, '--steps', '3', '--out', folder, ...quiet]);
+    const asked: string[] = [];
+    const useNamed: Host['useEngine'] = (name) => {
+      asked.push(name);
+      return useEngine(name);
+    };
+    const goOn = (steps: string, ...more: string[]) =>
+      run(['train', gated, '--resume', folder, '--steps', steps, ...more], { useEngine: useNamed });
+    const same = await goOn('5');
+    assert.equal(same.code, 0, same.stderr);
+    assert.doesNotMatch(same.stderr, /the run began on/);
+    const other = await goOn('7', '--engine', 'wasm');
+    assert.match(other.stderr, /engine {3}the run began on cpu: the same batches, but not the same parameters/);
+    assert.equal((await goOn('9')).code, 0);
+    assert.deepEqual(asked, ['cpu', 'wasm', 'wasm']);
   });
 
   describe('refuses', () => {

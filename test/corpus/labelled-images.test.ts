@@ -37,6 +37,13 @@ describe('labelledImages', () => {
     assert.deepEqual([used.height, used.fit, used.kernel, used.background], [4, 'contain', 'cubic', '#ffffff']);
   });
 
+  it('validates on the validation part where there is a test part beside it', async () => {
+    await writeFile(join(folder, 'train.zip'), await zipOf({ cat: 2, dog: 2 }));
+    await writeFile(join(folder, 'test.zip'), await zipOf({ cat: 3, dog: 3 }));
+    await writeFile(join(folder, 'val.zip'), await zipOf({ cat: 1, dog: 1 }));
+    assert.equal((await labelledImages(folder, { image })).validation.length, 2);
+  });
+
   it('keeps a share of each class for validation where the folder has no part for it', async () => {
     await writeFile(join(folder, 'a.zip'), await zipOf({ cat: 20, dog: 10 }));
     const { train, validation } = await labelledImages(folder, { image, validation: 0.2 });

@@ -111,6 +111,10 @@ describe('mixture', () => {
       [{ corpus: a }, { corpus: a }],
       [{ corpus: a }, { corpus: endless }],
       [{ corpus: a, share: -1 }],
+      [
+        { corpus: a, share: 1 },
+        { corpus: numbered('b', 10), repeat: 2 },
+      ],
     ])
       assert.throws(() => mixture(parts), { code: 'ERR_CORPUS' });
     assert.throws(() => mixture([{ corpus: a }], { alpha: 2 }), { code: 'ERR_OPTIONS' });

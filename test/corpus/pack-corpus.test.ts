@@ -32,6 +32,15 @@ describe('packCorpus', () => {
     await assert.rejects(packCorpus(rows, out), { code: 'ERR_CORPUS' });
   });
 
+  it('refuses shards larger than their offsets can tell, before it writes one', async () => {
+    const rows = await source();
+    for (const shardBytes of [2 ** 33, 10, Number.NaN])
+      await assert.rejects(packCorpus(rows, join(folder.path, 'out'), { shardBytes }), {
+        code: 'ERR_OPTIONS',
+        message: /`shardBytes`/,
+      });
+  });
+
   it('goes on where it was broken off, wherever that was, and ends with the same bytes', async () => {
     const rows = await source();
     const whole = join(folder.path, 'whole');

@@ -73,6 +73,31 @@ describe('fetchCorpus', () => {
     assert.deepEqual(leftDownloads(), []);
   });
 
+  it('puts a file wherever the recipe says, and finds all of many whatever the flags of the pattern', async () => {
+    const both = `${novel}${novel}`;
+    const built = { to: 'both.txt', bytes: both.length, sha256: sha256(both) };
+    const { registry } = registryOf(whole);
+    const { files } = await fetchWith(
+      registry,
+      defineRecipe({
+        ...whales,
+        files: [
+          file('package/list.json', 'a.json', list),
+          file('package/list.json', 'b/a.json', list),
+          {
+            match: /(novel|more)\.txt$/g,
+            build: (entries) => Buffer.concat(entries.map(({ bytes }) => bytes)),
+            ...built,
+          },
+        ],
+      }),
+    );
+    assert.deepEqual(
+      files.map((path) => readFileSync(path, 'utf8')),
+      [list, list, both],
+    );
+  });
+
   it('takes files out of the zips of another recipe, which is downloaded once for both', async () => {
     const zip = storedZip([
       { path: 'big/sperm.txt', bytes: Buffer.from(novel) },

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { ShardError, TaustreamError } from '../../src/errors.ts';
+import { corpus as openCorpus } from '../../src/corpus/open-corpus.ts';
 import { recordCorpus } from '../../src/corpus/record-corpus.ts';
 import { RecordManifest } from '../../src/corpus/record-manifest.ts';
 import { writeRecords, type WriteRecordsOptions } from '../../src/corpus/write-records.ts';
@@ -49,6 +50,8 @@ describe('writeRecords and recordCorpus', () => {
     const corpus = await recordCorpus(at('c'));
     assert.deepEqual(await collect(corpus.samples(inOrder)), numbered(100));
     assert.deepEqual([corpus.name, corpus.length, corpus.schema, corpus.classes], ['c', 100, schema, { y: 10 }]);
+    const named = await openCorpus({ path: at('c'), name: 'mine' });
+    assert.deepEqual([named.name, named.length], ['mine', 100]);
   });
 
   it('give back any numbers of any schema, bit for bit', async () => {

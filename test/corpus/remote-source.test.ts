@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { DiskCache } from '../../src/corpus/disk-cache.ts';
+import { FetchError } from '../../src/errors.ts';
 import { localCopy, remoteSource, type RemoteOptions } from '../../src/corpus/remote-source.ts';
 import { temporaryFolder } from './folders.ts';
 import { beginRange, httpServer, rangeOf, type ByteRange } from './http-server.ts';
@@ -27,7 +28,7 @@ describe('remoteSource', () => {
     remoteSource(url, {
       chunkBytes: 1000,
       pauseMs: 1,
-      stallMs: 100,
+      stallMs: 5000, // a busy machine is no stall
       cache: new DiskCache('remote', 1e6, folder.path),
       ...options,
     });
@@ -69,6 +70,25 @@ describe('remoteSource', () => {
         content.subarray(0, 500),
       );
     }
+  });
+
+  it('names a file as it stands in the URL where a sign of percent begins no code', async () => {
+    const names = ['100%.bin', '100%25.bin', '%C3%BC.bin'].map(
+      async (name) => (await open({}, `${server.base}/data/${name}`)).name,
+    );
+    assert.deepEqual(await Promise.all(names), ['100%.bin', '100%.bin', 'ü.bin']);
+  });
+
+  it('shows nobody what one logs in by, in the message or beside it', async () => {
+    const secret = (error: unknown) => {
+      assert.ok(error instanceof FetchError);
+      assert.doesNotMatch(error.message + JSON.stringify(error.facts), /secret/);
+      return true;
+    };
+    await assert.rejects(open({}, 'https://me:secret@example.org/train.bin'), secret);
+    assert.equal(requests.length, 0);
+    answers = [(_, response) => void response.writeHead(403).end()];
+    await assert.rejects(open({}, `${server.base}/train.bin?signature=secret`), secret);
   });
 
   it('gives up after its attempts, and says why', async () => {

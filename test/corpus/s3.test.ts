@@ -14,6 +14,22 @@ import { hasS3Server, S3Server } from './s3-server.ts';
 
 const content = Buffer.from(Uint8Array.from({ length: 10_000 }, (_, i) => (i * 31) % 251));
 
+describe('listS3', () => {
+  const server = httpServer((_, response) => {
+    const parts = '<IsTruncated>true</IsTruncated><NextMarker>a/1</NextMarker><Contents><Key>a/1</Key></Contents>';
+    response.end(`<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">${parts}</ListBucketResult>`);
+  });
+
+  it('refuses the first part of a listing that cannot be gone on with', async () => {
+    const retry = { attempts: 1, pauseMs: 1, stallMs: 5000 };
+    await assert.rejects(listS3('s3://data/a/', { endpoint: server.base }, retry), {
+      code: 'ERR_FETCH',
+      message: /expected a listing that goes on \(version 2\), got the first part of one alone/,
+    });
+    assert.equal(server.requests.length, 1);
+  });
+});
+
 describe('an S3-compatible server', () => {
   const folder = temporaryFolder();
   let server: S3Server;

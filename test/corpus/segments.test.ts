@@ -45,6 +45,15 @@ describe('splitSegments', () => {
     );
   });
 
+  it('cuts more segments than a function takes arguments', () => {
+    const { train, validation } = splitSegments(
+      'here',
+      Array.from({ length: 200_000 }, (_, shard) => ({ shard, from: 0, to: 1 })),
+      {},
+    );
+    assert.deepEqual([train.length, validation.length], [180_000, 20_000]);
+  });
+
   it('refuses shares outside (0, 1) and options that it does not know', () => {
     for (const validation of [0, 1, -1, Number.NaN])
       assert.throws(() => splitSegments('here', whole(9), { validation }), {

@@ -66,6 +66,23 @@ describe('writeText', () => {
     assert.deepEqual(await counts([0, 2, 1], 'softmax', 0), [0, 1000, 0]);
   });
 
+  it('takes the likeliest at a temperature so low that no power of a probability is a number', async () => {
+    assert.deepEqual(await counts([0, 2, 1], 'softmax', 1e-310), [0, 1000, 0]);
+  });
+
+  it('writes with a vocabulary of more characters than a function takes arguments', async () => {
+    const size = 200_000;
+    const logits = Array.from({ length: size }, (_, id) => (id === 150_000 ? 9 : -9));
+    const many = { encode: () => [1], decode: (ids: ArrayLike<number>) => Array.from(ids).join(' ') };
+    for (const activation of ['linear', 'softmax'] as const)
+      for (const temperature of [0, 0.1]) {
+        const model = fixedModel(logits, activation);
+        const written = await writeText(model, many, { prompt: 'a', length: 2, temperature, seed: 3 });
+        assert.equal(written, '150000 150000');
+        model.dispose();
+      }
+  });
+
   it('writes the same for the same seed and another text for another', async () => {
     const model = charLstm({ vocabularySize: 7, units: 8, layers: 2, seed: 1 });
     const write = (seed: number) => writeText(model, codec, { prompt: 'abc', length: 40, seed });

@@ -47,6 +47,9 @@ describe('NoiseScale', () => {
     const other = new NoiseScale(0.999);
     other.restore(structuredClone(scale.state()));
     assert.equal(other.value, scale.value);
+    const [signal = 0, noise = 0, observations = 0] = scale.state();
+    other.restore([signal, noise, 0.4, observations]); // as it was saved before
+    assert.deepEqual([other.value, other.observations], [scale.value, observations]);
   });
 });
 

@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ClusterError } from '../../errors.ts';
@@ -26,6 +26,7 @@ export async function startServer(binary: string, plan: ServerPlan): Promise<Run
   const { folder, host = '127.0.0.1', port = 4222, token = newToken() } = plan;
   await mkdir(join(folder, 'store'), { recursive: true });
   const config = join(folder, 'server.conf');
+  await rm(config, { force: true }); // one that is there would keep its permissions, and the token is for nobody else
   await writeFile(config, configOf({ ...plan, token }), { mode: 0o600 });
   const child = spawn(binary, ['-c', config], { stdio: ['ignore', 'ignore', 'pipe'] });
   let said = '';

@@ -37,7 +37,9 @@ class ImageThread {
     return new Promise((resolve, reject) => {
       const number = this.#next++;
       this.#waiting.set(number, { resolve, reject });
-      this.#worker.postMessage({ number, bytes, recipe } satisfies ImageJob); // oxlint-disable-line unicorn/require-post-message-target-origin -- a thread's port has none
+      // A copy, handed over: a view would be sent with all of the block that it looks into.
+      const own = new Uint8Array(bytes);
+      this.#worker.postMessage({ number, bytes: own, recipe } satisfies ImageJob, [own.buffer]);
     });
   }
 

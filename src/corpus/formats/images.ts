@@ -150,10 +150,11 @@ function parseLabels(where: string, text: string): ReadonlyMap<string, string> {
     throw new CorpusError(
       `${where}: expected the columns \`file\` and \`label\` in the labels, got \`${header}\`. Name them so.`,
     );
+  // One without a class has none: a bad sample, not a class of its own that has no name.
   return new Map(
-    lines.map((line) => {
+    lines.flatMap((line) => {
       const row = splitRow(line, ',') ?? [];
-      return [row[file] ?? '', row[label] ?? ''];
+      return row[file] && row[label] ? [[row[file], row[label]] as const] : [];
     }),
   );
 }

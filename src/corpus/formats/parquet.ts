@@ -16,7 +16,7 @@ export const parquet: Format = {
   detect: ({ name, head }) => head.subarray(0, 4).toString('latin1') === 'PAR1' || /\.parquet$/i.test(name),
   async open(input) {
     const found = await openTable('parquet', input, (source, visit) => openGroups(source, input, visit));
-    return { ...found, blockSize: Math.max(1, ...found.shards.map(({ samples }) => samples)) };
+    return { ...found, blockSize: found.shards.reduce((most, { samples }) => Math.max(most, samples), 1) };
   },
 };
 

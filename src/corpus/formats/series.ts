@@ -115,9 +115,10 @@ function parse(shard: string, line: Line, expected: number): Series {
   const { offset } = line;
   const text = expectText(line);
   const isTs = text.includes(':');
-  const pieces = isTs ? text.split(':') : text.trim().split(/[\t,]|\s+/);
+  const pieces = isTs ? text.split(':') : text.trim().split(/ *[\t,] *|\s+/);
   const label = (isTs ? pieces.at(-1)! : pieces[0]!).trim();
   const channels = isTs ? pieces.slice(0, -1).map((channel) => channel.split(',')) : [pieces.slice(1)];
+  if (label === '') throw shardError(shard, offset, 'a class', 'none');
   const values = channels.map((channel) => channel.map(numberOf));
   const length = values[0]?.length ?? 0;
   if (length === 0 || values.some((own) => own.length !== length))

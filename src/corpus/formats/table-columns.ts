@@ -71,7 +71,7 @@ function classColumn(
   if (typeof classes === 'number' || (!classes && whole && !kinds.has('string'))) {
     const count = typeof classes === 'number' ? classes : largest + 1;
     const fill = (row: Row, place: RowPlace, sample: Filling) => {
-      const value = Number(row[field] ?? Number.NaN);
+      const value = classNumber(row[field]);
       if (!Number.isInteger(value)) throw notA(place, field, 'a class number', row[field]);
       sample[name] = value; // whether it is one of the classes is checked for every format alike
       return undefined;
@@ -97,6 +97,9 @@ function classColumn(
     },
   };
 }
+
+/** NaN for what is no number: nothing at all would be taken for 0, a list of one for what is in it. */
+const classNumber = (value: unknown): number => (textOf(value).trim() === '' ? Number.NaN : Number(value));
 
 const textOf = (value: unknown): string => {
   if (typeof value === 'string') return value;

@@ -25,11 +25,13 @@ export async function tarMembers(source: ByteSource, signal?: AbortSignal): Prom
   const members: TarMember[] = [];
   let longName: string | undefined;
   let at = 0;
+  let hasEnded = false;
   try {
     while (at + BLOCK <= source.bytes) {
       signal?.throwIfAborted();
       const header = await window.read(at, at + BLOCK);
-      if (header.every((byte) => byte === 0)) break;
+      hasEnded = header.every((byte) => byte === 0);
+      if (hasEnded) break;
       checkHeader(source.name, at, header);
       const bytes = sizeOf(source.name, at, header);
       const type = String.fromCharCode(header[156]!);
@@ -49,6 +51,7 @@ export async function tarMembers(source: ByteSource, signal?: AbortSignal): Prom
       }
       at = next;
     }
+    if (!hasEnded && at < source.bytes) throw shardError(source.name, at, 'a tar header', `${source.bytes - at} bytes`);
     return members;
   } finally {
     await reader.close();

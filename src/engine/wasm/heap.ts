@@ -104,17 +104,20 @@ export class WasmHeap {
 
   /** Lends consecutive pieces of scratch memory, of the sizes given in bytes, while `use` runs. */
   withScratch<Result>(sizes: readonly number[], use: (...pieces: number[]) => Result): Result {
-    const rounded = sizes.map((size) => (size + 15) & ~15);
+    const rounded = sizes.map(aligned);
     const total = rounded.reduce((sum, size) => sum + size, 16);
     const start = this.#module._malloc(total) >>> 0;
     try {
-      let next = (start + 15) & ~15;
+      let next = aligned(start);
       return use(...rounded.map((size) => (next += size) - size));
     } finally {
       this.#module._free(start);
     }
   }
 }
+
+/** The next multiple of 16 bytes. Not by `& ~15`, which is negative from 2 GiB on. */
+const aligned = (bytes: number): number => 16 * Math.ceil(bytes / 16);
 
 /** From 2 GiB on, the backend's allocator takes a size for a negative one and shrinks the heap. */
 const tensorLimit = 2 ** 31 - 2 ** 16;

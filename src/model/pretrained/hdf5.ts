@@ -76,5 +76,7 @@ function collect(h5: H5, group: H5Group, path: string, into: Map<string, HostTen
   }
 }
 
+/** 64-bit integers are counters, not weights. */
 const isNumbers = (value: unknown): value is Float32Array | Int32Array =>
-  ArrayBuffer.isView(value) && !(value instanceof DataView) && !(value instanceof BigInt64Array);
+  ArrayBuffer.isView(value) &&
+  !(value instanceof DataView || value instanceof BigInt64Array || value instanceof BigUint64Array);

@@ -179,7 +179,7 @@ class Machine {
   #append(items: readonly unknown[]): boolean {
     const list = this.#stack.at(-1);
     if (!Array.isArray(list)) throw this.#error('it appends to no list');
-    list.push(...items);
+    for (const item of items) list.push(item);
     return true;
   }
 

@@ -13,7 +13,7 @@ export function spreadOf(values: readonly number[]): Spread {
 
 /** What runs of equal seeds say of the difference between two schemes. */
 export interface PairedDifference extends Spread {
-  /** Two-sided probability of a mean difference as large by chance; undefined for fewer than two pairs. */
+  /** Two-sided probability of a mean difference as large by chance; undefined for fewer than two pairs, or one that is no number. */
   readonly p: number | undefined;
 }
 
@@ -21,7 +21,7 @@ export interface PairedDifference extends Spread {
 export function pairedTest(a: readonly number[], b: readonly number[]): PairedDifference {
   const spread = spreadOf(a.map((value, i) => value - b[i]!));
   const n = a.length;
-  if (n < 2) return { ...spread, p: undefined };
+  if (n < 2 || !Number.isFinite(spread.mean)) return { ...spread, p: undefined };
   if (spread.deviation === 0) return { ...spread, p: spread.mean === 0 ? 1 : 0 };
   return { ...spread, p: studentTwoSided((spread.mean / spread.deviation) * Math.sqrt(n), n - 1) };
 }

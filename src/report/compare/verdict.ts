@@ -100,10 +100,12 @@ function describe(rows: readonly Row[], criterion: string, seeds: number): strin
   if (seeds < 2) return `one seed cannot tell a difference in ${criterion} from noise: use at least 3.`;
   const clauses = others.map(({ scheme, difference }) => {
     const { mean, p } = difference!;
+    if (p === undefined)
+      return `${scheme} cannot be compared, for a run of ${scheme} or ${first!.scheme} has no finite ${criterion}`;
     const relative = (100 * mean) / first!.criterion.mean;
     const size = `${mean < 0 ? 'lower' : 'higher'} by ${significant(Math.abs(mean))} (${Math.abs(relative).toFixed(1)} %)`;
-    const worth = p! < level ? 'more than the noise' : 'within the noise';
-    return `${scheme} is ${size}, ${worth} (p = ${p!.toPrecision(2)})`;
+    const worth = p < level ? 'more than the noise' : 'within the noise';
+    return `${scheme} is ${size}, ${worth} (p = ${p.toPrecision(2)})`;
   });
   return `compared with ${first!.scheme} in ${criterion}: ${clauses.join('; ')}. Paired t-test over ${seeds} seeds${others.length > 1 ? ', adjusted by Holm' : ''}.`;
 }

@@ -61,7 +61,7 @@ async function write(path: string, text: string): Promise<void> {
 function confusionText({ confusion, name }: JudgedCorpus, classNames: readonly string[]): string {
   const names = confusion.map((_, label) => nameOf(classNames, label));
   const width = Math.max(...names.map(({ length }) => length));
-  const cell = Math.max(...confusion.flat().map((count) => String(count).length)) + 2;
+  const cell = confusion.flat().reduce((most, count) => Math.max(most, String(count).length), 1) + 2;
   const rows = confusion.map(
     (row, label) => names[label]!.padEnd(width) + row.map((count) => String(count).padStart(cell)).join(''),
   );

@@ -107,7 +107,7 @@ export async function judgeImages(
 }
 
 const leastOf = (hardest: readonly Judged[], top: number): number =>
-  hardest.length < top ? -1 : hardest.at(-1)!.score;
+  hardest.length < top ? -1 : (hardest.at(-1)?.score ?? Infinity); // none are kept: none is hard enough
 
 function batchJudge(model: tf.LayersModel, corpus: Corpus) {
   const head = openHead(model);

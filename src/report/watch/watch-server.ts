@@ -34,6 +34,16 @@ events.onmessage = ({ data }) => {
   document.body.dataset.updates = Number(document.body.dataset.updates ?? 0) + 1;
 };`;
 
+/** A browser that does not read is waited for. Leaves no listener behind. */
+const untilDrained = (response: ServerResponse): Promise<void> =>
+  new Promise((resolve) => {
+    const go = () => {
+      response.off('drain', go).off('close', go);
+      resolve();
+    };
+    response.on('drain', go).on('close', go);
+  });
+
 /** What a page shows now, and a stamp that changes with it. */
 type Look = () => Promise<{ readonly stamp: string; readonly main: () => Promise<string> } | undefined>;
 
@@ -150,13 +160,13 @@ class Watch {
     };
     const again = async (): Promise<void> => {
       const seen = await look();
-      if (seen && seen.stamp !== sent) {
+      const main = seen && seen.stamp !== sent ? await seen.main() : undefined;
+      if (isOver) return; // the browser left meanwhile
+      if (seen && main !== undefined) {
         sent = seen.stamp;
-        response.write(`data: ${JSON.stringify(await seen.main())}\n\n`);
+        response.write(`data: ${JSON.stringify(main)}\n\n`);
       }
-      // A browser that does not read is waited for.
-      if (response.writableNeedDrain)
-        await new Promise((resolve) => response.once('drain', resolve).once('close', resolve));
+      if (response.writableNeedDrain) await untilDrained(response);
       if (!isOver) timer = setTimeout(() => void again().catch(stop), this.#options.everyMs ?? 1000);
     };
     this.#listeners.add(stop);

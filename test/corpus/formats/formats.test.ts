@@ -7,6 +7,7 @@ import { corpus, type CorpusOptions } from '../../../src/corpus/open-corpus.ts';
 import type { ShardedCorpus } from '../../../src/corpus/sharded-corpus.ts';
 import { loadTokenizer } from '../../../src/corpus/tokenizer.ts';
 import type { Sample } from '../../../src/stream/sample.ts';
+import type { TextCorpus } from '../../../src/corpus/windowed-text.ts';
 import { collect, openFiles, temporaryFolder } from '../folders.ts';
 import {
   exampleBytes,
@@ -171,6 +172,22 @@ describe('corpus', () => {
       );
     });
 
+    it('reads values with a space behind the comma', async () => {
+      folder.write('Toy.csv', '1, 2.5, -3\n2, 4,\t5\n');
+      await assert.rejects(read({ format: 'series' }), { code: 'ERR_SHARD', message: /at byte 11.*got ""/ });
+      folder.write('Toy.csv', '1, 2.5, -3\n2, 4 , 5\n');
+      const { samples } = await read();
+      assert.deepEqual(
+        samples.map(({ x }) => x),
+        [Float32Array.of(2.5, -3), Float32Array.of(4, 5)],
+      );
+    });
+
+    it('takes a line without a class for a bad one, not for class 0', async () => {
+      folder.write('Toy.ts', '@data\n1,2:0\n3,4:\n5,6:1\n');
+      await assert.rejects(read(), { code: 'ERR_SHARD', message: /Toy\.ts` at byte 12: expected a class, got none/ });
+    });
+
     it('names the byte of a line that is none', async () => {
       folder.write('Toy.ts', '@data\n1,2:a\n1,x:b\n');
       await assert.rejects(read(), { code: 'ERR_SHARD', message: /Toy\.ts` at byte 12.*got "x"/ });
@@ -186,6 +203,27 @@ describe('corpus', () => {
         { id: 'toy.csv:0', x: Float32Array.of(1, 2.5), y: 0 },
         { id: 'toy.csv:1', x: Float32Array.of(3, -4), y: 1 },
       ]);
+    });
+
+    it('takes a row whose class number is missing for a bad one, not for class 0', async () => {
+      folder.write('toy.csv', 'a,label\n1,1\n2,\n3,0\n');
+      await assert.rejects(read(), { code: 'ERR_SHAPE', message: /toy\.csv:1`: expected a class number in `label`/ });
+      const opened = (await corpus({ path: folder.path, onBadSample: 'skip' })) as ShardedCorpus;
+      const samples = await collect(opened.samples({ seed: 1, epochs: 1, shuffle: false }));
+      assert.deepEqual(
+        samples.map(({ id, y }) => [id, y]),
+        [
+          ['toy.csv:0', 1],
+          ['toy.csv:2', 0],
+        ],
+      );
+      folder.write('toy.csv', '');
+      folder.write('toy.jsonl', '{"x":1,"label":1}\n{"x":2,"label":[0]}\n');
+      const columns = { x: { kind: 'number' }, y: { from: 'label', kind: 'class', classes: 2 } } as const;
+      await assert.rejects(read({ include: 'jsonl', columns }), {
+        code: 'ERR_SHAPE',
+        message: /toy\.jsonl:1`: expected a class number/,
+      });
     });
 
     it('takes arrays of several lengths as series, as they are or filled up', async () => {
@@ -373,6 +411,18 @@ describe('corpus', () => {
       assert.deepEqual((await read(options)).samples, samples, 'the same from the kept index');
     });
 
+    it('refuses an archive that is cut within a header', async () => {
+      const whole = await tarBytes({ '1.cls': '2', '2.cls': '0' });
+      const second = 2 * 512; // a header and a block of data each
+      for (const end of [second + 1, second + 511]) {
+        folder.write('cut.tar', whole.subarray(0, end));
+        await assert.rejects(read(), {
+          code: 'ERR_SHARD',
+          message: /at byte 1024: expected a tar header, got \d+ bytes/,
+        });
+      }
+    });
+
     it('refuses names that lead out of the archive', async () => {
       folder.write('bad.tar', await tarBytes({ '../0001.cls': '2' }));
       await assert.rejects(read(), { code: 'ERR_SHARD', message: /inside the archive/ });
@@ -429,6 +479,26 @@ describe('corpus', () => {
       assert.deepEqual(
         (await read(options)).samples.map((sample) => sample['y']),
         [0, 1],
+      );
+    });
+
+    it('takes a picture without a class in the labels file for a bad one', async () => {
+      const red = await png({ r: 255, g: 0, b: 0 });
+      const labels = Buffer.from('file,label\na.png,x\nb.png,\nc.png,y\n');
+      folder.write('one.zip', zipBytes({ 'a.png': red, 'b.png': red, 'c.png': red, 'labels.csv': labels }));
+      const opened = (await corpus({ path: folder.path, ...options, onBadSample: 'skip' })) as ShardedCorpus;
+      assert.deepEqual(opened.classNames, { y: ['x', 'y'] });
+      const samples = await collect(opened.samples({ seed: 1, epochs: 1, shuffle: false }));
+      assert.deepEqual(
+        samples.map(({ id, y }) => [id, y]),
+        [
+          ['one.zip:a.png', 0],
+          ['one.zip:c.png', 1],
+        ],
+      );
+      assert.deepEqual(
+        opened.badSamples!.samples.map(({ id }) => id),
+        ['one.zip:b.png'],
       );
     });
 
@@ -508,6 +578,12 @@ describe('corpus', () => {
     folder.write('a.txt', 'Call me Ishmael. '.repeat(20));
     const opened = await corpus({ path: folder.path, window: 16 });
     assert.equal(opened.schema['x']!.shape[0], 16);
+    folder.write('more/b.txt', 'And I only am escaped alone to tell thee. '.repeat(20));
+    const [both, one] = [{}, { include: 'more/' }].map((which) => corpus({ path: folder.path, window: 16, ...which }));
+    const files = async (text: typeof one) => ((await text) as TextCorpus).shards.map(({ name }) => name);
+    assert.deepEqual([await files(both), await files(one)], [['a.txt', 'more/b.txt'], ['more/b.txt']]);
+    const none = corpus({ path: folder.path, format: 'text', include: 'less/' });
+    await assert.rejects(none, { code: 'ERR_CORPUS', message: /whose path holds `less\/`, got none/ });
     folder.write('b.jsonl', '{"x":1,"y":1}');
     folder.write('c.csv', 'a,label\n1,2\n');
     await assert.rejects(corpus(folder.path), { code: 'ERR_CORPUS', message: /1 of jsonl, 1 of csv/ });
@@ -623,5 +699,15 @@ describe('loadTokenizer', () => {
     assert.deepEqual(Array.from(tokenizer.encode('abab aab')), [4, 1, 3]);
     assert.deepEqual([tokenizer.size, tokenizer.pad], [5, 0]);
     await assert.rejects(loadTokenizer(folder.write('other.json', '{}')), { code: 'ERR_CORPUS' });
+  });
+
+  it('reads a vocabulary of more tokens than a function takes arguments', async () => {
+    const vocab = Object.fromEntries(Array.from({ length: 140_000 }, (_, id) => [`t${id}`, id]));
+    const model = { type: 'WordPiece', vocab, unk_token: 't0', continuing_subword_prefix: '##' };
+    const none = { truncation: null, padding: null, normalizer: null, post_processor: null, decoder: null };
+    const json = { version: '1.0', ...none, added_tokens: [], pre_tokenizer: { type: 'Whitespace' }, model };
+    const tokenizer = await loadTokenizer(folder.write('tokenizer.json', JSON.stringify(json)));
+    assert.equal(tokenizer.size, 140_000);
+    assert.deepEqual(Array.from(tokenizer.encode('t7 t139999')), [7, 139_999]);
   });
 });

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import * as tf from '@tensorflow/tfjs';
+import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
 import { useEngine } from '../../../src/engine/use-engine.ts';
-import { guardAllocation, heapOf } from '../../../src/engine/wasm/heap.ts';
+import { guardAllocation, heapOf, WasmHeap } from '../../../src/engine/wasm/heap.ts';
 import { EngineError } from '../../../src/errors.ts';
 
 const isFull = (pattern: RegExp) => (error: unknown) => {
@@ -57,6 +58,17 @@ describe('WasmHeap', () => {
     // 4 GiB in all, which is all that there could be
     for (let round = 0; round < 4096; round++)
       assert.throws(() => heap.withScratch([2 ** 20], () => assert.fail('in use')), /in use/);
+  });
+
+  it('lends scratch memory above 2 GiB at addresses that can be looked at', () => {
+    const { asm } = (tf.backend() as unknown as { wasm: { asm: object } }).wasm;
+    const start = 2 ** 31 + 8;
+    const module = { asm, HEAPU8: new Uint8Array(1), _malloc: () => start | 0, _free: () => undefined };
+    const heap = new WasmHeap({ wasm: module } as unknown as BackendWasm); // what it uses of one
+    assert.deepEqual(
+      heap.withScratch([20, 4], (...at) => at),
+      [2 ** 31 + 16, 2 ** 31 + 48],
+    );
   });
 
   it('refuses a backend of another kind', () => {

@@ -88,6 +88,15 @@ describe('withNormalization', () => {
     assert.equal(tf.memory().numTensors, before);
   });
 
+  it('refuses other means and scales than one a channel or one for all', () => {
+    const bare = smallNetwork();
+    const refused = { code: 'ERR_OPTIONS', message: /`(mean|scale)` must be one number, or one a channel/ };
+    assert.throws(() => setImageDetails(bare, { height: 8, width: 8, mean: [127, 127] }), refused);
+    assert.throws(() => setImageDetails(bare, { height: 8, width: 8, scale: [1, 1] }), refused);
+    assert.throws(() => setImageDetails(bare, { height: 8, width: 8, channels: 1, scale: [1, 1, 1] }), refused);
+    bare.dispose();
+  });
+
   it('refuses a model with another input size', () => {
     const bare = smallNetwork();
     setImageDetails(bare, { height: 9, width: 8 });

@@ -65,6 +65,13 @@ describe('judgeImages', () => {
     made.dispose();
   });
 
+  it('keeps no picture where none is asked for', async () => {
+    const made = model();
+    const { hardest, samples } = await judgeImages(made, corpus, { top: 0 });
+    assert.deepEqual([hardest, samples], [[], 5]);
+    made.dispose();
+  });
+
   it('refuses an empty corpus', async () => {
     const made = model();
     const empty: Corpus = { ...corpus, async *samples() {} };
@@ -110,6 +117,16 @@ describe('imageReport', () => {
         ],
       ],
     );
+    made.dispose();
+  });
+
+  it('writes the confusion of so many classes that its cells are more than a function takes arguments', async () => {
+    const made = tf.sequential({
+      layers: [tf.layers.flatten({ inputShape: [2, 2, 3] }), tf.layers.dense({ units: 450, activation: 'softmax' })],
+    });
+    made.compile({ optimizer: 'sgd', loss: 'sparseCategoricalCrossentropy' });
+    const text = await imageReport(made, { folder, corpora: [corpus], top: 1 });
+    assert.match(text, /\nclass 0 .*\nclass 1 .*\n[^]*\nclass 449( {2}0){450}\n/);
     made.dispose();
   });
 

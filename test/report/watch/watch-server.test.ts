@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { appendFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { request } from 'node:http';
+import { OutgoingMessage, request } from 'node:http';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -39,6 +39,28 @@ describe('watchRuns', () => {
       break;
     }
     stop.abort();
+  });
+
+  it('writes nothing to a browser that has left while the folder was read', async () => {
+    const written: boolean[] = [];
+    const own = Object.getOwnPropertyDescriptor(OutgoingMessage.prototype, 'write')!;
+    OutgoingMessage.prototype.write = function (this: OutgoingMessage, ...all: unknown[]) {
+      written.push(this.writableEnded);
+      return Reflect.apply(own.value as () => boolean, this, all);
+    };
+    try {
+      for (let i = 0; i < 5; i++) {
+        const server = await start();
+        const events = await fetch(`${server.url}events/`);
+        await server[Symbol.asyncDispose](); // the first look is under way
+        await events.body?.cancel().catch(() => {}); // cut off
+        await wait(50);
+      }
+    } finally {
+      Object.defineProperty(OutgoingMessage.prototype, 'write', own);
+    }
+    assert.ok(written.length >= 5);
+    assert.ok(!written.includes(true), 'written after its end');
   });
 
   it('sends how the fleet is, though no step was taken since', async () => {

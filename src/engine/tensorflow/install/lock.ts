@@ -3,6 +3,7 @@ import { mkdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/pr
 import { hostname } from 'node:os';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { isAlive } from '../../../is-alive.ts';
 
 export interface LockOptions {
   readonly signal?: AbortSignal | undefined;
@@ -102,15 +103,6 @@ function ownerOf(held: string): { pid: number; host: string } | undefined {
       : undefined;
   } catch {
     return undefined; // half-written: its owner is at work, or it grows stale
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return isCode(error, 'EPERM'); // another user's process is alive
   }
 }
 
