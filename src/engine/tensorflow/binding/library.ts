@@ -35,6 +35,8 @@ export function loadLibrary(files: LibraryFiles): Library {
     );
   }
   process.env['TF_CPP_MIN_LOG_LEVEL'] ??= '2';
+  // TensorFlow leaves oneDNN off on processors without AVX-512 VNNI, where a CNN's step takes a quarter longer without it
+  if (process.arch === 'x64') process.env['TF_ENABLE_ONEDNN_OPTS'] ??= '1';
   for (const file of files.before ?? []) open(file);
   const framework = silently(() => open(files.framework));
   quieten(framework);
