@@ -1,5 +1,5 @@
 import type { Turnstile } from './gate.ts';
-import { fillsRows, type SampleStream } from './sample.ts';
+import { fillsRows, withRows } from './sample.ts';
 import type { Stage } from './stage.ts';
 
 /** What a stage has done so far. */
@@ -99,31 +99,14 @@ function timedTaking<Item>(
   now: () => number,
 ): AsyncGenerator<Item, void, void> {
   const items = timedItems(source, counts, now);
-  return fillsRows(source)
-    ? Object.assign(items, timedRows(source, counts, { now, end: items.return.bind(items) }))
-    : items;
-}
-
-function timedRows(
-  source: SampleStream & Required<Pick<SampleStream, 'fillRows'>>,
-  counts: StageCounts,
-  { now, end }: { readonly now: () => number; readonly end: () => Promise<unknown> },
-) {
-  return {
-    fillRows: async (...asked: Parameters<typeof source.fillRows>) => {
-      const began = now();
-      const ids = await source.fillRows(...asked);
-      counts.waitedUpstreamMs += now() - began;
-      counts.taken += ids.length;
-      return ids;
-    },
-    // a generator that was never asked for an item ends without ending its source
-    return: async () => {
-      await end();
-      await source[Symbol.asyncIterator]().return?.();
-      return { done: true as const, value: undefined };
-    },
-  };
+  if (!fillsRows(source)) return items;
+  return withRows(items, source, async (...asked) => {
+    const began = now();
+    const ids = await source.fillRows(...asked);
+    counts.waitedUpstreamMs += now() - began;
+    counts.taken += ids.length;
+    return ids;
+  });
 }
 
 async function* timedItems<Item>(

@@ -50,11 +50,30 @@ export interface SampleStream extends AsyncIterable<Sample> {
   fillRows?(this: void, into: SampleRows, rows: number, accepts?: (id: string) => boolean): Promise<string[]>;
 }
 
+/** A stream that writes its samples into rows itself. */
+export type RowStream = SampleStream & Required<Pick<SampleStream, 'fillRows'>>;
+
 /** Whether a stream writes its samples into rows itself, which saves a promise a sample. */
-export const fillsRows = (
-  samples: AsyncIterable<unknown> | AsyncIterator<unknown>,
-): samples is SampleStream & Required<Pick<SampleStream, 'fillRows'>> =>
+export const fillsRows = (samples: AsyncIterable<unknown> | AsyncIterator<unknown>): samples is RowStream =>
   'fillRows' in samples && typeof samples.fillRows === 'function';
+
+/** What is made of a source's items, which writes rows as well, as the source does. */
+export function withRows<Item>(
+  items: AsyncGenerator<Item, void, void>,
+  source: RowStream,
+  fillRows: RowStream['fillRows'],
+): AsyncGenerator<Item, void, void> & Pick<RowStream, 'fillRows'> {
+  const end = items.return.bind(items);
+  return Object.assign(items, {
+    fillRows,
+    // a generator that was never asked for an item ends without ending its source
+    return: async () => {
+      await end();
+      await source[Symbol.asyncIterator]().return?.();
+      return { done: true as const, value: undefined };
+    },
+  });
+}
 
 /** Room for samples: row `i` of each column is sample `i`'s. */
 export interface SampleRows {

@@ -1,5 +1,5 @@
 import type { Passed } from '../stream/presample.ts';
-import { fillsRows, type Sample, type SampleStream } from '../stream/sample.ts';
+import { fillsRows, type Sample, withRows } from '../stream/sample.ts';
 
 /** Decisions about samples in their order: how many were turned away before each admitted one, and after the last. */
 export interface AdmissionState {
@@ -54,7 +54,8 @@ export class Admission {
       return wanted;
     };
     const chosen = only(samples, isIn);
-    return fillsRows(samples) ? Object.assign(chosen, rowsOf(samples, isIn, chosen.return.bind(chosen))) : chosen;
+    if (!fillsRows(samples)) return chosen;
+    return withRows(chosen, samples, (into, rows) => samples.fillRows(into, rows, isIn));
   }
 
   /** Which of the stream's samples are passed, by which of those let in are. Never goes back. */
@@ -75,20 +76,6 @@ export class Admission {
 async function* only(samples: AsyncIterable<Sample>, isIn: (id: string) => boolean) {
   for await (const sample of samples) if (isIn(sample.id)) yield sample;
 }
-
-const rowsOf = (
-  samples: SampleStream & Required<Pick<SampleStream, 'fillRows'>>,
-  isIn: (id: string) => boolean,
-  end: () => Promise<unknown>,
-) => ({
-  fillRows: (...[into, rows]: Parameters<typeof samples.fillRows>) => samples.fillRows(into, rows, isIn),
-  // a generator that was never asked for an item ends without ending its source
-  return: async () => {
-    await end();
-    await samples[Symbol.asyncIterator]().return?.();
-    return { done: true as const, value: undefined };
-  },
-});
 
 function* decisions({ refused, trailing }: AdmissionState): Generator<boolean, undefined, void> {
   for (const before of refused) {

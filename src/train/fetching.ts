@@ -39,13 +39,13 @@ export class Fetching {
   async #fetch(): Promise<number> {
     if (!this.#turnstile.computing) return 0;
     const before = this.#fetchedMs;
-    await unlessAborted(this.#turnstile.computing(), this.#signal);
+    await withGrace(this.#turnstile.computing(), this.#signal);
     return this.#fetchedMs - before;
   }
 }
 
 /** Waits for work; no longer than for some time after an abort. */
-async function unlessAborted(work: Promise<void>, signal?: AbortSignal): Promise<void> {
+async function withGrace(work: Promise<void>, signal?: AbortSignal): Promise<void> {
   if (!signal) return work;
   let leave: (() => void) | undefined;
   let timer: NodeJS.Timeout | undefined;
