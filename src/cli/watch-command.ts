@@ -15,7 +15,7 @@ export function addWatchCommand(program: Command, host: Host, exit: (code: numbe
   program
     .command('watch')
     .description('Shows runs as they go, on a web page of this machine.')
-    .argument('[FOLDER]', 'the folder of runs', 'runs')
+    .argument('[FOLDER]', 'the folder of runs, or of one run', 'runs')
     .option('--port <n>', 'where to listen; 0 takes a free one (default: 4380)', port)
     .option('--host <address>', 'let other machines connect; needs a token')
     .option('--token <text>', 'what a browser must send (default: the variable TAUSTREAM_TOKEN)')

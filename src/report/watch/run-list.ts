@@ -1,5 +1,5 @@
 import { readdir, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { duration, significant, whole } from '../format.ts';
 import { fleetFile } from '../fleet-file.ts';
 import { escape } from '../html-page.ts';
@@ -9,6 +9,8 @@ import { readRunFile, type Run } from '../run-file.ts';
 export interface ListedRun {
   readonly name: string;
   readonly run: Run;
+  /** When it wrote last, in milliseconds since 1970. */
+  readonly changed: number;
   /** Changes whenever the run has written something. */
   readonly stamp: string;
 }
@@ -16,19 +18,18 @@ export interface ListedRun {
 /** The runs in a folder, last changed first. Folders that are no runs are left out. */
 export async function listRuns(folder: string): Promise<ListedRun[]> {
   const entries = await readdir(folder, { withFileTypes: true }).catch(() => []); // not there yet
-  const listed = await Promise.all(
-    entries
-      .filter((entry) => entry.isDirectory())
-      .map(async ({ name }): Promise<(ListedRun & { changed: number })[]> => {
-        const run = await readRunFile(join(folder, name, 'run.json')).catch(() => undefined); // no run
-        if (!run) return [];
-        const stamps = await Promise.all(
-          ['run.json', 'metrics.jsonl', fleetFile].map((file) => stampOf(join(folder, name, file))),
-        );
-        return [{ name, run, changed: Math.max(...stamps.map(([time]) => time)), stamp: stamps.join() }];
-      }),
-  );
-  return listed.flat().toSorted((a, b) => b.changed - a.changed);
+  const folders = entries.filter((entry) => entry.isDirectory());
+  const listed = await Promise.all(folders.map(({ name }) => findRun(join(folder, name))));
+  return listed.flatMap((run) => run ?? []).toSorted((a, b) => b.changed - a.changed);
+}
+
+/** The run whose folder this is, if it is one's. */
+export async function findRun(folder: string): Promise<ListedRun | undefined> {
+  const run = await readRunFile(join(folder, 'run.json')).catch(() => undefined); // no run
+  if (!run) return undefined;
+  const stamps = await Promise.all(['run.json', 'metrics.jsonl', fleetFile].map((file) => stampOf(join(folder, file))));
+  const changed = Math.max(...stamps.map(([time]) => time));
+  return { name: basename(resolve(folder)), run, changed, stamp: stamps.join() };
 }
 
 const stampOf = async (path: string): Promise<[number, number]> => {

@@ -5,10 +5,10 @@ import { expectToken, isLoopback, isSameToken } from '../../access.ts';
 import { RunError } from '../../errors.ts';
 import { page, runMain } from '../run-page/page.ts';
 import { readRun } from '../run-page/read-run.ts';
-import { listMain, listRuns } from './run-list.ts';
+import { findRun, listMain, listRuns, type ListedRun } from './run-list.ts';
 
 export interface WatchOptions {
-  /** The folder of runs. */
+  /** The folder of runs, or of one run. */
   readonly folder: string;
   /** 0 takes a free one. @default 4380 */
   readonly port?: number;
@@ -45,10 +45,19 @@ const untilDrained = (response: ServerResponse): Promise<void> =>
   });
 
 /** What a page shows now, and a stamp that changes with it. */
-type Look = () => Promise<{ readonly stamp: string; readonly main: () => Promise<string> } | undefined>;
+interface Seen {
+  readonly stamp: string;
+  readonly main: () => Promise<string>;
+}
+type Look = () => Promise<Seen | undefined>;
+
+const lookOf = (folder: string, { stamp }: ListedRun): Seen => ({
+  stamp,
+  main: async () => runMain(await readRun(folder)),
+});
 
 /**
- * Shows the runs of a folder on a web page of this machine. Pages change while runs go on, by server-sent events.
+ * Shows the runs of a folder, or the one run whose folder it is, on a web page of this machine. Pages change while runs go on, by server-sent events.
  *
  * @throws {OptionsError} when other machines could connect and no token is asked of them
  * @throws {RunError} when the port is taken
@@ -134,6 +143,8 @@ class Watch {
     const { folder } = this.#options;
     if (path === '/')
       return async () => {
+        const run = await findRun(folder);
+        if (run) return lookOf(folder, run);
         const runs = await listRuns(folder);
         return { stamp: runs.map(({ name, stamp }) => name + stamp).join(), main: async () => listMain(runs) };
       };
@@ -141,7 +152,7 @@ class Watch {
     if (wanted === undefined) return undefined;
     return async () => {
       const run = (await listRuns(folder)).find(({ name }) => encodeURIComponent(name) === wanted);
-      return run && { stamp: run.stamp, main: async () => runMain(await readRun(join(folder, run.name))) };
+      return run && lookOf(join(folder, run.name), run);
     };
   }
 

@@ -26,6 +26,11 @@ export const Round = z.strictObject({
   trunkRate: share.default(1),
   /** What it is multiplied with again for each block further from the head. @default 1 */
   depthDecay: share.default(1),
+  /**
+   * Begins a round that trains the head alone at the ridge regression of the targets on the features. This is its
+   * penalty, relative to the features' mean squared length about their mean. @default the weights that the head has
+   */
+  ridge: z.number().positive().optional(),
   /** Features cached of each sample: of as many augmentations, or passes over a corpus that augments itself. @default 1 */
   views: z.int().min(1).max(1000).default(1),
 });
@@ -51,6 +56,10 @@ export const FineTuningOptions = z
       .default(2 ** 28),
     /** Where that file goes. @default the system's folder for temporary files */
     cacheFolder: z.string().min(1).optional(),
+  })
+  .refine((o) => o.rounds.every(({ train, ridge }) => ridge === undefined || train === 'head'), {
+    path: ['rounds'],
+    error: "`ridge` belongs to a round that trains the 'head' alone",
   })
   .refine((o) => !o.augment || o.rounds.every(({ train }) => train !== 'all'), {
     path: ['augment'],

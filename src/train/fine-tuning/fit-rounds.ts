@@ -9,6 +9,7 @@ import type { FineTuningOptions, Round } from './fine-tuning-options.ts';
 import { freezeStatistics } from './frozen-statistics.ts';
 import { frozenFeatures } from './frozen-features.ts';
 import { openRound, type OpenRound } from './open-round.ts';
+import { startAtRidge } from './ridge-head.ts';
 import { compileTail, targetsOf, type TailTargets } from './tail-targets.ts';
 import { Totals } from './totals.ts';
 
@@ -98,6 +99,8 @@ async function fitRound(corpus: Corpus, job: RoundJob): Promise<FitSummary> {
   };
   try {
     const train = await targets.train(await cached(corpus, round.views));
+    if (round.ridge !== undefined && !job.resume)
+      await startAtRidge(opened.tail, train, { penalty: round.ridge, signal: options.signal });
     const validation = options.validation && targets.validation(await cached(options.validation, 1));
     return await job.fit(opened.tail, train, values, roundOptions(job, validation));
   } finally {

@@ -41,6 +41,13 @@ describe('watchRuns', () => {
     stop.abort();
   });
 
+  it('shows the one run whose folder it watches', async () => {
+    await using server = await start({ folder: join(base, 'speech es') });
+    const html = await (await fetch(server.url)).text();
+    assert.match(html, /10 steps/);
+    assert.doesNotMatch(html, /<h1>Runs/);
+  });
+
   it('writes nothing to a browser that has left while the folder was read', async () => {
     const written: boolean[] = [];
     const own = Object.getOwnPropertyDescriptor(OutgoingMessage.prototype, 'write')!;

@@ -70,7 +70,7 @@ describe('fit with fineTuning', () => {
       steps: 24,
       averaging: 0.9,
       scheme: 'upper-bound',
-      fineTuning: { rounds: [...rounds], labelSmoothing: 0.1 },
+      fineTuning: { rounds: [{ ...rounds[0], ridge: 0.1 }, rounds[1]], labelSmoothing: 0.1 },
     };
     const checkpoints = new Map<number, Checkpoint>();
     const whole = classifier();
@@ -91,6 +91,24 @@ describe('fit with fineTuning', () => {
       model.dispose();
     }
     whole.dispose();
+  });
+
+  it('begins the head at the ridge regression where a round asks for it', async () => {
+    const { corpus } = colours();
+    const model = classifier();
+    const { validation } = await fit(model, corpus, {
+      ...common,
+      steps: 1,
+      learningRate: 1e-6,
+      validation: corpus,
+      fineTuning: { rounds: [{ train: 'head', ridge: 0.01 }], labelSmoothing: 0.1 },
+    });
+    assert.ok(validation.first!['acc']! > 0.9, `${validation.first!['acc']}`);
+    model.dispose();
+    await assert.rejects(
+      fit(model, corpus, { ...common, steps: 1, fineTuning: { rounds: [{ train: 1, ridge: 0.1 }] } }),
+      /`ridge` belongs to a round that trains the 'head' alone/,
+    );
   });
 
   it('ends a round after its own number of steps, and leaves the rest to the next', async () => {
