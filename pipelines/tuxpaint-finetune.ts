@@ -42,7 +42,7 @@ export default definePipeline({
   presampleSize: 64,
   batchSize: 16,
   averaging: 0.98,
-  steps: 900,
+  steps: 420,
   fineTuning: {
     augment: {
       flip: 0.5,
@@ -53,7 +53,7 @@ export default definePipeline({
     labelSmoothing: 0.1,
     classWeights: 'balanced',
     rounds: [
-      { train: 'head', steps: 500, views: 2, learningRate: { kind: 'cosine', rate: 2e-3 } },
+      { train: 'head', ridge: 0.1, steps: 20, views: 2, learningRate: 1e-4 },
       { train: 5, views: 6, trunkRate: 0.5, learningRate: { kind: 'cosine', rate: 1e-3 } },
     ],
   },
