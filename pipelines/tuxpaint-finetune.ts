@@ -54,7 +54,7 @@ export default definePipeline({
     classWeights: 'balanced',
     rounds: [
       { train: 'head', ridge: 0.1, steps: 20, views: 2, learningRate: 1e-4 },
-      { train: 5, views: 6, trunkRate: 0.5, learningRate: { kind: 'cosine', rate: 1e-3 } },
+      { train: 5, views: 6, trunkRate: 0.5, learningRate: { kind: 'cosine', rate: 3e-4 } },
     ],
   },
   validations: 3,
