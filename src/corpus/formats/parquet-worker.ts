@@ -48,7 +48,7 @@ export interface Job {
   readonly name: 'readFooter' | 'readRows';
   readonly request: FilePiece | RowsRequest;
 }
-export type Answer = { readonly result: unknown } | { readonly error: string };
+export type Answer = { readonly hasStarted: true } | { readonly result: unknown } | { readonly error: string };
 
 async function answer({ name, request }: Job): Promise<Answer> {
   try {
@@ -64,3 +64,5 @@ parentPort?.on('message', (job: Job) => {
   // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread's port has none
   void answer(job).then((reply) => parentPort!.postMessage(reply));
 });
+// oxlint-disable-next-line unicorn/require-post-message-target-origin -- as above
+parentPort?.postMessage({ hasStarted: true } satisfies Answer);
