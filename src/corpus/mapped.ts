@@ -86,19 +86,18 @@ function stream(
   const start = from === undefined ? undefined : positionOf(where, from);
   const before = start?.taken ?? 0;
   const base = corpus.samples({ ...options, epochs: epochs * copies, ...(start && { from: start.base }) });
+  const { length } = corpus;
+  const { position, epochOf = length ? (index: number) => Math.floor((before + index) / length) : undefined } = base;
   async function* samples() {
-    let number = before;
-    for await (const sample of base) {
-      const copy = copies === 1 ? 0 : Math.floor(number / corpus.length!) % copies;
-      number += 1;
-      yield make(sample, copy);
-    }
+    let index = 0;
+    for await (const sample of base) yield make(sample, copies === 1 ? 0 : epochOf!(index++) % copies);
   }
-  const { position } = base;
-  return Object.assign(
-    samples(),
-    position && { position: (taken: number) => ({ kind: 'mapped', taken: before + taken, base: position(taken) }) },
-  );
+  return Object.assign(samples(), {
+    ...(epochOf && { epochOf: (index: number) => Math.floor(epochOf(index) / copies) }),
+    ...(position && {
+      position: (taken: number) => ({ kind: 'mapped', taken: before + taken, base: position(taken) }),
+    }),
+  });
 }
 
 function positionOf(where: string, from: Position): z.output<typeof MappedPosition> {

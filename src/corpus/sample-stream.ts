@@ -24,7 +24,9 @@ const SampleOptionsSchema = z.strictObject({
 type ParsedSampleOptions = z.output<typeof SampleOptionsSchema>;
 
 /** A pass over a corpus that can be gone on with from any of its samples. */
-export type BlockStream = AsyncGenerator<Sample, void, void> & SampleStream & Required<Pick<SampleStream, 'position'>>;
+export type BlockStream = AsyncGenerator<Sample, void, void> &
+  SampleStream &
+  Required<Pick<SampleStream, 'position' | 'epochOf'>>;
 
 /**
  * Streams a source's samples, each exactly once an epoch.
@@ -46,8 +48,11 @@ export function streamSamples(where: string, source: BlockSource, options: Sampl
   const skips = new Skips();
   const walk = new Walk(readAhead(loadPools(source, parsed, start)), source, parsed, skips);
   const samples = walk.samples();
+  const placeBehind = (taken: number) => start + taken + skips.before(taken);
+  const length = lengthOf(source);
   return Object.assign(samples, {
-    position: (taken: number) => positionAt(order, start + taken + skips.before(taken)),
+    position: (taken: number) => positionAt(order, placeBehind(taken)),
+    epochOf: (index: number) => Math.floor((placeBehind(index + 1) - 1) / length),
     // what is decoded in other threads comes sample by sample: whoever reads ahead of its use keeps them busy
     ...(!source.decodeAhead && { fillRows: walk.fillRows.bind(walk) }),
     // a generator that was never asked for a sample would end without closing what `fillRows` opened
@@ -58,12 +63,14 @@ export function streamSamples(where: string, source: BlockSource, options: Sampl
   });
 }
 
+const lengthOf = ({ parts }: BlockSource): number => parts.reduce((sum, samples) => sum + samples, 0);
+
 async function* loadPools(
   source: BlockSource,
   options: ParsedSampleOptions,
   start: number,
 ): AsyncGenerator<PartOfPool, void, void> {
-  const length = source.parts.reduce((sum, samples) => sum + samples, 0);
+  const length = lengthOf(source);
   if (length === 0) return;
   for (let epoch = Math.floor(start / length); epoch < options.epochs; epoch++) {
     const seed = options.shuffle ? deriveSeed(options.seed, 'corpus', 'epoch', epoch) : undefined;
