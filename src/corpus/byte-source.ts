@@ -11,7 +11,8 @@ export interface ByteSource {
   readonly path?: string;
   /** Names its place and content: another state, another content. */
   readonly state?: string;
-  open(): Promise<OpenBytes>;
+  /** @param signal ends reads that may take long: those over the network */
+  open(signal?: AbortSignal): Promise<OpenBytes>;
 }
 
 export interface OpenBytes {

@@ -5,11 +5,15 @@ import { CorpusError } from '../errors.ts';
 import { temporaryName } from './atomic-file.ts';
 import { cacheFolder } from './data-folder.ts';
 import { isMissing } from '../is-missing.ts';
+import { SharedWork } from './shared-work.ts';
 
 /** Bytes that a cache may take on the disk. @default 20 GiB – guess */
 export const DEFAULT_DISK_BYTES = 20 * 2 ** 30;
 /** A leftover of a process that died is older than this; a living one writes on. */
 const STALE_MS = 24 * 3600 * 1000;
+
+/** Writes a file of a cache. */
+type Make = (path: string, signal: AbortSignal) => Promise<void>;
 
 /**
  * Files that can be made again, under a limit in bytes, for any number of processes at once. A file appears whole or not
@@ -19,7 +23,7 @@ const STALE_MS = 24 * 3600 * 1000;
 export class DiskCache {
   readonly folder: string;
   readonly #maxBytes: number;
-  readonly #making = new Map<string, Promise<string>>();
+  readonly #making = new Map<string, SharedWork<string>>();
 
   constructor(name: string, maxBytes = DEFAULT_DISK_BYTES, folder = cacheFolder(process.platform, process.env)) {
     this.folder = join(folder, name);
@@ -28,12 +32,13 @@ export class DiskCache {
 
   /**
    * Opens the file of a key; makes it first if it is not there.
-   * @param make writes the file at the path it is handed
+   * @param make writes the file at the path it is handed; others may wait for it, too: its signal aborts when nobody does
+   * @param signal ends the waiting
    * @returns owned by the caller: to be closed
    */
-  async open(key: string, make: (path: string) => Promise<void>): Promise<FileHandle> {
+  async open(key: string, make: Make, signal?: AbortSignal): Promise<FileHandle> {
     for (let attempt = 0; attempt < 5; attempt++) {
-      const path = await this.path(key, make);
+      const path = await this.path(key, make, signal);
       try {
         return await open(path, 'r');
       } catch (error) {
@@ -49,7 +54,7 @@ export class DiskCache {
   }
 
   /** The path of a key's file, which is made if it is not there. It may be evicted at any time. */
-  async path(key: string, make: (path: string) => Promise<void>): Promise<string> {
+  async path(key: string, make: Make, signal?: AbortSignal): Promise<string> {
     const path = join(this.folder, createHash('sha256').update(key).digest('hex').slice(0, 40));
     const now = new Date();
     if (
@@ -59,16 +64,25 @@ export class DiskCache {
       )
     )
       return path;
-    const making = this.#making.get(path) ?? this.#make(path, make).finally(() => this.#making.delete(path));
+    const held = this.#making.get(path);
+    return (held && !held.isAbandoned ? held : this.#begin(path, make)).result(signal);
+  }
+
+  #begin(path: string, make: Make): SharedWork<string> {
+    const making = new SharedWork((alive) =>
+      this.#make(path, make, alive).finally(() => {
+        if (this.#making.get(path) === making) this.#making.delete(path); // else it was abandoned, and is made anew
+      }),
+    );
     this.#making.set(path, making);
     return making;
   }
 
-  async #make(path: string, make: (path: string) => Promise<void>): Promise<string> {
+  async #make(path: string, make: Make, alive: AbortSignal): Promise<string> {
     await mkdir(this.folder, { recursive: true });
     const temporary = temporaryName(path);
     try {
-      await make(temporary);
+      await make(temporary, alive);
       await rename(temporary, path);
     } catch (error) {
       await rm(temporary, { force: true });

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { parseOptions } from '../options.ts';
+import { Following } from '../stream/following.ts';
 import { deriveSeed } from '../stream/random.ts';
 import type { Position, Sample, SampleOptions, SampleStream } from '../stream/sample.ts';
 import { Pool, type BlockSource } from './blocks.ts';
@@ -46,7 +47,13 @@ export function streamSamples(where: string, source: BlockSource, options: Sampl
   const order = orderName(source, parsed.shuffle ? parsed.seed : undefined);
   const start = parsed.from === undefined ? 0 : placeOf(`${where}.samples()`, parsed.from, order);
   const skips = new Skips();
-  const walk = new Walk(readAhead(loadPools(source, parsed, start)), source, parsed, skips);
+  const stop = new Following();
+  const pools = readAhead(loadPools(source, parsed, start, stop));
+  const leave = () => {
+    stop.abort(); // nobody waits for what is on its way
+    stop[Symbol.dispose]();
+  };
+  const walk = new Walk(pools, source, parsed, skips, leave);
   const samples = walk.samples();
   const placeBehind = (taken: number) => start + taken + skips.before(taken);
   const length = lengthOf(source);
@@ -69,15 +76,17 @@ async function* loadPools(
   source: BlockSource,
   options: ParsedSampleOptions,
   start: number,
+  stop: Following,
 ): AsyncGenerator<PartOfPool, void, void> {
   const length = lengthOf(source);
   if (length === 0) return;
+  const { signal } = stop.follow(options.signal);
   for (let epoch = Math.floor(start / length); epoch < options.epochs; epoch++) {
     const seed = options.shuffle ? deriveSeed(options.seed, 'corpus', 'epoch', epoch) : undefined;
     const place = Math.max(0, start - epoch * length);
     for (const { refs, number, skip } of poolsFrom(source, seed, place)) {
-      options.signal?.throwIfAborted();
-      const blocks = await source.load(refs, options.signal);
+      signal.throwIfAborted();
+      const blocks = await source.load(refs, signal);
       const pool = new Pool(blocks, seed === undefined ? undefined : deriveSeed(seed, 'pool', number));
       yield { pool, skip, pass: { seed: options.seed, epoch } };
     }

@@ -20,8 +20,8 @@ export const jsonLines: Format = {
       });
       return {
         rows: index.lines,
-        async read(first, count) {
-          const lines = await index.read(first, count);
+        async read(first, count, signal) {
+          const lines = await index.read(first, count, signal);
           return lines.map((line) => ({ offset: line.offset, row: () => parse(source.name, line) }));
         },
       };

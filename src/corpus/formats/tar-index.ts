@@ -20,7 +20,7 @@ export interface TarMember {
  * @throws {ShardError} when a header's checksum is wrong, a name leads out of the archive, or the archive is cut short
  */
 export async function tarMembers(source: ByteSource, signal?: AbortSignal): Promise<TarMember[]> {
-  const reader = await source.open();
+  const reader = await source.open(signal);
   const window = new Window(source, reader);
   const members: TarMember[] = [];
   let longName: string | undefined;

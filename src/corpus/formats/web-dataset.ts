@@ -34,15 +34,15 @@ export const webDataset: Format = {
       for (const group of groups) {
         input.signal?.throwIfAborted();
         const [from, to] = spanOf([group]);
-        const bytes = await readRange(source, from, to);
+        const bytes = await readRange(source, from, to, input.signal);
         visit(() => rowOf(source.name, group, bytes, from));
       }
       return {
         rows: groups.length,
-        async read(first, count) {
+        async read(first, count, signal) {
           const wanted = groups.slice(first, first + count);
           const [from, to] = spanOf(wanted);
-          const bytes = await readRange(source, from, to);
+          const bytes = await readRange(source, from, to, signal);
           return wanted.map((group) => ({
             id: `${source.name}:${group.key}`,
             offset: group.members[0]!.offset,
