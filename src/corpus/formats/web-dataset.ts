@@ -98,7 +98,7 @@ function parseJson(shard: string, offset: number, content: Buffer): object {
 }
 
 const SavedIndex = z.strictObject({
-  version: z.literal(1),
+  version: z.literal(2),
   state: z.string(),
   members: z.array(z.tuple([z.string(), z.int().nonnegative(), z.int().nonnegative()])),
 });
@@ -115,7 +115,7 @@ async function cachedMembers(source: ByteSource, signal?: AbortSignal): Promise<
     return saved.members.map(([name, offset, bytes]) => ({ path: name, offset, bytes }));
   const members = await tarMembers(source, signal);
   const index: z.output<typeof SavedIndex> = {
-    version: 1,
+    version: 2,
     state: source.state,
     members: members.map(({ path: name, offset, bytes }) => [name, offset, bytes]),
   };
