@@ -1,7 +1,7 @@
 import { EngineError } from '../../../errors.ts';
 import type { Context } from './context.ts';
 import { bytesOfType, dataTypes, nameOfType, type DataType } from './data-types.ts';
-import { fromBfloat16, fromFloat16, toBfloat16, toFloat16 } from './half.ts';
+import { fromBfloat16, fromFloat16, toBfloat16, toFloat16 } from '../../half.ts';
 import { bytesAt, type Library } from './library.ts';
 import type { Pointer } from './signatures.ts';
 import type { Status } from './status.ts';
