@@ -4,6 +4,7 @@ import StreamZip from 'node-stream-zip';
 import { ModelError } from '../../errors.ts';
 import { readHdf5, type Hdf5 } from './hdf5.ts';
 import { keras2Config, type KerasLayer } from './keras-config.ts';
+import { orDispose } from './or-dispose.ts';
 import type { HostTensor } from './torch-file.ts';
 
 /**
@@ -55,13 +56,8 @@ async function load(
   } catch (cause) {
     return fail(path, 'a model of layers that tfjs has', reason(cause), cause);
   }
-  try {
-    takeWeights(model, path, weights(layers));
-    return model;
-  } catch (error) {
-    model.dispose();
-    throw error;
-  }
+  await orDispose(model, () => takeWeights(model, path, weights(layers)));
+  return model;
 }
 
 type ModelJson = Parameters<typeof tf.models.modelFromJSON>[0];

@@ -4,6 +4,7 @@ import { loadModel } from '../files.ts';
 import { setImageDetails, type ImageDetailsInput } from './image-details.ts';
 import { loadKeras } from './keras-file.ts';
 import { withNormalization } from './normalization.ts';
+import { orDispose } from './or-dispose.ts';
 
 export interface OpenModelOptions {
   /**
@@ -24,14 +25,12 @@ export interface OpenModelOptions {
  */
 export async function openModel(source: string, options: OpenModelOptions = {}): Promise<tf.LayersModel> {
   const model = await open(source);
-  if (!options.image) return model;
-  try {
-    setImageDetails(model, options.image);
+  const { image } = options;
+  if (!image) return model;
+  return orDispose(model, () => {
+    setImageDetails(model, image);
     return withNormalization(model);
-  } catch (error) {
-    model.dispose();
-    throw error;
-  }
+  });
 }
 
 async function open(source: string): Promise<tf.LayersModel> {
