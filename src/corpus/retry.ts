@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { FetchError } from '../errors.ts';
+import { FetchError, messageOf } from '../errors.ts';
 import { Following } from '../stream/following.ts';
 
 export interface RetryOptions {
@@ -83,5 +83,5 @@ export async function answered(request: Request, alive: Alive): Promise<Response
 /** `fetch` keeps its reason one level down. */
 function reasonOf(cause: unknown): string {
   const inner = cause instanceof Error && cause.cause instanceof Error ? cause.cause : cause;
-  return inner instanceof Error ? inner.message : String(inner);
+  return messageOf(inner);
 }

@@ -4,7 +4,7 @@ import * as tf from '@tensorflow/tfjs';
 import type { Engine } from '../../engine/engine.ts';
 import { activeEngine } from '../../engine/use-engine.ts';
 import type { TensorflowEngine } from '../../engine/tensorflow/tensorflow-engine.ts';
-import { EngineError, ParallelError } from '../../errors.ts';
+import { EngineError, ParallelError, messageOf } from '../../errors.ts';
 import { parseOptions } from '../../options.ts';
 import type { Trainers } from '../../train/trainers/trainers.ts';
 import { listenBriefly, parseAddresses, showAddress, tensorflowAddress, type Address } from './addresses.ts';
@@ -90,7 +90,7 @@ export async function joinTrainers(input: TrainersOptions): Promise<JoinedTraine
     await watch.begun(summing.ending);
     return trainersOf(summing, watch, { addresses, rank, silentSeconds });
   } catch (error) {
-    await watch.leave(error instanceof Error ? error.message : String(error));
+    await watch.leave(messageOf(error));
     throw error;
   } finally {
     if (made) forgetSharedFile(made); // all have it open

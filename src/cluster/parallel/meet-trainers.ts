@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { connect, isIP } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
 import { z } from 'zod';
-import { ParallelError } from '../../errors.ts';
+import { ParallelError, messageOf } from '../../errors.ts';
 import { parseOptions } from '../../options.ts';
 import { ServerOptions } from '../cluster-options.ts';
 import { addressOf, connectTo, explain, type Connection } from '../connect.ts';
@@ -206,7 +206,7 @@ async function ownHost(url: string): Promise<string> {
     return isIP(address) === 6 ? address.replace(/^::ffff:/u, '') : address;
   } catch (cause) {
     throw new ParallelError(
-      `Trainers at ${where}: expected a NATS server, got ${cause instanceof Error ? cause.message : String(cause)}. Start one with \`npx taustream cluster up\`, or correct the address.`,
+      `Trainers at ${where}: expected a NATS server, got ${messageOf(cause)}. Start one with \`npx taustream cluster up\`, or correct the address.`,
       { where },
       { cause },
     );

@@ -2,6 +2,7 @@ import assert from 'node:assert';
 import { parentPort } from 'node:worker_threads';
 import { parquetMetadataAsync, parquetReadObjects, type AsyncBuffer, type FileMetaData } from 'hyparquet';
 import { compressors } from 'hyparquet-compressors';
+import { messageOf } from '../../errors.ts';
 
 /** A piece of a file. */
 export interface FilePiece {
@@ -56,7 +57,7 @@ async function answer({ name, request }: Job): Promise<Answer> {
     assert('metadata' in request, 'rows are asked for with the metadata');
     return { result: await readRows(request) };
   } catch (error) {
-    return { error: error instanceof Error ? error.message : String(error) };
+    return { error: messageOf(error) };
   }
 }
 

@@ -1,5 +1,5 @@
 import type { FileMetaData, RowGroup } from 'hyparquet';
-import { isTaustreamError } from '../../errors.ts';
+import { isTaustreamError, messageOf } from '../../errors.ts';
 import type { ByteSource } from '../byte-source.ts';
 import type { Format, FormatInput } from './format.ts';
 import { readFooter, readRows } from './parquet-pool.ts';
@@ -104,13 +104,6 @@ async function guarded<Value>(source: ByteSource, offset: number, work: Promise<
     return await work;
   } catch (cause) {
     if (isTaustreamError(cause)) throw cause;
-    throw shardError(
-      source.name,
-      offset,
-      'a Parquet file',
-      cause instanceof Error ? cause.message : String(cause),
-      {},
-      cause,
-    );
+    throw shardError(source.name, offset, 'a Parquet file', messageOf(cause), {}, cause);
   }
 }

@@ -1,3 +1,4 @@
+import { messageOf } from '../../errors.ts';
 import type { ByteSource, OpenBytes } from '../byte-source.ts';
 import { maskedCrc32c } from './crc32c.ts';
 import type { Format } from './format.ts';
@@ -57,14 +58,7 @@ function rowOf(shard: string, offset: number, frame: Buffer): Row {
   try {
     return parseExample(data);
   } catch (cause) {
-    throw shardError(
-      shard,
-      offset + BEFORE,
-      'a tf.train.Example',
-      cause instanceof Error ? cause.message : String(cause),
-      {},
-      cause,
-    );
+    throw shardError(shard, offset + BEFORE, 'a tf.train.Example', messageOf(cause), {}, cause);
   }
 }
 

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { messageOf } from '../../errors.ts';
 import { writeAtomically } from '../atomic-file.ts';
 import type { ByteSource } from '../byte-source.ts';
 import { cacheFolder } from '../data-folder.ts';
@@ -93,7 +94,7 @@ function parseJson(shard: string, offset: number, content: Buffer): object {
     if (typeof value === 'object' && value !== null) return value;
     throw new Error(typeof value);
   } catch (cause) {
-    throw shardError(shard, offset, 'a JSON object', cause instanceof Error ? cause.message : String(cause), {}, cause);
+    throw shardError(shard, offset, 'a JSON object', messageOf(cause), {}, cause);
   }
 }
 

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs';
-import { ModelError } from '../../errors.ts';
+import { ModelError, firstLineOf } from '../../errors.ts';
 import { loadModel } from '../files.ts';
 import { setImageDetails, type ImageDetailsInput } from './image-details.ts';
 import { loadKeras } from './keras-file.ts';
@@ -42,7 +42,7 @@ async function fromUrl(url: string): Promise<tf.LayersModel> {
   try {
     return await tf.loadLayersModel(url);
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message.split('\n', 1)[0]! : String(cause);
+    const reason = firstLineOf(cause);
     throw new ModelError(
       `${url}: expected a model in tfjs layers format, got ${reason}. Give the address of its \`model.json\`.`,
       { url },
