@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { CorpusError } from '../errors.ts';
-import { parseOptions } from '../options.ts';
+import { parseOptions, Seed } from '../options.ts';
 import { createRng, type Rng } from '../stream/random.ts';
 import type { Schema } from '../stream/columns.ts';
 import type { Corpus, Position, Sample, SampleOptions, SampleStream } from '../stream/sample.ts';
@@ -14,11 +14,7 @@ export const MappedOptions = z.strictObject({
    */
   copies: z.int().min(1).max(1_000_000).default(1),
   /** Base of the random numbers that the function is given. @default 0 */
-  seed: z
-    .int()
-    .min(0)
-    .max(2 ** 32 - 1)
-    .default(0),
+  seed: Seed.default(0),
 });
 export type MappedOptions = z.input<typeof MappedOptions> & {
   /** The columns of the samples that are made. @default those of the other corpus */

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { parseOptions } from '../options.ts';
+import { parseOptions, Seed } from '../options.ts';
 import { Following } from '../stream/following.ts';
 import { deriveSeed } from '../stream/random.ts';
 import type { Position, Sample, SampleOptions, SampleStream } from '../stream/sample.ts';
@@ -8,10 +8,7 @@ import { orderName, placeOf, poolsFrom, positionAt } from './cursor.ts';
 import { Skips, Walk, type PartOfPool } from './sample-walk.ts';
 
 const SampleOptionsSchema = z.strictObject({
-  seed: z
-    .int()
-    .min(0)
-    .max(2 ** 32 - 1),
+  seed: Seed,
   epochs: z
     .union([z.int().positive(), z.literal(Infinity)], { error: 'must be a whole number ≥ 1, or Infinity' })
     .default(Infinity),
