@@ -45,12 +45,12 @@ export class Watch {
 
   /** Waits a moment for the news of somebody who is lost. */
   async lost(withinMs: number): Promise<Lost | undefined> {
-    let isOver = false;
+    const over = new AbortController();
     const timer = setTimeout(() => {
-      isOver = true; // not by the clock: a timer may strike a little before its time
+      over.abort(); // not by the clock: a timer may strike a little before its time
       this.#wake();
     }, withinMs);
-    while (!this.#lost && this.#failure === undefined && !isOver) await this.#news();
+    while (!this.#lost && this.#failure === undefined && !over.signal.aborted) await this.#news();
     clearTimeout(timer);
     return this.#lost;
   }
