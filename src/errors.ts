@@ -60,6 +60,12 @@ export const isTaustreamError = (error: unknown): error is TaustreamError =>
   error instanceof TaustreamError ||
   (error instanceof Error && 'facts' in error && 'code' in error && String(error.code).startsWith('ERR_'));
 
+/** What an error says; JavaScript throws anything. */
+export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+/** The first line of what an error says, where a library writes several. */
+export const firstLineOf = (error: unknown): string => messageOf(error).split('\n', 1)[0]!;
+
 /** Builds an error class of one code, so that `instanceof` and `code` say the same. */
 const errorOf = <Code extends ErrorCode>(code: Code, name: string) =>
   class extends TaustreamError {

@@ -1,5 +1,11 @@
-import type { z } from 'zod';
+import { z } from 'zod';
 import { OptionsError } from './errors.ts';
+
+/** A base of random numbers: what 32 bits hold. */
+export const Seed = z
+  .int()
+  .min(0)
+  .max(2 ** 32 - 1);
 
 /**
  * Parses an options object once, at the public edge. Unknown keys fail, because a misspelt option must not be ignored.

@@ -1,7 +1,7 @@
 import { access } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { isTaustreamError, PipelineError } from '../errors.ts';
+import { isTaustreamError, PipelineError, firstLineOf } from '../errors.ts';
 import { isPipeline, type Pipeline } from '../pipeline.ts';
 
 /**
@@ -28,7 +28,7 @@ async function importFile(file: string, path: string): Promise<unknown> {
     return await import(pathToFileURL(path).href);
   } catch (cause) {
     if (isTaustreamError(cause)) throw cause;
-    const reason = cause instanceof Error ? cause.message.split('\n', 1)[0]! : String(cause);
+    const reason = firstLineOf(cause);
     const place = cause instanceof Error ? placeIn(cause, path) : '';
     throw new PipelineError(`${file}${place}: cannot be loaded: ${reason}. Correct the file.`, { file }, { cause });
   }

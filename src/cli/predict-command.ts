@@ -4,7 +4,7 @@ import * as tf from '@tensorflow/tfjs';
 import { Option, type Command } from 'commander';
 import { decodeImage, ImageOptions } from '../corpus/formats/image.ts';
 import { engineNames, type EngineName } from '../engine/engine.ts';
-import { CorpusError, isTaustreamError } from '../errors.ts';
+import { CorpusError, isTaustreamError, messageOf } from '../errors.ts';
 import { imageDetails, type ImageDetails } from '../model/pretrained/image-details.ts';
 import { withNormalization } from '../model/pretrained/normalization.ts';
 import { openModel } from '../model/pretrained/open-model.ts';
@@ -130,7 +130,7 @@ async function decode({ name: file, read }: PictureFile, details: ImageDetails):
     return await decodeImage(await read(), { image }, { shard: file, offset: 0, id: file });
   } catch (error) {
     if (isTaustreamError(error)) return error;
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     return new CorpusError(`${file}: expected a picture, got ${reason}. Check the path.`, { file }, { cause: error });
   }
 }

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { writeAtomically } from '../corpus/atomic-file.ts';
-import { RunError } from '../errors.ts';
+import { RunError, messageOf } from '../errors.ts';
 import { runPage } from '../report/run-page/page.ts';
 import { readRun } from '../report/run-page/read-run.ts';
 import type { Host } from './host.ts';
@@ -16,7 +16,7 @@ export function addReportCommand(program: Command, host: Host): void {
     .action(async (folder: string, { out = join(folder, 'report.html') }: { out?: string }) => {
       const html = runPage(await readRun(folder));
       await writeAtomically(out, html).catch((cause: unknown) => {
-        const reason = cause instanceof Error ? cause.message : String(cause);
+        const reason = messageOf(cause);
         throw new RunError(`${out}: cannot be written: ${reason}. Name another file with --out.`, { out }, { cause });
       });
       host.stdout.write(`${out}\n`);

@@ -3,7 +3,7 @@ import { setImmediate } from 'node:timers/promises';
 import type * as tf from '@tensorflow/tfjs';
 import type { Engine, EngineName } from '../engine/engine.ts';
 import { fleet } from '../cluster/fleet.ts';
-import { reasonOf } from '../importance/placement/failure.ts';
+import { messageOf, firstLineOf } from '../errors.ts';
 import { saveModel } from '../model/files.ts';
 import type { ModelContext, Pipeline, PipelineCorpus } from '../pipeline.ts';
 import { writeFleetFile } from '../report/fleet-file.ts';
@@ -83,7 +83,7 @@ export async function runTraining(
     failure = error;
     throw error;
   } finally {
-    await trainers?.leave(failure === undefined ? undefined : reasonOf(failure));
+    await trainers?.leave(failure === undefined ? undefined : firstLineOf(failure));
     model.optimizer.dispose();
     model.dispose();
   }
@@ -174,7 +174,7 @@ class Training {
     } catch (failure) {
       await this.#checkpointer.settle();
       const error = firstOf(failure);
-      const message = error instanceof Error ? error.message : String(error);
+      const message = messageOf(error);
       await this.#note({ status: 'failed', error: message }).catch(() => {}); // the first error is the one to report
       throw error;
     }

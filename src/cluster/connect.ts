@@ -7,7 +7,7 @@ import {
   type NatsConnection,
   type NodeConnectionOptions,
 } from '@nats-io/transport-node';
-import { ClusterError, OptionsError } from '../errors.ts';
+import { ClusterError, OptionsError, firstLineOf } from '../errors.ts';
 import type { ServerSettings } from './cluster-options.ts';
 
 /** A server that lets less through at once is of no use. */
@@ -106,7 +106,7 @@ async function authenticatorOf(file: string) {
 
 /** Why a server cannot be had, in words. */
 export function explain(where: string, cause: unknown): ClusterError {
-  const reason = cause instanceof Error ? (cause.message.split('\n', 1)[0] ?? '') : String(cause);
+  const reason = firstLineOf(cause);
   const facts = { where, reason };
   if (/authorization|authentication|nkey|credential/iu.test(`${nameOf(cause)} ${reason}`))
     return new ClusterError(

@@ -1,4 +1,4 @@
-import { ClusterError, type TaustreamError } from '../errors.ts';
+import { ClusterError, messageOf, type TaustreamError } from '../errors.ts';
 import { errorOf } from '../importance/placement/failure.ts';
 import type { Schema } from '../stream/columns.ts';
 import { Assembly } from './chunks.ts';
@@ -145,7 +145,7 @@ export class Desk {
     try {
       content = unpackPart(whole, schema);
     } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
+      const message = messageOf(error);
       onNote(`worker ${worker} refused: ${message}`);
       return { kind: 'refused', message };
     }

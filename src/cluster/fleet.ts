@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { messageOf } from '../errors.ts';
 import type { PipelineCorpus } from '../pipeline.ts';
 import { parseOptions } from '../options.ts';
 import { Minibatch } from '../stream/minibatch.ts';
@@ -126,7 +127,7 @@ class Fleet implements BatchSource {
           desk.answer(unpack('Question', Question, message.data), respond, performance.now());
           this.#bell.ring(); // the last word on a job may have been spoken
         } catch (refused) {
-          respond({ kind: 'refused', message: refused instanceof Error ? refused.message : String(refused) });
+          respond({ kind: 'refused', message: messageOf(refused) });
         }
       },
     });

@@ -10,7 +10,7 @@ import {
   type StreamConfig,
 } from '@nats-io/jetstream';
 import { nanos } from '@nats-io/transport-node';
-import { ClusterError } from '../errors.ts';
+import { ClusterError, messageOf } from '../errors.ts';
 import type { FleetSettings } from './cluster-options.ts';
 import type { Connection } from './connect.ts';
 import type { Ledger, OpenJob } from './ledger.ts';
@@ -144,7 +144,7 @@ export class JobQueue {
 
   #explain(cause: unknown): ClusterError {
     const { where } = this.#connection;
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const reason = messageOf(cause);
     if (isFull(cause))
       return new ClusterError(
         `${where}: expected room in the server's store, got: ${reason}. Free some on its disk, or raise \`max_file_store\`.`,

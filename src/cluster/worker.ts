@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { jetstream, type Consumer, type JsMsg } from '@nats-io/jetstream';
 import { fuse } from '../engine/layers/fuse.ts';
 import type { Engine } from '../engine/engine.ts';
-import { isTaustreamError } from '../errors.ts';
+import { isTaustreamError, messageOf } from '../errors.ts';
 import { openHead } from '../model/head.ts';
 import { parseOptions } from '../options.ts';
 import type { Pipeline } from '../pipeline.ts';
@@ -67,7 +67,7 @@ export async function scoreForFleet(pipeline: Pipeline, choices: WorkerChoices):
   try {
     return await worker.work();
   } catch (error) {
-    reason = error instanceof Error ? error.message : String(error);
+    reason = messageOf(error);
     throw error;
   } finally {
     await worker.close(reason);

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { ConsumerError } from '../errors.ts';
+import { ConsumerError, messageOf } from '../errors.ts';
 import { encodeFrame, FrameReader, frameKinds, type Frame, type FrameLimits } from './frames.ts';
 
 /** One consumer's connection: writes that wait for it, and frames that come from it. */
@@ -81,6 +81,6 @@ export class Connection {
 
 function asConsumerError(error: unknown): ConsumerError {
   if (error instanceof ConsumerError) return error;
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   return new ConsumerError(`Consumer: ${message}`, {}, { cause: error });
 }

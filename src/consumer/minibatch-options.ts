@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { ImportanceOptions } from '../importance/importance.ts';
 import type { Scorer } from '../importance/model-scorer.ts';
+import { Seed } from '../options.ts';
 import { LengthOptions } from '../presample/lengths.ts';
 import { TauGateOptions } from '../resample/tau-gate.ts';
 
@@ -18,11 +19,7 @@ export const MinibatchValues = z
     ...TauGateOptions.shape,
     ...ImportanceOptions.shape,
     /** Base of every random choice. @default 0 */
-    seed: z
-      .int()
-      .min(0)
-      .max(2 ** 32 - 1)
-      .default(0),
+    seed: Seed.default(0),
     /** Passes over the corpus. @default endless */
     epochs: count.optional(),
     /** Minibatches made while the trainer is busy; 0 is lockstep, exactly Algorithm 1. @default 0 */

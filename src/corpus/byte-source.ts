@@ -1,6 +1,6 @@
 import { open, readdir, stat, type FileHandle } from 'node:fs/promises';
 import { basename, extname, join, relative, resolve, sep } from 'node:path';
-import { CorpusError, ShardError } from '../errors.ts';
+import { CorpusError, ShardError, messageOf } from '../errors.ts';
 
 /** Bytes that can be read from anywhere: a file, or a text in memory. */
 export interface ByteSource {
@@ -11,7 +11,8 @@ export interface ByteSource {
   readonly path?: string;
   /** Names its place and content: another state, another content. */
   readonly state?: string;
-  open(): Promise<OpenBytes>;
+  /** @param signal ends reads that may take long: those over the network */
+  open(signal?: AbortSignal): Promise<OpenBytes>;
 }
 
 export interface OpenBytes {
@@ -40,7 +41,7 @@ export const PACKED_NAME = /\.(gz|zst)$/i;
 export async function fileSources(path: string, extensions: readonly string[], include = ''): Promise<ByteSource[]> {
   const found = await stat(path).catch((cause: unknown) => {
     throw new CorpusError(
-      `textCorpus(): expected a file or folder at \`${path}\`, got ${cause instanceof Error ? cause.message : String(cause)}. Check the path.`,
+      `textCorpus(): expected a file or folder at \`${path}\`, got ${messageOf(cause)}. Check the path.`,
       { path },
       { cause },
     );
@@ -92,7 +93,7 @@ export async function fileSource(path: string, name: string): Promise<ByteSource
 }
 
 function unreadable(name: string, cause: unknown): never {
-  const got = cause instanceof Error ? cause.message : String(cause);
+  const got = messageOf(cause);
   throw new ShardError(
     `Text \`${name}\` at byte 0: expected a file that can be read, got ${got}. Check that it is there, and its permissions.`,
     { shard: name, offset: 0, expected: 'a file', got },

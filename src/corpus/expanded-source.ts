@@ -2,7 +2,7 @@ import { createReadStream, createWriteStream } from 'node:fs';
 import type { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import * as zlib from 'node:zlib';
-import { CorpusError, ShardError } from '../errors.ts';
+import { CorpusError, ShardError, messageOf } from '../errors.ts';
 import { PACKED_NAME, readFully, type ByteSource, type OpenBytes } from './byte-source.ts';
 import { DiskCache } from './disk-cache.ts';
 import { MemoryCache } from './memory-cache.ts';
@@ -98,7 +98,7 @@ async function expand(
   } catch (cause) {
     if (bomb) throw bomb;
     if (cause instanceof Error && 'facts' in cause) throw cause;
-    throw bad(packed, 'a whole packed file', cause instanceof Error ? cause.message : String(cause), cause);
+    throw bad(packed, 'a whole packed file', messageOf(cause), cause);
   }
 }
 

@@ -8,6 +8,7 @@ const AT_ONCE = 16;
 export async function mapConcurrently<Item>(
   items: readonly Item[],
   work: (item: Item) => Promise<void>,
+  atOnce = AT_ONCE,
 ): Promise<void> {
   let next = 0;
   const failures: unknown[] = [];
@@ -20,7 +21,7 @@ export async function mapConcurrently<Item>(
       }
     }
   };
-  await Promise.all(Array.from({ length: Math.min(AT_ONCE, items.length) }, runOne));
+  await Promise.all(Array.from({ length: Math.min(atOnce, items.length) }, runOne));
   if (failures.length > 0) throw failures[0];
 }
 

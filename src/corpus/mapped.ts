@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { CorpusError } from '../errors.ts';
-import { parseOptions } from '../options.ts';
+import { parseOptions, Seed } from '../options.ts';
 import { createRng, type Rng } from '../stream/random.ts';
 import type { Schema } from '../stream/columns.ts';
 import type { Corpus, Position, Sample, SampleOptions, SampleStream } from '../stream/sample.ts';
@@ -14,11 +14,7 @@ export const MappedOptions = z.strictObject({
    */
   copies: z.int().min(1).max(1_000_000).default(1),
   /** Base of the random numbers that the function is given. @default 0 */
-  seed: z
-    .int()
-    .min(0)
-    .max(2 ** 32 - 1)
-    .default(0),
+  seed: Seed.default(0),
 });
 export type MappedOptions = z.input<typeof MappedOptions> & {
   /** The columns of the samples that are made. @default those of the other corpus */
@@ -86,19 +82,18 @@ function stream(
   const start = from === undefined ? undefined : positionOf(where, from);
   const before = start?.taken ?? 0;
   const base = corpus.samples({ ...options, epochs: epochs * copies, ...(start && { from: start.base }) });
+  const { length } = corpus;
+  const { position, epochOf = length ? (index: number) => Math.floor((before + index) / length) : undefined } = base;
   async function* samples() {
-    let number = before;
-    for await (const sample of base) {
-      const copy = copies === 1 ? 0 : Math.floor(number / corpus.length!) % copies;
-      number += 1;
-      yield make(sample, copy);
-    }
+    let index = 0;
+    for await (const sample of base) yield make(sample, copies === 1 ? 0 : epochOf!(index++) % copies);
   }
-  const { position } = base;
-  return Object.assign(
-    samples(),
-    position && { position: (taken: number) => ({ kind: 'mapped', taken: before + taken, base: position(taken) }) },
-  );
+  return Object.assign(samples(), {
+    ...(epochOf && { epochOf: (index: number) => Math.floor(epochOf(index) / copies) }),
+    ...(position && {
+      position: (taken: number) => ({ kind: 'mapped', taken: before + taken, base: position(taken) }),
+    }),
+  });
 }
 
 function positionOf(where: string, from: Position): z.output<typeof MappedPosition> {

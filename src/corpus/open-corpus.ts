@@ -11,6 +11,7 @@ import { formatNames, formats } from './formats/formats.ts';
 import { recordCorpus, type RecordCorpus } from './record-corpus.ts';
 import { MANIFEST_FILE } from './record-manifest.ts';
 import { isMissing } from '../is-missing.ts';
+import { Following } from '../stream/following.ts';
 import { isRemoteFolder } from './remote-folder.ts';
 import { isRemote, localCopy, remoteSource } from './remote-source.ts';
 import { listS3 } from './s3.ts';
@@ -66,13 +67,15 @@ export async function corpus(options: CorpusOptions | string): Promise<OpenedCor
   const name = parsed.name ?? paths[0]!.split(/[/\\]/).findLast(Boolean) ?? 'corpus';
   const where = `corpus(\`${paths.join('`, `')}\`)`;
   if (parsed.format === 'text') return openText(paths, parsed);
+  using stop = new Following().follow(parsed.signal);
+  const { signal } = stop;
   const only = paths.length === 1 ? paths[0]! : undefined;
-  if (only !== undefined && (parsed.format === 'records' || (await holdsRecords(only))))
+  if (only !== undefined && (parsed.format === 'records' || (await holdsRecords(only, signal))))
     return openRecords(only, parsed, given);
-  const found = await Promise.all(paths.map((path) => filesAt(where, path)));
+  const found = await Promise.all(paths.map((path) => filesAt(where, path, signal)));
   const isMeant = (file: ByteSource) => parsed.include === undefined || file.name.includes(parsed.include);
   const chosen = found.flatMap(({ files }) => files).filter(isMeant);
-  const { format, sources } = await tellFormat(where, chosen, parsed);
+  const { format, sources } = await tellFormat(where, chosen, parsed.format, signal);
   const named = found.flatMap(({ files, isFolder }) => (isFolder ? [] : files)).filter(isMeant);
   expectAll(where, named, { format, sources });
   if (format === 'text') return openText(paths, parsed);
@@ -81,15 +84,18 @@ export async function corpus(options: CorpusOptions | string): Promise<OpenedCor
     sources,
     options: parsed,
     skipsBad: parsed.onBadSample === 'skip',
-    signal: parsed.signal,
+    signal,
   });
   return shardedCorpus(name, shards, parsed, parsed.augment);
 }
 
 /** A folder on the web cannot be listed, so it must have a manifest. */
-async function holdsRecords(path: string): Promise<boolean> {
+async function holdsRecords(path: string, signal: AbortSignal): Promise<boolean> {
   if (isRemoteFolder(path))
-    return !path.startsWith('s3:') || (await listS3(path)).some(({ name }) => name === MANIFEST_FILE);
+    return (
+      !path.startsWith('s3:') ||
+      (await listS3(path, undefined, undefined, signal)).some(({ name }) => name === MANIFEST_FILE)
+    );
   return stat(join(path, MANIFEST_FILE)).then(
     () => true,
     () => false, // whatever the reason: it is no folder of records
@@ -139,8 +145,8 @@ interface FilesAt {
   readonly isFolder: boolean;
 }
 
-async function filesAt(where: string, path: string): Promise<FilesAt> {
-  if (isRemote(path)) return { files: await remoteFilesAt(path), isFolder: isRemoteFolder(path) };
+async function filesAt(where: string, path: string, signal: AbortSignal): Promise<FilesAt> {
+  if (isRemote(path)) return { files: await remoteFilesAt(path, signal), isFolder: isRemoteFolder(path) };
   const found = await stat(path).catch((cause: unknown) => {
     const got = isMissing(cause) ? 'nothing there' : String(cause);
     throw new CorpusError(
@@ -161,18 +167,18 @@ async function filesAt(where: string, path: string): Promise<FilesAt> {
   return { files, isFolder: true };
 }
 
-async function remoteFilesAt(path: string): Promise<ByteSource[]> {
-  if (!isRemoteFolder(path)) return [await readable(await remoteSource(path))];
+async function remoteFilesAt(path: string, signal: AbortSignal): Promise<ByteSource[]> {
+  if (!isRemoteFolder(path)) return [await readable(await remoteSource(path, { signal }), signal)];
   const sources: ByteSource[] = [];
-  for (const { url, name } of await listS3(path))
+  for (const { url, name } of await listS3(path, undefined, undefined, signal))
     // A file's name is its path below the folder, as on this machine: folders may be classes.
-    if (!isHidden(name)) sources.push(await readable({ ...(await remoteSource(url)), name }));
+    if (!isHidden(name)) sources.push(await readable({ ...(await remoteSource(url, { signal })), name }, signal));
   return sources;
 }
 
 /** What must be entered at its end or unpacked is copied first. */
-const readable = async (source: ByteSource): Promise<ByteSource> =>
-  isPacked(source.name) || /\.zip$/i.test(source.name) ? unpacked(await localCopy(source)) : source;
+const readable = async (source: ByteSource, signal: AbortSignal): Promise<ByteSource> =>
+  isPacked(source.name) || /\.zip$/i.test(source.name) ? unpacked(await localCopy(source, undefined, signal)) : source;
 
 /** Hidden: not meant as data. */
 const isHidden = (name: string): boolean => name.split('/').some((piece) => piece.startsWith('.'));
@@ -180,12 +186,13 @@ const isHidden = (name: string): boolean => name.split('/').some((piece) => piec
 async function tellFormat(
   where: string,
   files: readonly ByteSource[],
-  { format }: Parsed,
+  format: Parsed['format'],
+  signal: AbortSignal,
 ): Promise<{ format: Format | 'text'; sources: ByteSource[] }> {
   const told = new Map<Format, ByteSource[]>();
   const named = formats.find(({ name }) => name === format);
   for (const source of files) {
-    const probe = await probeOf(source);
+    const probe = await probeOf(source, signal);
     const own = named ? [named] : formats;
     const match = own.find((candidate) => candidate.detect(probe)) ?? (named && files.length === 1 ? named : undefined);
     if (!match) continue;
@@ -229,8 +236,8 @@ function expectAll(
     );
 }
 
-async function probeOf(source: ByteSource): Promise<Probe> {
-  const reader = await source.open();
+async function probeOf(source: ByteSource, signal: AbortSignal): Promise<Probe> {
+  const reader = await source.open(signal);
   try {
     const head = await reader.read(0, Math.min(512, source.bytes));
     return { name: source.name, bytes: source.bytes, head: Buffer.from(head.buffer, head.byteOffset, head.byteLength) };

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { z } from 'zod';
-import { FetchError, TaustreamError } from '../errors.ts';
+import { FetchError, TaustreamError, messageOf } from '../errors.ts';
 import { parseOptions } from '../options.ts';
 import { temporaryName } from './atomic-file.ts';
 import { groupBy } from './map-concurrently.ts';
@@ -288,7 +288,7 @@ function wrongPackage(recipe: Recipe, expected: string, got: string): FetchError
 
 const unusable = (recipe: Recipe, path: string, cause: unknown) =>
   new FetchError(
-    `fetchCorpus(\`${recipe.name}\`): expected to read and write \`${path}\`, got ${cause instanceof Error ? cause.message : String(cause)}. ` +
+    `fetchCorpus(\`${recipe.name}\`): expected to read and write \`${path}\`, got ${messageOf(cause)}. ` +
       'Make room or choose another folder, with `TAUSTREAM_CACHE` or the option `folder`.',
     { corpus: recipe.name, path },
     { cause },

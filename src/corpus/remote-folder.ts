@@ -1,6 +1,7 @@
 import { FetchError } from '../errors.ts';
 import type { ByteSource } from './byte-source.ts';
 import { localCopy, remoteSource } from './remote-source.ts';
+import { SharedWork } from './shared-work.ts';
 
 /** A manifest larger than this is none. */
 const MOST_MANIFEST_BYTES = 64 * 2 ** 20;
@@ -16,9 +17,9 @@ export const remoteFile = (folder: string, file: string): string =>
  * Reads a small text of a remote folder.
  * @throws {FetchError} when it cannot be had, or is no small one
  */
-export async function remoteText(folder: string, file: string): Promise<string> {
+export async function remoteText(folder: string, file: string, signal?: AbortSignal): Promise<string> {
   const url = remoteFile(folder, file);
-  const source = await remoteSource(url);
+  const source = await remoteSource(url, signal && { signal });
   if (source.bytes > MOST_MANIFEST_BYTES)
     throw new FetchError(
       `\`${url}\`: expected at most ${MOST_MANIFEST_BYTES} bytes, got ${source.bytes}. Check the URL.`,
@@ -26,7 +27,7 @@ export async function remoteText(folder: string, file: string): Promise<string> 
         url,
       },
     );
-  const reader = await source.open();
+  const reader = await source.open(signal);
   try {
     return Buffer.from(await reader.read(0, source.bytes)).toString('utf8');
   } finally {
@@ -35,15 +36,16 @@ export async function remoteText(folder: string, file: string): Promise<string> 
 }
 
 /** Remote files that were asked about: a shard is opened for every few blocks, and stays what it is. */
-const known = new Map<string, Promise<ByteSource>>();
+const known = new Map<string, SharedWork<ByteSource>>();
 
 /** A shard of a remote folder as a file on this machine: it is fetched whole, into the cache, when it is first read. */
-export async function localShard(folder: string, file: string): Promise<string> {
+export async function localShard(folder: string, file: string, signal?: AbortSignal): Promise<string> {
   const url = remoteFile(folder, file);
-  const source = known.get(url) ?? remoteSource(url);
-  known.set(url, source);
+  const held = known.get(url);
+  const opening = held && !held.isAbandoned ? held : new SharedWork((alive) => remoteSource(url, { signal: alive }));
+  known.set(url, opening);
   try {
-    return (await localCopy(await source)).path;
+    return (await localCopy(await opening.result(signal), undefined, signal)).path;
   } catch (error) {
     known.delete(url); // it may have changed since
     throw error;

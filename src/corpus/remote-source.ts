@@ -3,6 +3,7 @@ import { FetchError } from '../errors.ts';
 import type { ByteSource, OpenBytes } from './byte-source.ts';
 import { fileSource, readFully } from './byte-source.ts';
 import { DiskCache } from './disk-cache.ts';
+import { mapConcurrently } from './map-concurrently.ts';
 import { answered, Interrupted, retried, type Alive } from './retry.ts';
 import { environmentS3, reasonIn, s3Request, type S3Options } from './s3.ts';
 
@@ -25,6 +26,8 @@ export interface RemoteOptions {
   readonly cache?: DiskCache;
   /** Signs requests to `s3://`. @default from the environment: `AWS_ACCESS_KEY_ID`, `AWS_REGION`, `AWS_ENDPOINT_URL`, … */
   readonly s3?: S3Options;
+  /** Ends the opening. */
+  readonly signal?: AbortSignal;
 }
 
 /** Whether a path is a URL that is read over the network. */
@@ -36,6 +39,7 @@ export const isRemote = (path: string): boolean => /^(https?|s3):\/\//.test(path
  * 429 or 5xx is tried again.
  *
  * @throws {FetchError} when it cannot be had, changes, or the server knows no ranges
+ * @throws {unknown} the reason of a signal, which ends what is being waited for
  * @example const source = await remoteSource('https://example.org/train.tar');
  */
 export async function remoteSource(url: string, options: RemoteOptions = {}): Promise<ByteSource> {
@@ -45,10 +49,10 @@ export async function remoteSource(url: string, options: RemoteOptions = {}): Pr
       { url: shown(url) },
     );
   const remote = new Remote(url, options);
-  const { bytes, version } = await remote.inquire();
+  const { bytes, version } = await remote.inquire(options.signal);
   const name = nameIn(url);
   const state = `${url} ${bytes} ${version}`;
-  return { name, bytes, state, open: async () => remote.reader(name, bytes, version) };
+  return { name, bytes, state, open: async (signal) => remote.reader({ name, bytes, version }, signal) };
 }
 
 /** The file's name; as it stands there where a sign of percent begins no code. */
@@ -72,9 +76,10 @@ const shown = (url: string): string => url.replace(/\?.*/, '?…').replace(/\/\/
 export async function localCopy(
   source: ByteSource,
   cache = new DiskCache('remote'),
+  signal?: AbortSignal,
 ): Promise<ByteSource & { readonly path: string }> {
-  const path = await cache.path(`whole ${source.state ?? source.name}`, async (temporary) => {
-    const reader = await source.open();
+  const write = async (temporary: string, alive: AbortSignal) => {
+    const reader = await source.open(alive);
     const file = await open(temporary, 'wx');
     try {
       for (let from = 0; from < source.bytes; from += COPY_BYTES)
@@ -84,7 +89,8 @@ export async function localCopy(
       await file.close();
       await reader.close();
     }
-  });
+  };
+  const path = await cache.path(`whole ${source.state ?? source.name}`, write, signal);
   return { ...(await fileSource(path, source.name)), path };
 }
 
@@ -94,9 +100,13 @@ interface Version {
   readonly version: string;
 }
 
+interface RemoteFile extends Version {
+  readonly name: string;
+}
+
 class Remote {
   readonly #url: string;
-  readonly #options: Required<Omit<RemoteOptions, 's3'>>;
+  readonly #options: Required<Omit<RemoteOptions, 's3' | 'signal'>>;
   readonly #s3: S3Options;
 
   constructor(url: string, { s3 = environmentS3(), ...options }: RemoteOptions) {
@@ -113,9 +123,9 @@ class Remote {
   }
 
   /** Asks for one byte, which tells the size, the version, and whether there are ranges at all. */
-  inquire(): Promise<Version> {
-    return this.#retried(async (signal) => {
-      const response = await this.#request(0, 1, signal);
+  inquire(signal?: AbortSignal): Promise<Version> {
+    return this.#retried(async (alive) => {
+      const response = await this.#request(0, 1, alive);
       if (response.status >= 400 && response.status !== 416) throw await this.#refused(response);
       await response.body?.cancel();
       const range = /^bytes \d+-\d+\/(\d+)$/.exec(response.headers.get('content-range') ?? '');
@@ -123,53 +133,42 @@ class Remote {
         return { bytes: 0, version: versionOf(response) };
       if (response.status === 206 && range) return { bytes: Number(range[1]), version: versionOf(response) };
       throw this.#error('an answer to a range (206)', `${response.status}`);
-    });
+    }, signal);
   }
 
-  reader(name: string, bytes: number, version: string): OpenBytes {
+  reader(file: RemoteFile, signal?: AbortSignal): OpenBytes {
     const { chunkBytes, atOnce } = this.#options;
     return {
       read: async (from, to, into = new Uint8Array(to - from)) => {
         const first = Math.floor(from / chunkBytes);
-        const last = Math.ceil(to / chunkBytes);
-        let next = first;
-        const fetchOne = async () => {
-          while (next < last) {
-            const chunk = next++;
-            const start = chunk * chunkBytes;
-            const low = Math.max(from, start);
-            const high = Math.min(to, start + chunkBytes);
-            await this.#readChunk(
-              name,
-              { start, end: Math.min(bytes, start + chunkBytes), version },
-              low,
-              high,
-              into.subarray(low - from, high - from),
-            );
-          }
+        const chunks = Array.from({ length: Math.ceil(to / chunkBytes) - first }, (_, i) => (first + i) * chunkBytes);
+        const readOne = async (start: number) => {
+          const chunk = { start, end: Math.min(file.bytes, start + chunkBytes) };
+          const [low, high] = [Math.max(from, start), Math.min(to, start + chunkBytes)];
+          await this.#readChunk(file, chunk, low, into.subarray(low - from, high - from), signal);
         };
-        await Promise.all(Array.from({ length: Math.min(atOnce, last - first) }, fetchOne));
+        await mapConcurrently(chunks, readOne, atOnce);
         return into;
       },
       close: async () => {},
     };
   }
 
+  /** @param from of the file, within the chunk */
   async #readChunk(
-    name: string,
-    chunk: { start: number; end: number; version: string },
+    { name, version }: RemoteFile,
+    { start, end }: { readonly start: number; readonly end: number },
     from: number,
-    to: number,
     into: Uint8Array,
+    signal?: AbortSignal,
   ) {
-    const { start, end, version } = chunk;
-    const key = `${this.#url} ${version} ${start}-${end}`;
-    const handle = await this.#options.cache.open(key, async (path) => {
-      const bytes = await this.#retried((signal) => this.#fetchRange(start, end, version, signal));
+    const write = async (path: string, stop: AbortSignal) => {
+      const bytes = await this.#retried((alive) => this.#fetchRange(start, end, version, alive), stop);
       await writeFile(path, bytes, { flag: 'wx' });
-    });
+    };
+    const handle = await this.#options.cache.open(`${this.#url} ${version} ${start}-${end}`, write, signal);
     try {
-      await readFully(handle, name, from - start, to - start, into);
+      await readFully(handle, name, from - start, from - start + into.length, into);
     } finally {
       await handle.close();
     }
@@ -212,8 +211,8 @@ class Remote {
     return answered(request, alive);
   }
 
-  #retried<Result>(work: (alive: Alive) => Promise<Result>): Promise<Result> {
-    return retried(this.#options, work, (expected, got, cause) => this.#error(expected, got, cause));
+  #retried<Result>(work: (alive: Alive) => Promise<Result>, signal?: AbortSignal): Promise<Result> {
+    return retried(this.#options, work, (expected, got, cause) => this.#error(expected, got, cause), signal);
   }
 
   #error(expected: string, got: string, cause?: unknown): FetchError {

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { FetchError } from '../errors.ts';
+import { FetchError, messageOf } from '../errors.ts';
+import { Following } from '../stream/following.ts';
 
 export interface RetryOptions {
   readonly attempts: number;
@@ -13,43 +14,51 @@ export interface RetryOptions {
  * Tries again after what may pass: a stall, a cut, a busy server.
  *
  * @param fail makes the error of the last try
+ * @param signal ends the try under way, or the pause
+ * @throws {unknown} the signal's reason, or what `fail` makes
  */
 export async function retried<Result>(
   { attempts, pauseMs, stallMs }: RetryOptions,
   work: (alive: Alive) => Promise<Result>,
   fail: (expected: string, got: string, cause: unknown) => Error,
+  signal?: AbortSignal,
 ): Promise<Result> {
   for (let attempt = 1; ; attempt++) {
-    const alive = new Alive(stallMs);
+    signal?.throwIfAborted();
+    const alive = new Alive(stallMs, signal);
     try {
       return await work(alive);
     } catch (cause) {
+      signal?.throwIfAborted();
       if (cause instanceof FetchError) throw cause;
       if (attempt >= attempts) {
         const got = alive.signal.aborted ? `no byte for ${stallMs} ms` : reasonOf(cause);
         throw fail(`an answer within ${attempts} attempts`, got, cause);
       }
-      await sleep(pauseMs * 2 ** (attempt - 1) * (0.5 + 0.5 * Math.random())); // jitter: many readers must not come back at once
     } finally {
       alive.end();
     }
+    const pause = pauseMs * 2 ** (attempt - 1) * (0.5 + 0.5 * Math.random()); // jitter: many readers must not come back at once
+    await sleep(pause, undefined, signal && { signal }).catch(() => {}); // an abort, which is thrown above
   }
 }
 
 /** Something that may pass. */
 export class Interrupted extends Error {}
 
-/** Aborts when nothing has been heard for a while. */
+/** Aborts when nothing has been heard for a while, or when another signal does. */
 export class Alive {
-  readonly #controller = new AbortController();
+  readonly #following: Following;
   readonly #timer: NodeJS.Timeout;
 
-  constructor(stallMs: number) {
-    this.#timer = setTimeout(() => this.#controller.abort(new Interrupted(`no byte for ${stallMs} ms`)), stallMs);
+  constructor(stallMs: number, signal?: AbortSignal) {
+    const own = new Following().follow(signal);
+    this.#following = own;
+    this.#timer = setTimeout(() => own.abort(new Interrupted(`no byte for ${stallMs} ms`)), stallMs);
   }
 
   get signal(): AbortSignal {
-    return this.#controller.signal;
+    return this.#following.signal;
   }
 
   touch(): void {
@@ -58,6 +67,7 @@ export class Alive {
 
   end(): void {
     clearTimeout(this.#timer);
+    this.#following[Symbol.dispose]();
   }
 }
 
@@ -73,5 +83,5 @@ export async function answered(request: Request, alive: Alive): Promise<Response
 /** `fetch` keeps its reason one level down. */
 function reasonOf(cause: unknown): string {
   const inner = cause instanceof Error && cause.cause instanceof Error ? cause.cause : cause;
-  return inner instanceof Error ? inner.message : String(inner);
+  return messageOf(inner);
 }

@@ -58,6 +58,7 @@ const MOST_OBJECTS = 1_000_000;
  * Lists the objects below a folder of an S3-compatible store, by name.
  *
  * @param folder `s3://bucket/prefix/`
+ * @param signal ends the asking
  * @returns them without those that stand for folders
  * @throws {FetchError} when the store does not answer with a listing
  */
@@ -65,6 +66,7 @@ export async function listS3(
   folder: string,
   s3: S3Options = environmentS3(),
   retry: RetryOptions = { attempts: 5, pauseMs: 250, stallMs: 30_000 },
+  signal?: AbortSignal,
 ): Promise<ListedObject[]> {
   const { host: bucket, pathname } = new URL(folder);
   const prefix = decodeURIComponent(pathname.slice(1));
@@ -87,6 +89,7 @@ export async function listS3(
         throw fail('a listing', `the answer ${response.status}${reasonIn(text)}`);
       },
       fail,
+      signal,
     );
     for (const key of element(listing, 'Key')) keys.push(key);
     const isCut = element(listing, 'IsTruncated')[0] === 'true';

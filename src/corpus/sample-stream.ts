@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { parseOptions } from '../options.ts';
+import { parseOptions, Seed } from '../options.ts';
+import { Following } from '../stream/following.ts';
 import { deriveSeed } from '../stream/random.ts';
 import type { Position, Sample, SampleOptions, SampleStream } from '../stream/sample.ts';
 import { Pool, type BlockSource } from './blocks.ts';
@@ -7,10 +8,7 @@ import { orderName, placeOf, poolsFrom, positionAt } from './cursor.ts';
 import { Skips, Walk, type PartOfPool } from './sample-walk.ts';
 
 const SampleOptionsSchema = z.strictObject({
-  seed: z
-    .int()
-    .min(0)
-    .max(2 ** 32 - 1),
+  seed: Seed,
   epochs: z
     .union([z.int().positive(), z.literal(Infinity)], { error: 'must be a whole number ≥ 1, or Infinity' })
     .default(Infinity),
@@ -24,7 +22,9 @@ const SampleOptionsSchema = z.strictObject({
 type ParsedSampleOptions = z.output<typeof SampleOptionsSchema>;
 
 /** A pass over a corpus that can be gone on with from any of its samples. */
-export type BlockStream = AsyncGenerator<Sample, void, void> & SampleStream & Required<Pick<SampleStream, 'position'>>;
+export type BlockStream = AsyncGenerator<Sample, void, void> &
+  SampleStream &
+  Required<Pick<SampleStream, 'position' | 'epochOf'>>;
 
 /**
  * Streams a source's samples, each exactly once an epoch.
@@ -44,10 +44,19 @@ export function streamSamples(where: string, source: BlockSource, options: Sampl
   const order = orderName(source, parsed.shuffle ? parsed.seed : undefined);
   const start = parsed.from === undefined ? 0 : placeOf(`${where}.samples()`, parsed.from, order);
   const skips = new Skips();
-  const walk = new Walk(readAhead(loadPools(source, parsed, start)), source, parsed, skips);
+  const stop = new Following();
+  const pools = readAhead(loadPools(source, parsed, start, stop));
+  const leave = () => {
+    stop.abort(); // nobody waits for what is on its way
+    stop[Symbol.dispose]();
+  };
+  const walk = new Walk(pools, source, parsed, skips, leave);
   const samples = walk.samples();
+  const placeBehind = (taken: number) => start + taken + skips.before(taken);
+  const length = lengthOf(source);
   return Object.assign(samples, {
-    position: (taken: number) => positionAt(order, start + taken + skips.before(taken)),
+    position: (taken: number) => positionAt(order, placeBehind(taken)),
+    epochOf: (index: number) => Math.floor((placeBehind(index + 1) - 1) / length),
     // what is decoded in other threads comes sample by sample: whoever reads ahead of its use keeps them busy
     ...(!source.decodeAhead && { fillRows: walk.fillRows.bind(walk) }),
     // a generator that was never asked for a sample would end without closing what `fillRows` opened
@@ -58,19 +67,23 @@ export function streamSamples(where: string, source: BlockSource, options: Sampl
   });
 }
 
+const lengthOf = ({ parts }: BlockSource): number => parts.reduce((sum, samples) => sum + samples, 0);
+
 async function* loadPools(
   source: BlockSource,
   options: ParsedSampleOptions,
   start: number,
+  stop: Following,
 ): AsyncGenerator<PartOfPool, void, void> {
-  const length = source.parts.reduce((sum, samples) => sum + samples, 0);
+  const length = lengthOf(source);
   if (length === 0) return;
+  const { signal } = stop.follow(options.signal);
   for (let epoch = Math.floor(start / length); epoch < options.epochs; epoch++) {
     const seed = options.shuffle ? deriveSeed(options.seed, 'corpus', 'epoch', epoch) : undefined;
     const place = Math.max(0, start - epoch * length);
     for (const { refs, number, skip } of poolsFrom(source, seed, place)) {
-      options.signal?.throwIfAborted();
-      const blocks = await source.load(refs, options.signal);
+      signal.throwIfAborted();
+      const blocks = await source.load(refs, signal);
       const pool = new Pool(blocks, seed === undefined ? undefined : deriveSeed(seed, 'pool', number));
       yield { pool, skip, pass: { seed: options.seed, epoch } };
     }

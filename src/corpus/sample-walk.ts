@@ -50,25 +50,30 @@ export class Walk {
   readonly #source: BlockSource;
   readonly #signal: AbortSignal | undefined;
   readonly #skips: Skips;
+  readonly #leave: () => void;
   /** Samples begun ahead of the one asked for; 0 where none gives a promise. */
   readonly #ahead: number;
   readonly #started: Promise<Sample>[] = [];
   #part: PartOfPool | undefined;
   #place = 0;
   #given = 0;
+  #hasLeft = false;
   /** Why no more places come, once that is known: told after the samples that were begun before. */
   #end: { readonly error?: unknown } | undefined;
 
+  /** @param leave told when no more samples are wanted, or there are none */
   constructor(
     pools: AsyncGenerator<PartOfPool, void, void>,
     source: BlockSource,
     { signal, ahead = 0 }: WalkOptions,
     skips: Skips,
+    leave: () => void = () => {},
   ) {
     this.#pools = pools;
     this.#source = source;
     this.#signal = signal;
     this.#skips = skips;
+    this.#leave = leave;
     const { decodeAhead = 0 } = source;
     this.#ahead = decodeAhead > 0 ? Math.max(decodeAhead, ahead) : 0;
   }
@@ -105,8 +110,10 @@ export class Walk {
 
   /** Ends the pass: waits for what is being read or decoded, and keeps nothing of it. */
   async close(): Promise<void> {
+    this.#hasLeft = true;
     this.#end = {};
     this.#part = undefined;
+    this.#leave();
     await Promise.allSettled(this.#started.splice(0));
     await this.#pools.return();
   }
@@ -152,7 +159,9 @@ export class Walk {
   }
 
   async #later(): Promise<Sample | undefined> {
-    return this.#isReady || (await this.#getReady()) ? this.#next() : undefined;
+    if (this.#isReady || (await this.#getReady())) return this.#next();
+    this.#leave();
+    return undefined;
   }
 
   async #whenMade(made: Promise<Sample>): Promise<Sample | undefined> {
@@ -161,6 +170,7 @@ export class Walk {
       this.#given += 1;
       return sample;
     } catch (error) {
+      if (this.#hasLeft) return undefined;
       this.#leaveOut(error);
       return this.#later();
     }
@@ -193,8 +203,10 @@ export class Walk {
   /** Goes to the next pool that has a place. @returns whether there is one */
   async #advance(): Promise<boolean> {
     while (!this.#isInPool) {
-      const next = await this.#pools.next();
-      if (next.done || this.#end) return false;
+      const next = await this.#pools.next().catch((error: unknown) => {
+        if (!this.#hasLeft) throw error; // else the leaving ended it
+      });
+      if (!next || next.done || this.#end) return false;
       this.#part = next.value;
       this.#place = next.value.skip;
     }

@@ -57,9 +57,11 @@ export function softTargets(corpus: Corpus, options: z.input<typeof SoftTargetOp
     samples(given) {
       const stream = corpus.samples(given);
       const samples = mixup > 0 ? mixed(stream, targetOf, size, given, mixup) : plain(stream, targetOf);
-      const { position } = stream;
-      // A mixed stream looks one sample back, so it is gone on with by reading again.
-      return position && mixup === 0 ? Object.assign(samples, { position }) : samples;
+      const { position, epochOf } = stream;
+      return Object.assign(samples, {
+        ...(epochOf && { epochOf }),
+        ...(position && mixup === 0 && { position }), // a mixed stream looks one sample back: it is gone on with by reading again
+      });
     },
   };
 }

@@ -72,7 +72,7 @@ interface DecodedChunk {
 }
 
 async function* decodedChunks(source: ByteSource, signal?: AbortSignal): AsyncGenerator<DecodedChunk> {
-  const reader = await source.open();
+  const reader = await source.open(signal);
   try {
     const mark = markLength(await reader.read(0, Math.min(3, source.bytes)));
     const decoder = new Utf8Decoder(source.name, mark);

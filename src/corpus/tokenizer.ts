@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers';
-import { CorpusError } from '../errors.ts';
+import { CorpusError, messageOf } from '../errors.ts';
 
 /** Turns text into numbers. 0 pads; a tokenizer that is built from text has 1 for what it does not know. */
 export interface Tokenizer {
@@ -129,7 +129,7 @@ export async function loadTokenizer(path: string): Promise<Tokenizer> {
     };
   } catch (cause) {
     throw new CorpusError(
-      `loadTokenizer(\`${path}\`): expected a tokenizer.json, got ${cause instanceof Error ? cause.message : String(cause)}. Check the path.`,
+      `loadTokenizer(\`${path}\`): expected a tokenizer.json, got ${messageOf(cause)}. Check the path.`,
       { path },
       { cause },
     );

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
-import { CorpusError } from '../errors.ts';
+import { CorpusError, messageOf } from '../errors.ts';
 import { parseOptions } from '../options.ts';
 import { writeAtomically } from './atomic-file.ts';
 
@@ -170,7 +170,7 @@ export async function loadVocabulary(path: string): Promise<Vocabulary> {
     json = JSON.parse(await readFile(path, 'utf8'));
   } catch (cause) {
     throw new CorpusError(
-      `loadVocabulary(\`${path}\`): expected a vocabulary saved as JSON, got ${cause instanceof Error ? cause.message : String(cause)}. ` +
+      `loadVocabulary(\`${path}\`): expected a vocabulary saved as JSON, got ${messageOf(cause)}. ` +
         'Check the path, or save one with `saveVocabulary`.',
       { path },
       { cause },

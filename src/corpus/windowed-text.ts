@@ -105,7 +105,7 @@ export class WindowedText implements TextCorpus, BlockSource {
     const blocks: TextBlock[] = [];
     const places = groupBy([...refs.keys()], (place) => this.#segments[refs[place]!.part]!.shard);
     await mapConcurrently([...places], async ([shard, members]) => {
-      const reader = await this.#layout.indexes[shard]!.source.open();
+      const reader = await this.#layout.indexes[shard]!.source.open(signal);
       try {
         for (const place of members) {
           signal?.throwIfAborted();

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { Seed } from '../options.ts';
 
 /** How a step is compiled. Engines that run each operation as it comes check the options, and need none of them. */
 export const CompileOptions = z.strictObject({
@@ -13,10 +14,6 @@ export const CompileOptions = z.strictObject({
    */
   later: z.boolean().default(false),
   /** Seed of the random numbers drawn within the step. @default the engine's seed */
-  seed: z
-    .int()
-    .min(0)
-    .max(2 ** 32 - 1)
-    .optional(),
+  seed: Seed.optional(),
 });
 export type CompileOptions = z.input<typeof CompileOptions>;

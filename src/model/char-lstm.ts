@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
 import { z } from 'zod';
-import { parseOptions } from '../options.ts';
+import { parseOptions, Seed } from '../options.ts';
 import { deriveSeed } from '../stream/random.ts';
 import { SeededDropout } from './dropout.ts';
 import { applied, built, glorot, lstmLayer, setOrthogonal, size } from './seeded-layers.ts';
@@ -19,10 +19,7 @@ export const CharLstmOptions = z.strictObject({
   /** Characters in a window, T; any length if absent. */
   window: size.optional(),
   /** Base of every initial weight and dropout mask. */
-  seed: z
-    .int()
-    .min(0)
-    .max(2 ** 32 - 1),
+  seed: Seed,
 });
 
 /**

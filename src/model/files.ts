@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
-import { ModelError, RunError } from '../errors.ts';
+import { ModelError, RunError, messageOf } from '../errors.ts';
 import { isMissing } from '../is-missing.ts';
 import { replaceFolder } from '../replace-folder.ts';
 
@@ -33,7 +33,7 @@ export async function saveModel(model: tf.LayersModel, folder: string, files: Ex
   } catch (cause) {
     await rm(temporary, { recursive: true, force: true }).catch(() => {}); // the first error is the one to report
     if (cause instanceof RunError) throw cause;
-    throw new RunError(`${folder}: cannot save the model: ${reason(cause)}.`, { folder }, { cause });
+    throw new RunError(`${folder}: cannot save the model: ${messageOf(cause)}.`, { folder }, { cause });
   }
 }
 
@@ -71,8 +71,6 @@ function plainName(name: string): string {
 const bytesOf = (content: unknown): string | Uint8Array =>
   typeof content === 'string' || content instanceof Uint8Array ? content : `${JSON.stringify(content, undefined, 2)}\n`;
 
-const reason = (error: unknown) => (error instanceof Error ? error.message : String(error));
-
 /**
  * Loads a model that was saved in the tfjs layers format.
  *
@@ -101,7 +99,7 @@ export async function loadModel(folder: string): Promise<tf.LayersModel> {
       tf.io.fromMemory({ ...artifacts, weightSpecs, weightData: new Uint8Array(weightData).buffer }),
     );
   } catch (cause) {
-    throw fail(`cannot make a model of it: ${reason(cause)}`, cause);
+    throw fail(`cannot make a model of it: ${messageOf(cause)}`, cause);
   }
 }
 
@@ -109,7 +107,7 @@ async function read(path: string): Promise<Buffer> {
   try {
     return await readFile(path);
   } catch (cause) {
-    const what = isMissing(cause) ? 'is missing' : `cannot be read: ${reason(cause)}`;
+    const what = isMissing(cause) ? 'is missing' : `cannot be read: ${messageOf(cause)}`;
     throw new ModelError(
       `${path}: ${what}. Name the folder of a model in tfjs layers format.`,
       { file: path },

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import * as tf from '@tensorflow/tfjs';
 import { z } from 'zod';
+import { Seed } from '../options.ts';
 import { deriveSeed } from '../stream/random.ts';
 import { orthogonal } from './orthogonal.ts';
 
@@ -12,10 +13,7 @@ export const networkFields = {
   /** Whether the last layer gives logits, for `tf.losses.softmaxCrossEntropy`, in place of probabilities. @default false */
   logits: z.boolean().default(false),
   /** Base of every initial weight. */
-  seed: z
-    .int()
-    .min(0)
-    .max(2 ** 32 - 1),
+  seed: Seed,
 };
 
 /** Options of networks that look at images. */

@@ -1,7 +1,7 @@
 import type * as tf from '@tensorflow/tfjs';
 import { z } from 'zod';
 import { ModelError } from '../errors.ts';
-import { parseOptions } from '../options.ts';
+import { parseOptions, Seed } from '../options.ts';
 import { createRng, type Rng } from '../stream/random.ts';
 import { characterStepper, type CharacterStepper } from './character-stepper.ts';
 
@@ -19,10 +19,7 @@ export const WriteTextOptions = z.strictObject({
   /** Above 1 bolder, below 1 safer; 0 always takes the likeliest character. @default 0.8 – guess */
   temperature: z.number().min(0).max(100).default(0.8),
   /** Base of every draw: the same model, prompt and seed write the same text. */
-  seed: z
-    .int()
-    .min(0)
-    .max(2 ** 32 - 1),
+  seed: Seed,
 });
 
 /**

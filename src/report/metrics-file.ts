@@ -1,6 +1,6 @@
 import { closeSync, createReadStream, openSync, writeSync } from 'node:fs';
 import { truncate } from 'node:fs/promises';
-import { RunError } from '../errors.ts';
+import { RunError, messageOf } from '../errors.ts';
 import type { StepRecord } from '../train/step-record.ts';
 
 const flushBytes = 64 * 1024;
@@ -69,7 +69,7 @@ export class MetricsFile<Line extends { readonly step: number } = StepRecord> im
     try {
       return action();
     } catch (cause) {
-      const reason = cause instanceof Error ? cause.message : String(cause);
+      const reason = messageOf(cause);
       throw new RunError(
         `${this.#path}: cannot be written: ${reason}. Make room, or name another folder.`,
         { file: this.#path },
@@ -90,7 +90,7 @@ export async function cutAfter(path: string, step: number): Promise<void> {
     await truncate(path, await lengthUpTo(path, step));
   } catch (cause) {
     if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return;
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const reason = messageOf(cause);
     throw new RunError(`${path}: cannot be cut: ${reason}. Look at the file.`, { file: path }, { cause });
   }
 }

@@ -3,7 +3,7 @@ import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { arch, availableParallelism, cpus, hostname, platform, release, totalmem } from 'node:os';
 import * as tf from '@tensorflow/tfjs';
 import { z } from 'zod';
-import { RunError } from '../errors.ts';
+import { RunError, messageOf } from '../errors.ts';
 import type { FitSummary } from '../train/step-record.ts';
 
 /** Raised when a run folder of before could not be gone on with. */
@@ -69,7 +69,7 @@ export async function writeRunFile(path: string, run: Run): Promise<void> {
     await rename(`${path}.tmp`, path);
   } catch (cause) {
     await rm(`${path}.tmp`, { force: true });
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const reason = messageOf(cause);
     throw new RunError(
       `${path}: cannot be written: ${reason}. Make room, or name another folder.`,
       { file: path },

@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { RunError } from '../errors.ts';
+import { RunError, messageOf } from '../errors.ts';
 
 /**
  * Makes a folder for a run. One that is there already is never written into: `-2`, `-3`, … is added to the name. Two
@@ -17,7 +17,7 @@ export async function createRunFolder(wanted: string): Promise<string> {
       if (await made(folder)) return folder;
     }
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const reason = messageOf(cause);
     throw new RunError(
       `${wanted}: cannot make the run's folder: ${reason}. Name another one with --out.`,
       { folder: wanted },

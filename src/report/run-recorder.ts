@@ -1,6 +1,6 @@
 import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { RunError } from '../errors.ts';
+import { RunError, messageOf } from '../errors.ts';
 import type { Minibatch } from '../stream/minibatch.ts';
 import type { StepRecord } from '../train/step-record.ts';
 import { DrawCounts } from './draw-counts.ts';
@@ -94,7 +94,7 @@ export class RunRecorder implements Disposable {
       renameSync(`${path}.tmp`, path);
     } catch (cause) {
       rmSync(`${path}.tmp`, { force: true });
-      const reason = cause instanceof Error ? cause.message : String(cause);
+      const reason = messageOf(cause);
       throw new RunError(`${path}: cannot be written: ${reason}. Make room, or name another folder.`, {}, { cause });
     }
   }

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { parseOptions } from '../options.ts';
+import { parseOptions, Seed } from '../options.ts';
 import type { Gate } from '../stream/gate.ts';
 import { Minibatch, type Draw } from '../stream/minibatch.ts';
 import type { Scored } from '../stream/presample.ts';
@@ -17,10 +17,7 @@ export const ResampleOptions = z.strictObject({
   draws: z.int().positive().max(10_000).default(1),
   ...SmoothingOptions.shape,
   /** Base of every draw: the same seed and presamples give the same minibatches. */
-  seed: z
-    .int()
-    .min(0)
-    .max(2 ** 32 - 1),
+  seed: Seed,
 });
 
 export type ResampleOptions = z.input<typeof ResampleOptions> & {

@@ -41,6 +41,13 @@ export interface SampleStream extends AsyncIterable<Sample> {
    */
   position?(this: void, taken: number): Position;
   /**
+   * The epoch of a sample that was given, from 0 at the beginning of the corpus. Without it, it is told by counting, which
+   * is another one where bad samples were left out.
+   *
+   * @param index of the sample among those that the stream has given
+   */
+  epochOf?(this: void, index: number): number;
+  /**
    * Writes the next samples straight into rows, without a promise for each: for consumers that fill buffers. It goes on
    * where the iteration stands and moves it on; not to be called while a sample is being waited for.
    *

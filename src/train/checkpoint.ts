@@ -4,7 +4,7 @@ import { basename, dirname, join } from 'node:path';
 import type * as tf from '@tensorflow/tfjs';
 import { Packr } from 'msgpackr';
 import { z } from 'zod';
-import { RunError } from '../errors.ts';
+import { RunError, messageOf } from '../errors.ts';
 import { isMissing } from '../is-missing.ts';
 import { replaceFolder } from '../replace-folder.ts';
 import type { Checkpoint, Snapshot } from './fit-options.ts';
@@ -88,7 +88,7 @@ export async function writeCheckpoint(
   } catch (cause) {
     await rm(temporary, { recursive: true, force: true }).catch(() => {}); // the first error is the one to report
     if (cause instanceof RunError) throw cause;
-    throw new RunError(`${target}: cannot write the checkpoint: ${reason(cause)}.`, { folder: target }, { cause });
+    throw new RunError(`${target}: cannot write the checkpoint: ${messageOf(cause)}.`, { folder: target }, { cause });
   }
   await removeOld(folder, options.keep ?? 2, target);
   return target;
@@ -150,15 +150,13 @@ export async function listCheckpoints(folder: string): Promise<string[]> {
     names = await readdir(folder);
   } catch (error) {
     if (isMissing(error)) return [];
-    throw new RunError(`${folder}: cannot read the folder: ${reason(error)}.`, { folder }, { cause: error });
+    throw new RunError(`${folder}: cannot read the folder: ${messageOf(error)}.`, { folder }, { cause: error });
   }
   const steps = names.filter((name) => folderPattern.test(name));
   return steps.toSorted((a, b) => stepOf(b) - stepOf(a)).map((name) => join(folder, name));
 }
 
 const stepOf = (name: string) => Number(folderPattern.exec(name)?.[1]);
-const reason = (error: unknown) => (error instanceof Error ? error.message : String(error));
-
 /** A checkpoint that was read, and those newer than it that were damaged and passed over. */
 export interface ReadCheckpoint extends Checkpoint {
   readonly folder: string;
@@ -243,7 +241,7 @@ async function readBytes(path: string): Promise<Buffer> {
   try {
     return await readFile(path);
   } catch (cause) {
-    const what = isMissing(cause) ? 'is missing' : `cannot be read: ${reason(cause)}`;
+    const what = isMissing(cause) ? 'is missing' : `cannot be read: ${messageOf(cause)}`;
     throw new RunError(`${path}: ${what}. Take another checkpoint.`, { file: path, folder: dirname(path) }, { cause });
   }
 }

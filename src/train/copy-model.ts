@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs';
-import { ModelError } from '../errors.ts';
+import { ModelError, messageOf } from '../errors.ts';
 import { compiledParts } from '../model/compiled.ts';
 
 /**
@@ -15,7 +15,7 @@ export async function copyModel(model: tf.LayersModel): Promise<tf.LayersModel> 
     copy = await tf.models.modelFromJSON({ modelTopology: topology } as Parameters<typeof tf.models.modelFromJSON>[0]);
   } catch (cause) {
     throw new ModelError(
-      `Model \`${model.name}\`: cannot be copied: ${cause instanceof Error ? cause.message : String(cause)}. ` +
+      `Model \`${model.name}\`: cannot be copied: ${messageOf(cause)}. ` +
         'Register its layers with tf.serialization.registerClass, or hand over a model trained before.',
       {},
       { cause },

@@ -2,6 +2,7 @@ import type * as tf from '@tensorflow/tfjs';
 import { z } from 'zod';
 import type { Scheme } from '../importance/scheme.ts';
 import { ImportanceOptions } from '../importance/importance.ts';
+import { Seed } from '../options.ts';
 import { LengthOptions } from '../presample/lengths.ts';
 import { PlacementOptions } from '../importance/placement/placement-options.ts';
 import { SmoothingOptions } from '../resample/smoothing.ts';
@@ -43,11 +44,7 @@ export const FitValues = z
     ...TauGateOptions.shape,
     ...ImportanceOptions.shape,
     /** Base of every random choice. @default 0 */
-    seed: z
-      .int()
-      .min(0)
-      .max(2 ** 32 - 1)
-      .default(0),
+    seed: Seed.default(0),
     /** Steps after which to stop. */
     steps: count.optional(),
     /** Seconds of training after which to stop, at the end of the step then running; validation does not count. */

@@ -1,5 +1,10 @@
 import assert from 'node:assert/strict';
+import { BadSamples } from '../../src/corpus/bad-samples.ts';
+import type { BlockSource } from '../../src/corpus/blocks.ts';
 import { mapped } from '../../src/corpus/mapped.ts';
+import { streamSamples } from '../../src/corpus/sample-stream.ts';
+import { softTargets } from '../../src/corpus/soft-targets.ts';
+import { CorpusError } from '../../src/errors.ts';
 import type { Corpus, Sample } from '../../src/stream/sample.ts';
 
 const letters: Corpus = {
@@ -67,6 +72,45 @@ describe('mapped', () => {
       assert.deepEqual([...first.slice(0, cut), ...(await take(rest, 20 - cut))], whole);
       const again = thrice.samples({ seed: 1, from: rest.position!(1) });
       assert.deepEqual(await take(again, 5), whole.slice(cut + 1, cut + 6));
+    }
+  });
+
+  it('makes each copy of every sample once an epoch where bad ones are left out, and goes on so', async () => {
+    const source: BlockSource = {
+      parts: [7],
+      blockSize: 2,
+      poolSize: 4,
+      partsAtOnce: 1,
+      badSamples: new BadSamples('here', 10_000),
+      load: async (refs) =>
+        refs.map(({ first, count }) => ({
+          count,
+          sample: (i: number) => {
+            if ((first + i) % 3 === 1) throw new CorpusError('bad'); // 1 and 4
+            return { id: `${first + i}`, x: first + i, y: 0 };
+          },
+        })),
+    };
+    const lenient: Corpus = { ...letters, length: 7, samples: (options) => streamSamples('here', source, options) };
+    for (const base of [lenient, mapped(softTargets(lenient, { classes: 3 }), () => ({}))]) {
+      const thrice = mapped(
+        mapped(base, () => ({})),
+        () => ({}),
+        { copies: 3 },
+      );
+      const whole = await take(thrice.samples({ seed: 1, epochs: 2 }));
+      const names = whole.map(({ id }) => id);
+      const copies = ['0', '2', '3', '5', '6'].flatMap((id) => [0, 1, 2].map((copy) => `${id}#${copy}`));
+      assert.deepEqual(names.slice(0, 15).toSorted(), copies);
+      assert.deepEqual(names.slice(15).toSorted(), copies);
+      for (let cut = 0; cut < 30; cut++) {
+        const stream = thrice.samples({ seed: 1 });
+        await take(stream, cut + 1);
+        assert.deepEqual(
+          await take(thrice.samples({ seed: 1, epochs: 2, from: stream.position!(cut) })),
+          whole.slice(cut),
+        );
+      }
     }
   });
 

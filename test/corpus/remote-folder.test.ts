@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from '
 import type { RequestListener } from 'node:http';
 import { join } from 'node:path';
 import { corpus } from '../../src/corpus/open-corpus.ts';
+import { localShard } from '../../src/corpus/remote-folder.ts';
 import { listS3 } from '../../src/corpus/s3.ts';
 import { writeRecords } from '../../src/corpus/write-records.ts';
 import type { Sample } from '../../src/stream/sample.ts';
@@ -119,5 +120,33 @@ describe('remote folders', () => {
       code: 'ERR_CORPUS',
       message: /usable manifest\.json/,
     });
+  });
+});
+
+describe('localShard', () => {
+  const folder = temporaryFolder();
+  let answer: RequestListener | undefined;
+  const bytes = Buffer.from('all of the shard');
+  const server = httpServer((request, response) => {
+    if (answer) return answer(request, response);
+    const range = rangeOf(request, bytes.length);
+    beginRange(response, range, bytes.length).end(bytes.subarray(...range));
+  });
+  const before_ = process.env['XDG_CACHE_HOME'];
+  beforeEach(() => {
+    process.env['XDG_CACHE_HOME'] = folder.path;
+  });
+  afterEach(() => {
+    if (before_ === undefined) delete process.env['XDG_CACHE_HOME'];
+    else process.env['XDG_CACHE_HOME'] = before_;
+  });
+
+  it('ends when its signal aborts, and is had by the next', async () => {
+    const reason = new Error('enough');
+    const controller = new AbortController();
+    answer = () => controller.abort(reason);
+    await assert.rejects(localShard(server.base, 'a.shard', controller.signal), reason);
+    answer = undefined;
+    assert.deepEqual(readFileSync(await localShard(server.base, 'a.shard')), bytes);
   });
 });

@@ -3,7 +3,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { DiskCache } from '../../src/corpus/disk-cache.ts';
 import { FetchError } from '../../src/errors.ts';
 import { localCopy, remoteSource, type RemoteOptions } from '../../src/corpus/remote-source.ts';
-import { temporaryFolder } from './folders.ts';
+import { corpus } from '../../src/corpus/open-corpus.ts';
+import { ids, temporaryFolder } from './folders.ts';
 import { beginRange, httpServer, rangeOf, type ByteRange } from './http-server.ts';
 
 const content = Buffer.from(Uint8Array.from({ length: 10_000 }, (_, i) => (i * 31) % 251));
@@ -113,6 +114,74 @@ describe('remoteSource', () => {
     await assert.rejects(read(0, 10), { code: 'ERR_FETCH', message: /has changed/ });
     answers = [good, once(416)];
     await assert.rejects(read(0, 10), { code: 'ERR_FETCH', message: /416/ });
+  });
+
+  it('ends what it waits for when its signal aborts: an opening, a pause, a read', async () => {
+    const reason = new Error('enough');
+    const aborting = (then: Answer): [AbortSignal, Answer] => {
+      const controller = new AbortController();
+      const answer: Answer = (...request) => {
+        then(...request);
+        controller.abort(reason);
+      };
+      return [controller.signal, answer];
+    };
+    const never: Answer = () => {};
+    const busy: Answer = (_, response) => void response.writeHead(503).end();
+    const cut: Answer = (_, response, range) =>
+      void beginRange(response, range, content.length).write(content.subarray(0, 10));
+    for (const kind of [never, busy, cut]) {
+      const [signal, answer] = aborting(kind);
+      answers = [answer];
+      await assert.rejects(open({ signal, stallMs: 1e6, pauseMs: 1e6 }), reason);
+      assert.equal(requests.length, 1);
+      requests.length = 0;
+    }
+    const source = await open({ stallMs: 1e6, pauseMs: 1e6 });
+    for (const kind of [never, busy, cut]) {
+      const [signal, answer] = aborting(kind);
+      answers = Array.from({ length: 4 }, () => answer);
+      const reader = await source.open(signal);
+      await assert.rejects(reader.read(0, 10_000), reason);
+      const [early, first] = aborting(kind);
+      answers = [first];
+      await assert.rejects(localCopy(source, new DiskCache('whole', 1e6, folder.path), early), reason);
+    }
+    answers = [];
+    assert.deepEqual(Buffer.from(await (await source.open()).read(0, 10_000)), content);
+  });
+
+  it('is read by samples() only as long as its signal and its consumer want', async () => {
+    const rows = 1500; // 4.6 MB: two chunks
+    const bytes = Buffer.alloc(rows * 3073);
+    const serve: Answer = (request, response) => {
+      const range = rangeOf(request, bytes.length);
+      beginRange(response, range, bytes.length).end(bytes.subarray(...range));
+    };
+    const before = process.env['XDG_CACHE_HOME'];
+    process.env['XDG_CACHE_HOME'] = folder.path;
+    try {
+      answers = [serve, serve]; // the version, the first chunk
+      const opened = await corpus(`${server.base}/data_batch_1.bin`);
+      assert.equal(opened.length, rows);
+      const controller = new AbortController();
+      const reason = new Error('enough');
+      answers = [() => controller.abort(reason)];
+      await assert.rejects(ids(opened.samples({ seed: 1, epochs: 1, signal: controller.signal })), reason);
+      const stream = opened.samples({ seed: 1, epochs: 1 })[Symbol.asyncIterator]();
+      const asked = new Promise<void>((resolve) => {
+        answers = [() => resolve()];
+      });
+      const first = stream.next();
+      await asked;
+      await stream.return!();
+      assert.deepEqual(await first, { done: true, value: undefined });
+      answers = [serve];
+      assert.equal((await ids(opened.samples({ seed: 1, epochs: 1 }))).length, rows);
+    } finally {
+      if (before === undefined) delete process.env['XDG_CACHE_HOME'];
+      else process.env['XDG_CACHE_HOME'] = before;
+    }
   });
 
   it('keeps its cache under the limit, and reads what was evicted again', async () => {

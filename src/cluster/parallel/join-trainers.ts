@@ -4,7 +4,7 @@ import * as tf from '@tensorflow/tfjs';
 import type { Engine } from '../../engine/engine.ts';
 import { activeEngine } from '../../engine/use-engine.ts';
 import type { TensorflowEngine } from '../../engine/tensorflow/tensorflow-engine.ts';
-import { EngineError, ParallelError } from '../../errors.ts';
+import { EngineError, ParallelError, messageOf } from '../../errors.ts';
 import { parseOptions } from '../../options.ts';
 import type { Trainers } from '../../train/trainers/trainers.ts';
 import { listenBriefly, parseAddresses, showAddress, tensorflowAddress, type Address } from './addresses.ts';
@@ -78,19 +78,23 @@ export async function joinTrainers(input: TrainersOptions): Promise<JoinedTraine
     sum,
     memory: made && { name: made.name, token: made.token },
   });
+  let fd = made?.fd;
   try {
     const memory = await watch.joined();
-    const fd = made?.fd ?? (canShare && memory ? openSharedFile(memory) : undefined);
+    fd ??= canShare && memory ? openSharedFile(memory) : undefined;
     const isShared = (await watch.agreed(fd !== undefined)) === 'shared';
     const place = { rank, world, stepSeconds };
-    if (fd !== undefined && !isShared) closeSync(fd);
-    const summing = isShared
-      ? throughMemory(engine, { ...place, fd: fd! })
-      : await overNetwork(engine, addresses, place);
+    if (fd !== undefined && !isShared) {
+      closeSync(fd);
+      fd = undefined;
+    }
+    const summing =
+      fd === undefined ? await overNetwork(engine, addresses, place) : throughMemory(engine, { ...place, fd });
     await watch.begun(summing.ending);
     return trainersOf(summing, watch, { addresses, rank, silentSeconds });
   } catch (error) {
-    await watch.leave(error instanceof Error ? error.message : String(error));
+    if (fd !== undefined) closeSync(fd); // nothing is mapped before the first sum
+    await watch.leave(messageOf(error));
     throw error;
   } finally {
     if (made) forgetSharedFile(made); // all have it open
@@ -100,6 +104,8 @@ export async function joinTrainers(input: TrainersOptions): Promise<JoinedTraine
 /** A way to sum. */
 interface Summing extends Pick<Trainers, 'sum' | 'sums'> {
   readonly ending: Ending;
+  /** Gives back what the process holds for it; nothing can be summed afterwards. */
+  close?(this: void): void;
 }
 
 interface Place {
@@ -118,6 +124,7 @@ function throughMemory(engine: TensorflowEngine, options: Place & { readonly fd:
         tensor.shape,
       ),
     ending: { ended: shared.ended },
+    close: () => shared.close(),
   };
 }
 
@@ -129,7 +136,7 @@ async function overNetwork(engine: TensorflowEngine, addresses: readonly Address
 }
 
 function trainersOf(
-  { sum, sums = 'within' }: Summing,
+  { sum, sums = 'within', close }: Summing,
   watch: Watch,
   { addresses, rank, silentSeconds }: { addresses: readonly Address[]; rank: number; silentSeconds: number },
 ): JoinedTrainers {
@@ -143,7 +150,10 @@ function trainersOf(
       const lost = await watch.lost(1000 * silentSeconds); // a broken sum may be noticed before its cause
       return lost ? lostError(lost, addresses, error) : error;
     },
-    leave: (reason) => watch.leave(reason),
+    leave: async (reason) => {
+      await watch.leave(reason);
+      close?.();
+    },
   };
 }
 

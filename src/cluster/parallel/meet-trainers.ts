@@ -3,8 +3,9 @@ import { once } from 'node:events';
 import { connect, isIP } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
 import { z } from 'zod';
-import { ParallelError } from '../../errors.ts';
+import { ParallelError, messageOf } from '../../errors.ts';
 import { parseOptions } from '../../options.ts';
+import { unlessAborted } from '../../stream/unless-aborted.ts';
 import { ServerOptions } from '../cluster-options.ts';
 import { addressOf, connectTo, explain, type Connection } from '../connect.ts';
 import { pack, subjectsOf, unpack } from '../protocol.ts';
@@ -130,7 +131,8 @@ class Meeting {
       await wait(beaconMs / 4);
       this.#say(knows);
     }
-    await this.#connection.nats.flush();
+    // a server that is away now must not keep this one: the others have heard it, or tell who is missing
+    await unlessAborted(this.#connection.nats.flush(), AbortSignal.timeout(goneMs)).catch(() => {});
   }
 
   #say(knows: readonly string[]): void {
@@ -206,7 +208,7 @@ async function ownHost(url: string): Promise<string> {
     return isIP(address) === 6 ? address.replace(/^::ffff:/u, '') : address;
   } catch (cause) {
     throw new ParallelError(
-      `Trainers at ${where}: expected a NATS server, got ${cause instanceof Error ? cause.message : String(cause)}. Start one with \`npx taustream cluster up\`, or correct the address.`,
+      `Trainers at ${where}: expected a NATS server, got ${messageOf(cause)}. Start one with \`npx taustream cluster up\`, or correct the address.`,
       { where },
       { cause },
     );

@@ -180,7 +180,8 @@ export class Mesh extends EventEmitter<Events> {
   async #report(): Promise<void> {
     const { addresses, rank, job, joinSeconds } = this.#options;
     const own = addresses[rank]!;
-    this.#server = createServer((socket) => socket.end()); // nobody else may believe that the port is free
+    // nobody else may believe that the port is free; a stranger's connection is closed, and its errors are its own
+    this.#server = createServer((socket) => socket.on('error', () => {}).destroy());
     this.#server.listen(own.port, own.host);
     await once(this.#server, 'listening').catch((error: NodeJS.ErrnoException) => {
       throw listenError(own, error);
@@ -258,7 +259,7 @@ export class Mesh extends EventEmitter<Events> {
   /** Waits until nobody is missing. */
   async #until(what: string, missing: () => number[]): Promise<void> {
     const { joinSeconds, addresses } = this.#options;
-    const deadline = AbortSignal.timeout(1000 * joinSeconds);
+    const deadline = AbortSignal.timeout(Math.ceil(1000 * joinSeconds));
     while (missing().length > 0) {
       if (this.#refusal) throw this.#refusal;
       if (this.#lost) throw lostError(this.#lost, addresses);
@@ -321,13 +322,16 @@ async function connectTo(address: Address, withinMs: number): Promise<Socket> {
   const deadline = performance.now() + withinMs;
   for (;;) {
     const socket = connect({ host, port }).setNoDelay(true);
+    const silence = AbortSignal.timeout(Math.max(1, Math.ceil(deadline - performance.now()))); // the system waits minutes for an answer
     try {
-      await once(socket, 'connect');
+      await once(socket, 'connect', { signal: silence });
       return socket;
     } catch (error) {
-      socket.destroy();
-      const { code, message } = error as NodeJS.ErrnoException; // a socket's errors are of this kind
-      if (code === 'ENOTFOUND' || performance.now() > deadline)
+      socket.on('error', () => {}).destroy(); // the one that is told came first
+      const { code, message } = silence.aborted
+        ? { code: undefined, message: `no answer within ${withinMs / 1000} s` }
+        : (error as NodeJS.ErrnoException); // a socket's errors are of this kind
+      if (code === 'ENOTFOUND' || silence.aborted || performance.now() > deadline)
         throw new ParallelError(
           `Trainers: rank 0 cannot be reached at ${showAddress(address)}: ${message}. Start it, and check its address.`,
           { address: showAddress(address) },

@@ -1,5 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { isTaustreamError, type ErrorFacts } from '../../errors.ts';
+import { isTaustreamError, messageOf, type ErrorFacts } from '../../errors.ts';
 import { abortCluster } from '../../engine/tensorflow/binding/cluster.ts';
 import type { AbortHandle } from '../../engine/tensorflow/cluster.ts';
 import { lostError, Mesh, type MeshOptions } from './mesh.ts';
@@ -35,7 +35,7 @@ const tell = (news: News) => main.postMessage(news);
 const fail = (error: unknown) =>
   tell({
     kind: 'failed',
-    message: error instanceof Error ? error.message : String(error),
+    message: messageOf(error),
     facts: isTaustreamError(error) ? error.facts : {},
   });
 

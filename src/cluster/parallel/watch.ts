@@ -13,7 +13,8 @@ export class Watch {
   readonly #known = new Set<News['kind']>();
   #memory: SharedFileName | undefined;
   #way: Way | undefined;
-  #wake = () => {};
+  /** Those who wait for news. */
+  readonly #waiting = new Set<() => void>();
 
   constructor(options: MeshOptions) {
     this.#thread = start(options);
@@ -44,9 +45,12 @@ export class Watch {
 
   /** Waits a moment for the news of somebody who is lost. */
   async lost(withinMs: number): Promise<Lost | undefined> {
-    const timer = setTimeout(() => this.#wake(), withinMs);
-    const deadline = performance.now() + withinMs;
-    while (!this.#lost && this.#failure === undefined && performance.now() < deadline) await this.#news();
+    const over = new AbortController();
+    const timer = setTimeout(() => {
+      over.abort(); // not by the clock: a timer may strike a little before its time
+      this.#wake();
+    }, withinMs);
+    while (!this.#lost && this.#failure === undefined && !over.signal.aborted) await this.#news();
     clearTimeout(timer);
     return this.#lost;
   }
@@ -76,7 +80,12 @@ export class Watch {
   }
 
   #news(): Promise<void> {
-    return new Promise((resolve) => (this.#wake = resolve));
+    return new Promise((resolve) => this.#waiting.add(resolve));
+  }
+
+  #wake(): void {
+    for (const resolve of this.#waiting) resolve();
+    this.#waiting.clear();
   }
 
   #take(news: News): void {

@@ -30,7 +30,7 @@ export const cifar: Format = {
         name: source.name,
         bytes: source.bytes,
         samples: source.bytes / (labels + 3 * PIXELS),
-        read: (first, count) => readBlock(source, labels, first, count),
+        read: (first, count, signal) => readBlock(source, labels, [first, count], signal),
       })),
     };
   },
@@ -45,9 +45,14 @@ function expectLabels({ name, bytes }: ByteSource): number {
   throw shardError(name, bytes, `a multiple of ${1 + 3 * PIXELS} or ${2 + 3 * PIXELS} bytes`, `${bytes}`);
 }
 
-async function readBlock(source: ByteSource, labels: number, first: number, count: number) {
+async function readBlock(
+  source: ByteSource,
+  labels: number,
+  [first, count]: readonly [number, number],
+  signal?: AbortSignal,
+) {
   const row = labels + 3 * PIXELS;
-  const bytes = await readRange(source, first * row, (first + count) * row);
+  const bytes = await readRange(source, first * row, (first + count) * row, signal);
   return {
     count,
     sample: (i: number) => {

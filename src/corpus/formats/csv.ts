@@ -12,7 +12,7 @@ export const csv: Format = {
     /\.(csv|tsv)$/i.test(name) && !/^\s*-?[\d.]+(e[+-]?\d+)?[,\t]/i.test(head.toString('utf8')), // numbers first: a series
   open: (input) =>
     openTable('csv', input, async (source, visit) => {
-      const separator = await separatorOf(source);
+      const separator = await separatorOf(source, input.signal);
       let names: readonly string[] = [];
       const parse = (line: Line) => rowOf(source.name, line, names, separator);
       const index = await indexLines(source, {
@@ -27,8 +27,8 @@ export const csv: Format = {
       });
       return {
         rows: index.lines,
-        async read(first, count) {
-          const lines = await index.read(first, count);
+        async read(first, count, signal) {
+          const lines = await index.read(first, count, signal);
           return lines.map((line) => ({ offset: line.offset, row: () => parse(line) }));
         },
       };
@@ -36,8 +36,8 @@ export const csv: Format = {
 };
 
 /** A tab where the first line has one, else a comma or, if there are more of them, a semicolon. */
-async function separatorOf(source: ByteSource): Promise<string> {
-  const reader = await source.open();
+async function separatorOf(source: ByteSource, signal?: AbortSignal): Promise<string> {
+  const reader = await source.open(signal);
   try {
     const bytes = await reader.read(0, Math.min(source.bytes, 65_536));
     const [first = ''] = Buffer.from(bytes).toString('utf8').split('\n', 1);

@@ -19,15 +19,15 @@ export const idx: Format = {
     const [a, b, code = 0, axes = 0] = head;
     return NAME.test(name) || (head.length >= 8 && a === 0 && b === 0 && code in types && axes >= 1 && axes <= 4);
   },
-  async open({ where, sources }) {
-    const files = await Promise.all(sources.map(readHeader));
+  async open({ where, sources, signal }) {
+    const files = await Promise.all(sources.map((source) => readHeader(source, signal)));
     const pairs = pair(where, files);
     const [shape] = new Set(pairs.map(({ data }) => data.shape.join()));
     const { type, shape: axes } = pairs[0]!.data;
     const odd = pairs.find(({ data }) => data.shape.join() !== shape || data.type !== type);
     if (odd)
       throw shardError(odd.data.source.name, 2, `${type} [${shape}]`, `${odd.data.type} [${odd.data.shape.join()}]`);
-    const labels = await Promise.all(pairs.map(async ({ labels: file }) => file && readLabels(file)));
+    const labels = await Promise.all(pairs.map(async ({ labels: file }) => file && readLabels(file, signal)));
     const largest = labels.reduce((most, own) => own?.reduce((a, b) => Math.max(a, b), most) ?? most, -1);
     const labelled = labels.every((own) => own !== undefined);
     return {
@@ -41,7 +41,7 @@ export const idx: Format = {
         name: data.source.name,
         bytes: data.source.bytes,
         samples: data.count,
-        read: (first, count) => readBlock(data, labelled ? labels[i] : undefined, first, count),
+        read: (first, count, stop) => readBlock(data, labelled ? labels[i] : undefined, [first, count], stop),
       })),
     };
   },
@@ -73,8 +73,8 @@ const types: Readonly<
   0x0e: { bytes: 8, column: 'float32', at: (bytes, i) => bytes.readDoubleBE(8 * i) },
 };
 
-async function readHeader(source: ByteSource): Promise<IdxFile> {
-  const head = await readRange(source, 0, Math.min(source.bytes, 4 + 4 * 8));
+async function readHeader(source: ByteSource, signal?: AbortSignal): Promise<IdxFile> {
+  const head = await readRange(source, 0, Math.min(source.bytes, 4 + 4 * 8), signal);
   const [code, axes] = [head[2] ?? 0, head[3] ?? 0];
   const type = types[code];
   if (head[0] !== 0 || head[1] !== 0 || !type || axes < 1 || axes > 8 || head.length < 4 + 4 * axes)
@@ -132,16 +132,22 @@ function pair(where: string, files: readonly IdxFile[]): Pair[] {
   });
 }
 
-async function readLabels({ source, code, count, start }: IdxFile): Promise<Int32Array> {
-  const bytes = await readRange(source, start, source.bytes);
+async function readLabels({ source, code, count, start }: IdxFile, signal?: AbortSignal): Promise<Int32Array> {
+  const bytes = await readRange(source, start, source.bytes, signal);
   return Int32Array.from({ length: count }, (_, i) => types[code]!.at(bytes, i));
 }
 
-async function readBlock(file: IdxFile, labels: Int32Array | undefined, first: number, count: number): Promise<Block> {
+async function readBlock(
+  file: IdxFile,
+  labels: Int32Array | undefined,
+  [first, count]: readonly [number, number],
+  signal?: AbortSignal,
+): Promise<Block> {
   const { source, code, shape, start } = file;
   const size = shape.reduce((product, axis) => product * axis, 1);
   const { bytes: width } = types[code]!;
-  const bytes = await readRange(source, start + first * size * width, start + (first + count) * size * width);
+  const at = (index: number) => start + index * size * width;
+  const bytes = await readRange(source, at(first), at(first + count), signal);
   return {
     count,
     sample: (i: number) => ({

@@ -1,5 +1,6 @@
 import assert from 'node:assert';
 import { parentPort } from 'node:worker_threads';
+import { messageOf } from '../../errors.ts';
 import { decodePixels, type PixelRecipe } from './image-pixels.ts';
 
 export interface ImageJob {
@@ -19,7 +20,7 @@ port.on('message', ({ number, bytes, recipe }: ImageJob) => {
     (cause: unknown) =>
       port.postMessage({
         number,
-        error: cause instanceof Error ? cause.message : String(cause),
+        error: messageOf(cause),
       } satisfies ImageAnswer),
   );
 });

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { firstLineOf } from '../../errors.ts';
 import type { ColumnSpec } from '../../stream/columns.ts';
 import { augmentSeed, type Augmentation, type Pass } from '../augment/augment.ts';
 import { decodePixels } from './image-pixels.ts';
@@ -68,7 +69,7 @@ export async function decodeImage(
     const recipe = { image, augmentation: { ...augment, seed: augmentSeed(pass, place.id) } };
     return await (augmentWorkers === 0 ? decodePixels(bytes, recipe) : decodeInThread(bytes, recipe, augmentWorkers));
   } catch (cause) {
-    const got = cause instanceof Error ? cause.message.split('\n', 1)[0]! : String(cause);
+    const got = firstLineOf(cause);
     throw shardError(place.shard, place.offset, `an image (\`${place.id}\`)`, got, { id: place.id }, cause);
   }
 }

@@ -14,7 +14,7 @@ interface ImageRef {
   readonly path: string;
   /** Names it beside its shard; undefined for a file of its own. */
   readonly id: string;
-  read(this: void): Promise<Uint8Array>;
+  read(this: void, signal?: AbortSignal): Promise<Uint8Array>;
 }
 
 interface ImageShard {
@@ -71,12 +71,12 @@ export const images: Format = {
 
 function toShard(shard: ImageShard, { options }: FormatInput, classOf: (image: ImageRef) => number): Shard {
   const { name, bytes } = shard;
-  const read = async (first: number, count: number): Promise<Block> => {
+  const read = async (first: number, count: number, signal?: AbortSignal): Promise<Block> => {
     const wanted = shard.images.slice(first, first + count);
     // Each is read with its decoding, so that one that is damaged is one bad sample, and few bytes wait.
     const sample = async (i: number, pass?: Pass) => {
       const image = wanted[i]!;
-      const packed = await image.read();
+      const packed = await image.read(signal);
       const x = await decodeImage(packed, options, { shard: name, offset: 0, id: image.id }, pass);
       return { id: image.id, x, y: classOf(image) };
     };
@@ -117,7 +117,7 @@ const fileShard = (where: string, files: readonly ByteSource[]): ImageShard => (
   images: files.map((source) => ({
     path: source.name,
     id: source.name,
-    read: () => readRange(source, 0, source.bytes),
+    read: (signal) => readRange(source, 0, source.bytes, signal),
   })),
 });
 

@@ -1,4 +1,4 @@
-import { ShardError } from '../../errors.ts';
+import { ShardError, messageOf } from '../../errors.ts';
 import type { Format } from './format.ts';
 import { expectText, indexLines, type Line } from './lines.ts';
 import { openTable } from './row-shards.ts';
@@ -20,8 +20,8 @@ export const jsonLines: Format = {
       });
       return {
         rows: index.lines,
-        async read(first, count) {
-          const lines = await index.read(first, count);
+        async read(first, count, signal) {
+          const lines = await index.read(first, count, signal);
           return lines.map((line) => ({ offset: line.offset, row: () => parse(source.name, line) }));
         },
       };
@@ -36,7 +36,7 @@ function parse(shard: string, line: Line): Row {
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Row;
     throw new Error(Array.isArray(value) ? 'an array' : typeof value);
   } catch (cause) {
-    const got = cause instanceof Error ? cause.message : String(cause);
+    const got = messageOf(cause);
     throw new ShardError(
       `Shard \`${shard}\` at byte ${offset}: expected a JSON object on one line, got ${got}. Correct the line, or leave bad samples out with \`onBadSample: 'skip'\`.`,
       { shard, offset },

@@ -15,7 +15,7 @@ export interface LineIndex {
   readonly source: ByteSource;
   readonly lines: number;
   /** Reads records `[first, first + count)`. */
-  read(this: void, first: number, count: number): Promise<readonly Line[]>;
+  read(this: void, first: number, count: number, signal?: AbortSignal): Promise<readonly Line[]>;
 }
 
 /** A record and where it begins. */
@@ -47,9 +47,10 @@ export interface LineOptions {
 /** Goes through a text once, and remembers where its records are. Empty lines are none. */
 export async function indexLines(source: ByteSource, options: LineOptions): Promise<LineIndex> {
   const marks: Mark[] = [];
+  const whole = { from: { offset: 0, number: 1 }, to: source.bytes };
   let lines = 0;
   let first = true;
-  for await (const line of linesOf(source, { offset: 0, number: 1 }, source.bytes, options.quoted)) {
+  for await (const line of linesOf(source, whole, options.quoted, options.signal)) {
     if (lines % 1024 === 0) options.signal?.throwIfAborted();
     const isData = options.isData(line, first);
     first = false;
@@ -62,12 +63,12 @@ export async function indexLines(source: ByteSource, options: LineOptions): Prom
   return {
     source,
     lines,
-    async read(from, count) {
+    async read(from, count, signal) {
       const mark = Math.floor(from / PER_MARK);
       const end = marks[Math.min(marks.length - 1, Math.ceil((from + count) / PER_MARK))]!.offset;
       const found: Line[] = [];
       let number = mark * PER_MARK;
-      for await (const line of linesOf(source, marks[mark]!, end, options.quoted)) {
+      for await (const line of linesOf(source, { from: marks[mark]!, to: end }, options.quoted, signal)) {
         if (!options.isData(line, false)) continue;
         if (number >= from) found.push(line);
         number += 1;
@@ -84,11 +85,11 @@ type Mark = Pick<Line, 'offset' | 'number'>;
 
 async function* linesOf(
   source: ByteSource,
-  { offset: from, number }: Mark,
-  to: number,
+  { from: { offset: from, number }, to }: { readonly from: Mark; readonly to: number },
   quoted: boolean,
+  signal?: AbortSignal,
 ): AsyncGenerator<Line, void, void> {
-  const reader = await source.open();
+  const reader = await source.open(signal);
   try {
     let rest: Buffer = Buffer.alloc(0);
     let start = from;

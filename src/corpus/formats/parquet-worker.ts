@@ -2,6 +2,7 @@ import assert from 'node:assert';
 import { parentPort } from 'node:worker_threads';
 import { parquetMetadataAsync, parquetReadObjects, type AsyncBuffer, type FileMetaData } from 'hyparquet';
 import { compressors } from 'hyparquet-compressors';
+import { messageOf } from '../../errors.ts';
 
 /** A piece of a file. */
 export interface FilePiece {
@@ -48,7 +49,7 @@ export interface Job {
   readonly name: 'readFooter' | 'readRows';
   readonly request: FilePiece | RowsRequest;
 }
-export type Answer = { readonly result: unknown } | { readonly error: string };
+export type Answer = { readonly hasStarted: true } | { readonly result: unknown } | { readonly error: string };
 
 async function answer({ name, request }: Job): Promise<Answer> {
   try {
@@ -56,7 +57,7 @@ async function answer({ name, request }: Job): Promise<Answer> {
     assert('metadata' in request, 'rows are asked for with the metadata');
     return { result: await readRows(request) };
   } catch (error) {
-    return { error: error instanceof Error ? error.message : String(error) };
+    return { error: messageOf(error) };
   }
 }
 
@@ -64,3 +65,5 @@ parentPort?.on('message', (job: Job) => {
   // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread's port has none
   void answer(job).then((reply) => parentPort!.postMessage(reply));
 });
+// oxlint-disable-next-line unicorn/require-post-message-target-origin -- as above
+parentPort?.postMessage({ hasStarted: true } satisfies Answer);

@@ -1,5 +1,5 @@
 import type { FileMetaData, RowGroup } from 'hyparquet';
-import { isTaustreamError } from '../../errors.ts';
+import { isTaustreamError, messageOf } from '../../errors.ts';
 import type { ByteSource } from '../byte-source.ts';
 import type { Format, FormatInput } from './format.ts';
 import { readFooter, readRows } from './parquet-pool.ts';
@@ -21,7 +21,7 @@ export const parquet: Format = {
 };
 
 async function openGroups(source: ByteSource, { signal, options }: FormatInput, visit: Visit): Promise<RowShard[]> {
-  const metadata = await footerOf(source);
+  const metadata = await footerOf(source, signal);
   const columns = wantedColumns(metadata, options.columns);
   const groups: RowShard[] = [];
   let start = 0;
@@ -29,8 +29,8 @@ async function openGroups(source: ByteSource, { signal, options }: FormatInput, 
     signal?.throwIfAborted();
     const [first, rows] = [start, Number(group.num_rows)];
     const [low, high] = spanOf(source, group);
-    const read = async (from: number, to: number): Promise<Row[]> => {
-      const bytes = await readRange(source, low, high);
+    const read = async (from: number, to: number, stop?: AbortSignal): Promise<Row[]> => {
+      const bytes = await readRange(source, low, high, stop);
       const request = {
         fileBytes: source.bytes,
         start: low,
@@ -44,24 +44,25 @@ async function openGroups(source: ByteSource, { signal, options }: FormatInput, 
       if (found.length === to - from) return found.map(plain);
       throw shardError(source.name, low, `${to - from} rows in row group ${number}`, `${found.length}`);
     };
-    for (const row of await read(0, rows)) visit(() => row);
+    for (const row of await read(0, rows, signal)) visit(() => row);
     groups.push({
       rows,
       name: metadata.row_groups.length === 1 ? source.name : `${source.name}#${number}`,
-      read: async (from, count) => (await read(from, from + count)).map((row) => ({ offset: low, row: () => row })),
+      read: async (from, count, stop) =>
+        (await read(from, from + count, stop)).map((row) => ({ offset: low, row: () => row })),
     });
     start += rows;
   }
   return groups;
 }
 
-async function footerOf(source: ByteSource): Promise<FileMetaData> {
-  const tail = await readRange(source, Math.max(0, source.bytes - TAIL), source.bytes);
+async function footerOf(source: ByteSource, signal?: AbortSignal): Promise<FileMetaData> {
+  const tail = await readRange(source, Math.max(0, source.bytes - TAIL), source.bytes, signal);
   const length = tail.length === TAIL && tail.toString('latin1', 4) === 'PAR1' ? tail.readUInt32LE() : -1;
   const start = source.bytes - TAIL - length;
   if (length < 0 || start < 4)
     throw shardError(source.name, Math.max(0, source.bytes - TAIL), 'a Parquet footer', tail.toString('hex'));
-  const bytes = await readRange(source, start, source.bytes);
+  const bytes = await readRange(source, start, source.bytes, signal);
   return guarded(source, start, readFooter({ fileBytes: source.bytes, start, bytes }));
 }
 
@@ -103,13 +104,6 @@ async function guarded<Value>(source: ByteSource, offset: number, work: Promise<
     return await work;
   } catch (cause) {
     if (isTaustreamError(cause)) throw cause;
-    throw shardError(
-      source.name,
-      offset,
-      'a Parquet file',
-      cause instanceof Error ? cause.message : String(cause),
-      {},
-      cause,
-    );
+    throw shardError(source.name, offset, 'a Parquet file', messageOf(cause), {}, cause);
   }
 }

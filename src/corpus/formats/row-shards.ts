@@ -21,7 +21,7 @@ export interface RowShard {
   readonly rows: number;
   /** @default the file's */
   readonly name?: string;
-  read(this: void, first: number, count: number): Promise<readonly RowRef[]>;
+  read(this: void, first: number, count: number, signal?: AbortSignal): Promise<readonly RowRef[]>;
 }
 
 /** Told each row as a file is gone through; rows that cannot be read are met again when they are asked for. */
@@ -66,8 +66,8 @@ export async function openTable(
       .filter(({ rows }) => rows.rows > 0)
       .map(({ source, rows }) => {
         const name = rows.name ?? source.name;
-        const read = async (first: number, count: number) =>
-          rowBlock(table, name, first, await rows.read(first, count));
+        const read = async (first: number, count: number, signal?: AbortSignal) =>
+          rowBlock(table, name, first, await rows.read(first, count, signal));
         return { name, bytes: source.bytes, samples: rows.rows, read };
       }),
   };

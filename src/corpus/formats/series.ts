@@ -58,8 +58,8 @@ export const series: Format = {
         name: source.name,
         bytes: source.bytes,
         samples: lines,
-        async read(first, count) {
-          const found = await read(first, count);
+        async read(first, count, stop) {
+          const found = await read(first, count, stop);
           return {
             count,
             sample: (i: number) => {

@@ -17,20 +17,21 @@ export const shardError = (
   );
 
 /**
- * Reads bytes `[from, to)` of a source. Readers at one time share one open file, which is closed after the last of them:
- * a pool of blocks opens each file once.
+ * Reads bytes `[from, to)` of a source. Readers of one signal at one time share one open file, which is closed after the
+ * last of them: a pool of blocks opens each file once.
  */
-export async function readRange(source: ByteSource, from: number, to: number): Promise<Buffer> {
+export async function readRange(source: ByteSource, from: number, to: number, signal?: AbortSignal): Promise<Buffer> {
   if (to > source.bytes) throw shardError(source.name, source.bytes, `${to} bytes`, 'the end of the file');
-  const held = open.get(source) ?? { reader: source.open(), users: 0 };
-  open.set(source, held);
+  const alike = open.get(source) ?? new Map<AbortSignal | undefined, Held>();
+  const held = alike.get(signal) ?? { reader: source.open(signal), users: 0 };
+  open.set(source, alike.set(signal, held));
   held.users += 1;
   try {
     const bytes = await (await held.reader).read(from, to);
     return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   } finally {
     held.users -= 1;
-    if (held.users === 0) await close(source, held);
+    if (held.users === 0) await close(source, signal, held);
   }
 }
 
@@ -39,10 +40,12 @@ interface Held {
   users: number;
 }
 
-const open = new Map<ByteSource, Held>();
+const open = new Map<ByteSource, Map<AbortSignal | undefined, Held>>();
 
-async function close(source: ByteSource, { reader }: Held): Promise<void> {
-  open.delete(source);
+async function close(source: ByteSource, signal: AbortSignal | undefined, { reader }: Held): Promise<void> {
+  const alike = open.get(source);
+  alike?.delete(signal);
+  if (alike?.size === 0) open.delete(source);
   const opened = await reader.catch(() => undefined); // its readers were told why it could not be opened
   await opened?.close();
 }

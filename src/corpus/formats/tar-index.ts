@@ -2,6 +2,7 @@ import type { ByteSource, OpenBytes } from '../byte-source.ts';
 import { shardError } from './shard-access.ts';
 
 const BLOCK = 512;
+const NEWLINE = 10;
 const CHUNK_BYTES = 2 ** 16;
 /** A member's pax header or long name that is larger than this is no such thing. */
 const MOST_HEADER_BYTES = 2 ** 20;
@@ -17,13 +18,15 @@ export interface TarMember {
  * Lists the files of a tar archive (ustar, GNU long names, pax) with where each lies, which `tar-stream` does not tell:
  * it reads from front to end. Only headers are read.
  *
- * @throws {ShardError} when a header's checksum is wrong, a name leads out of the archive, or the archive is cut short
+ * @throws {ShardError} when a header's checksum is wrong, a name leads out of the archive, a file lies there in pieces
+ * (sparse), or the archive is cut short
  */
 export async function tarMembers(source: ByteSource, signal?: AbortSignal): Promise<TarMember[]> {
-  const reader = await source.open();
+  const reader = await source.open(signal);
   const window = new Window(source, reader);
   const members: TarMember[] = [];
-  let longName: string | undefined;
+  const everywhere: Records = new Map();
+  let own: Records = new Map();
   let at = 0;
   let hasEnded = false;
   try {
@@ -33,19 +36,23 @@ export async function tarMembers(source: ByteSource, signal?: AbortSignal): Prom
       hasEnded = header.every((byte) => byte === 0);
       if (hasEnded) break;
       checkHeader(source.name, at, header);
-      const bytes = sizeOf(source.name, at, header);
       const type = String.fromCharCode(header[156]!);
+      const told = new Map([...everywhere, ...own]);
+      const bytes = META.has(type) ? ownSize(source.name, at, header) : sizeOf(source.name, at, header, told);
       const data = at + BLOCK;
       const next = data + Math.ceil(bytes / BLOCK) * BLOCK;
       if (data + bytes > source.bytes)
         throw shardError(source.name, at, `${bytes} bytes of data`, `${source.bytes - data}`);
-      if (type === 'L' || type === 'x') {
+      if (META.has(type)) {
         if (bytes > MOST_HEADER_BYTES)
           throw shardError(source.name, at, `a header of at most ${MOST_HEADER_BYTES} bytes`, `${bytes}`);
-        longName = nameIn(type, await window.read(data, data + bytes)) ?? longName;
+        const found = recordsIn(source.name, data, type, await window.read(data, data + bytes));
+        for (const [key, value] of found) (type === 'g' ? everywhere : own).set(key, value);
       } else {
-        const path = longName ?? ownName(header);
-        longName = undefined;
+        const path = told.get('path') || ownName(header);
+        own = new Map();
+        if (type === 'S' || [...told.keys()].some((key) => key.startsWith('GNU.sparse.')))
+          throw shardError(source.name, at, 'files that are stored whole', `\`${path}\`, a sparse one`);
         if (type === '0' || type === '\0' || type === '7')
           members.push({ path: expectInside(source.name, at, path), offset: data, bytes });
       }
@@ -93,12 +100,25 @@ function checkHeader(shard: string, at: number, header: Buffer): void {
   if (!isTarHeader(header)) throw shardError(shard, at, 'a tar header with its checksum', 'another block');
 }
 
+/** What pax records say of a file instead of its header, which has no room for it. */
+type Records = Map<string, string>;
+
+/** Kinds of headers that tell of the next one: GNU's long name and long link, pax's records, and those of all that follow. */
+const META: ReadonlySet<string> = new Set(['L', 'K', 'x', 'g']);
+
+function sizeOf(shard: string, at: number, header: Buffer, told: Records): number {
+  const size = told.get('size');
+  if (!size) return ownSize(shard, at, header);
+  if (/^\d+$/.test(size) && Number.isSafeInteger(Number(size))) return Number(size);
+  throw shardError(shard, at, 'the size of a file in its pax records', JSON.stringify(size));
+}
+
 /** Octal digits, or base 256 where the highest bit is set. */
-function sizeOf(shard: string, at: number, header: Buffer): number {
+function ownSize(shard: string, at: number, header: Buffer): number {
   const field = header.subarray(124, 136);
   const size =
     field[0]! & 0x80
-      ? field.subarray(4).reduce((value, byte) => value * 256 + byte, 0)
+      ? field.subarray(1).reduce((value, byte) => value * 256 + byte, field[0]! & 0x7f)
       : Number.parseInt(field.toString('latin1').replaceAll('\0', ' ').trim() || '0', 8);
   if (Number.isSafeInteger(size) && size >= 0) return size;
   throw shardError(shard, at + 124, 'the size of a file', JSON.stringify(field.toString('latin1')));
@@ -106,15 +126,29 @@ function sizeOf(shard: string, at: number, header: Buffer): number {
 
 const until0 = (bytes: Buffer) => bytes.toString('utf8').split('\0', 1)[0]!;
 
+/** GNU's own format, whose mark ends with a space, has other things where POSIX has the beginning of the name. */
 function ownName(header: Buffer): string {
-  const prefix = header.toString('latin1', 257, 262) === 'ustar' ? until0(header.subarray(345, 500)) : '';
+  const prefix = header.toString('latin1', 257, 263) === 'ustar\0' ? until0(header.subarray(345, 500)) : '';
   const name = until0(header.subarray(0, 100));
   return prefix ? `${prefix}/${name}` : name;
 }
 
-function nameIn(type: string, data: Buffer): string | undefined {
-  if (type === 'L') return until0(data);
-  return /(?:^|\n)\d+ path=([^\n]*)\n/.exec(data.toString('utf8'))?.[1];
+/** Each record of pax is `length key=value` and a line break; the length is that of all of it, in bytes and decimal. */
+function recordsIn(shard: string, offset: number, type: string, data: Buffer): Records {
+  if (type === 'L') return new Map([['path', until0(data)]]);
+  const records: Records = new Map();
+  if (type === 'K') return records;
+  for (let at = 0; at < data.length;) {
+    const space = data.indexOf(' ', at);
+    const length = Number(data.toString('latin1', at, Math.max(at, space)));
+    const equals = data.indexOf('=', space);
+    const end = at + length - 1;
+    if (space < 0 || equals < 0 || equals > end || data[end] !== NEWLINE)
+      throw shardError(shard, offset + at, 'a pax record', JSON.stringify(data.toString('latin1', at, at + 40)));
+    records.set(data.toString('utf8', space + 1, equals), data.toString('utf8', equals + 1, end));
+    at = end + 1;
+  }
+  return records;
 }
 
 function expectInside(shard: string, at: number, path: string): string {

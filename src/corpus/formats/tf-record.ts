@@ -1,3 +1,4 @@
+import { messageOf } from '../../errors.ts';
 import type { ByteSource, OpenBytes } from '../byte-source.ts';
 import { maskedCrc32c } from './crc32c.ts';
 import type { Format } from './format.ts';
@@ -20,7 +21,7 @@ export const tfRecord: Format = {
   open: (input) =>
     openTable('tfrecord', input, async (source, visit) => {
       const offsets: number[] = [];
-      for await (const { offset, bytes } of recordsOf(source)) {
+      for await (const { offset, bytes } of recordsOf(source, input.signal)) {
         if (offsets.length % 256 === 0) input.signal?.throwIfAborted();
         offsets.push(offset);
         visit(() => rowOf(source.name, offset, bytes));
@@ -28,9 +29,9 @@ export const tfRecord: Format = {
       offsets.push(source.bytes);
       return {
         rows: offsets.length - 1,
-        async read(first, count) {
+        async read(first, count, signal) {
           const [from, to] = [offsets[first]!, offsets[first + count]!];
-          const bytes = await readRange(source, from, to);
+          const bytes = await readRange(source, from, to, signal);
           return Array.from({ length: count }, (_, i) => {
             const offset = offsets[first + i]!;
             return {
@@ -57,22 +58,15 @@ function rowOf(shard: string, offset: number, frame: Buffer): Row {
   try {
     return parseExample(data);
   } catch (cause) {
-    throw shardError(
-      shard,
-      offset + BEFORE,
-      'a tf.train.Example',
-      cause instanceof Error ? cause.message : String(cause),
-      {},
-      cause,
-    );
+    throw shardError(shard, offset + BEFORE, 'a tf.train.Example', messageOf(cause), {}, cause);
   }
 }
 
 const hex = (value: number) => value.toString(16).padStart(8, '0');
 
 /** Goes through the records of a file: large reads, and one buffer at a time. */
-async function* recordsOf(source: ByteSource): AsyncGenerator<{ offset: number; bytes: Buffer }> {
-  const reader = await source.open();
+async function* recordsOf(source: ByteSource, signal?: AbortSignal): AsyncGenerator<{ offset: number; bytes: Buffer }> {
+  const reader = await source.open(signal);
   try {
     let held: Buffer = Buffer.alloc(0);
     let start = 0;

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { messageOf } from '../../errors.ts';
 import { writeAtomically } from '../atomic-file.ts';
 import type { ByteSource } from '../byte-source.ts';
 import { cacheFolder } from '../data-folder.ts';
@@ -34,15 +35,15 @@ export const webDataset: Format = {
       for (const group of groups) {
         input.signal?.throwIfAborted();
         const [from, to] = spanOf([group]);
-        const bytes = await readRange(source, from, to);
+        const bytes = await readRange(source, from, to, input.signal);
         visit(() => rowOf(source.name, group, bytes, from));
       }
       return {
         rows: groups.length,
-        async read(first, count) {
+        async read(first, count, signal) {
           const wanted = groups.slice(first, first + count);
           const [from, to] = spanOf(wanted);
-          const bytes = await readRange(source, from, to);
+          const bytes = await readRange(source, from, to, signal);
           return wanted.map((group) => ({
             id: `${source.name}:${group.key}`,
             offset: group.members[0]!.offset,
@@ -93,12 +94,12 @@ function parseJson(shard: string, offset: number, content: Buffer): object {
     if (typeof value === 'object' && value !== null) return value;
     throw new Error(typeof value);
   } catch (cause) {
-    throw shardError(shard, offset, 'a JSON object', cause instanceof Error ? cause.message : String(cause), {}, cause);
+    throw shardError(shard, offset, 'a JSON object', messageOf(cause), {}, cause);
   }
 }
 
 const SavedIndex = z.strictObject({
-  version: z.literal(1),
+  version: z.literal(2),
   state: z.string(),
   members: z.array(z.tuple([z.string(), z.int().nonnegative(), z.int().nonnegative()])),
 });
@@ -115,7 +116,7 @@ async function cachedMembers(source: ByteSource, signal?: AbortSignal): Promise<
     return saved.members.map(([name, offset, bytes]) => ({ path: name, offset, bytes }));
   const members = await tarMembers(source, signal);
   const index: z.output<typeof SavedIndex> = {
-    version: 1,
+    version: 2,
     state: source.state,
     members: members.map(({ path: name, offset, bytes }) => [name, offset, bytes]),
   };

@@ -1,6 +1,7 @@
 import { promisify } from 'node:util';
 import { inflateRaw } from 'node:zlib';
 import StreamZip from 'node-stream-zip';
+import { messageOf } from '../../errors.ts';
 import type { ByteSource, OpenBytes } from '../byte-source.ts';
 import { crc32Of } from '../crc32.ts';
 import { shardError } from './shard-access.ts';
@@ -154,7 +155,7 @@ export class Zip {
       return await work;
     } catch (cause) {
       if (cause instanceof Error && 'facts' in cause) throw cause;
-      const got = cause instanceof Error ? cause.message : String(cause);
+      const got = messageOf(cause);
       throw shardError(
         this.#shard,
         0,

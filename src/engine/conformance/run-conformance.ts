@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs';
+import { messageOf } from '../../errors.ts';
 import { cpuEngine } from '../cpu-engine.ts';
 import { compileWithinTidy, type Engine } from '../engine.ts';
 import { type ConformanceCase, finiteDifference, type Readings, slope } from './case.ts';
@@ -85,7 +86,7 @@ async function runCase(engine: Engine, backend: string, each: ConformanceCase): 
     if (apart > slopeTolerance) return result('failed', apart, `the gradient is not the slope of the loss`);
     return result('passed', worst);
   } catch (error) {
-    return result('failed', Infinity, error instanceof Error ? error.message : String(error));
+    return result('failed', Infinity, messageOf(error));
   }
 }
 

@@ -17,10 +17,6 @@ const byCode = new Map<string | undefined, (typeof classes)[number]>(
   classes.map((ErrorClass) => [new ErrorClass('').code, ErrorClass]),
 );
 
-/** Why something failed, in a line: what libraries say may have several. */
-export const reasonOf = (error: unknown): string =>
-  (error instanceof Error ? error.message : String(error)).split('\n', 1)[0]!;
-
 /** Writes an error down as plain values. */
 export const failureOf = (error: unknown): Failure =>
   isTaustreamError(error)

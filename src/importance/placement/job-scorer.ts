@@ -3,7 +3,7 @@ import * as tf from '@tensorflow/tfjs';
 import { fuse } from '../../engine/layers/fuse.ts';
 import type { Engine } from '../../engine/engine.ts';
 import { useEngine } from '../../engine/use-engine.ts';
-import { ModelError, OptionsError, PlacementError } from '../../errors.ts';
+import { ModelError, OptionsError, PlacementError, firstLineOf } from '../../errors.ts';
 import type { LossSpec } from '../../model/compiled.ts';
 import { openHead } from '../../model/head.ts';
 import { allocate, type Column } from '../../stream/columns.ts';
@@ -12,7 +12,6 @@ import type { Scorer } from '../model-scorer.ts';
 import type { Scheme } from '../scheme.ts';
 import { schemeOf } from '../schemes.ts';
 import { scorerOf } from '../scorer-of.ts';
-import { reasonOf } from './failure.ts';
 import type { JobColumn, ScoreRecipe, WeightSpec } from './jobs.ts';
 import { lossNamed } from './score-recipe.ts';
 
@@ -101,7 +100,7 @@ async function importModule(path: string): Promise<ScoreModule> {
     return (await import(pathToFileURL(path).href)) as ScoreModule; // what it lacks is found missing where it is used
   } catch (cause) {
     throw new PlacementError(
-      `\`score.module\`: ${path} cannot be loaded: ${reasonOf(cause)}. Correct the file or its path.`,
+      `\`score.module\`: ${path} cannot be loaded: ${firstLineOf(cause)}. Correct the file or its path.`,
       { module: path },
       { cause },
     );
@@ -114,7 +113,7 @@ async function modelOf({ topology }: ScoreRecipe): Promise<tf.LayersModel> {
     return await tf.models.modelFromJSON({ modelTopology } as Parameters<typeof tf.models.modelFromJSON>[0]);
   } catch (cause) {
     throw new ModelError(
-      `The model cannot be built from its layers here: ${reasonOf(cause)}. ` +
+      `The model cannot be built from its layers here: ${firstLineOf(cause)}. ` +
         "Register custom layers in a file that is named as `score.module`, or score with `where: 'inline'`.",
       {},
       { cause },

@@ -2,13 +2,12 @@ import { resolve } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import { activeEngine } from '../../engine/use-engine.ts';
 import { engineNames } from '../../engine/engine.ts';
-import { ModelError, OptionsError } from '../../errors.ts';
+import { ModelError, OptionsError, firstLineOf } from '../../errors.ts';
 import { compiledParts, type LossSpec } from '../../model/compiled.ts';
 import type { Head } from '../../model/head.ts';
 import type { Schema } from '../../stream/columns.ts';
 import type { Scheme } from '../scheme.ts';
 import { schemes } from '../schemes.ts';
-import { reasonOf } from './failure.ts';
 import type { ScoreRecipe, WeightSpec } from './jobs.ts';
 import type { Placement } from './placement-options.ts';
 
@@ -64,7 +63,7 @@ function topologyOf(model: tf.LayersModel): string {
     return model.toJSON(null, true) as string; // `true` asks for a text
   } catch (cause) {
     throw new ModelError(
-      `Model \`${model.name}\`: cannot be written down for the scoring process: ${reasonOf(cause)}. ` +
+      `Model \`${model.name}\`: cannot be written down for the scoring process: ${firstLineOf(cause)}. ` +
         "Give its layers a `getConfig`, or score with `where: 'inline'`.",
       {},
       { cause },

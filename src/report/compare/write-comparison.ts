@@ -1,6 +1,6 @@
 import { rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { RunError } from '../../errors.ts';
+import { RunError, messageOf } from '../../errors.ts';
 import { describeMachine, describeVersions } from '../run-file.ts';
 import type { Comparison } from './compare.ts';
 import { comparisonPage } from './page.ts';
@@ -31,7 +31,7 @@ async function writeWhole(path: string, text: string): Promise<void> {
     await writeFile(`${path}.tmp`, text);
     await rename(`${path}.tmp`, path);
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const reason = messageOf(cause);
     throw new RunError(
       `${path}: cannot be written: ${reason}. Make room, or name another folder.`,
       { file: path },

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type * as tf from '@tensorflow/tfjs';
-import { RunError } from '../../errors.ts';
+import { RunError, messageOf } from '../../errors.ts';
 import { findImageDetails } from '../../model/pretrained/image-details.ts';
 import type { Corpus } from '../../stream/sample.ts';
 import { writeAtomically } from '../../corpus/atomic-file.ts';
@@ -48,7 +48,7 @@ export async function imageReport(model: tf.LayersModel, options: ImageReportOpt
 
 async function write(path: string, text: string): Promise<void> {
   await writeAtomically(path, text).catch((cause: unknown) => {
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const reason = messageOf(cause);
     throw new RunError(
       `${path}: cannot be written: ${reason}. Make room, or name another folder.`,
       { path },

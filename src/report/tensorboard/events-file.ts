@@ -1,7 +1,7 @@
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { RunError } from '../../errors.ts';
+import { RunError, messageOf } from '../../errors.ts';
 import { maskedCrc32c } from './crc32c.ts';
 import { startEvent, summaryEvent, versionEvent, type EventValues } from './event.ts';
 
@@ -79,7 +79,7 @@ export class EventsFile implements Disposable {
     try {
       return action();
     } catch (cause) {
-      const reason = cause instanceof Error ? cause.message : String(cause);
+      const reason = messageOf(cause);
       const facts = { file: this.path };
       throw new RunError(`${this.path}: cannot be written: ${reason}. Make room, or name another folder.`, facts, {
         cause,

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { access, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { access, cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
@@ -86,11 +86,7 @@ describe('pretrained', function () {
     const folder = await mkdtemp(join(tmpdir(), 'taustream-pretrained-'));
     const cached = join(cacheFolder(process.platform, process.env), 'pretrained');
     try {
-      const copy = async () => {
-        const { cp } = await import('node:fs/promises');
-        await cp(cached, folder, { recursive: true });
-      };
-      await copy().catch(() => this.skip()); // nothing was fetched
+      await cp(cached, folder, { recursive: true }).catch(() => this.skip()); // nothing was fetched
       const weights = join(folder, 'squeezenet-1.1-1', 'weights.bin');
       const whole = await readFile(weights);
       const damaged = Buffer.from(whole);
@@ -102,6 +98,21 @@ describe('pretrained', function () {
       };
       (await pretrained('squeezenet-1.1', { folder, registry })).dispose();
       assert.ok(whole.equals(await readFile(weights)));
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  });
+
+  it('leaves nothing behind when a converted model cannot be kept', async function () {
+    const folder = await mkdtemp(join(tmpdir(), 'taustream-pretrained-'));
+    const cached = join(cacheFolder(process.platform, process.env), 'pretrained');
+    try {
+      for (const name of ['squeezenet', 'imagenet-names'])
+        await cp(join(cached, name), join(folder, name), { recursive: true }).catch(() => this.skip()); // nothing was fetched
+      await writeFile(join(folder, 'squeezenet-1.1-1'), 'a file where the folder would be');
+      const before = tf.memory().numTensors;
+      await assert.rejects(pretrained('squeezenet-1.1', { folder }), { code: 'EEXIST' });
+      assert.equal(tf.memory().numTensors, before);
     } finally {
       await rm(folder, { recursive: true, force: true });
     }

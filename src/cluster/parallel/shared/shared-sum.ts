@@ -51,6 +51,7 @@ export class SharedSum {
   readonly #options: SharedSumOptions;
   #memory: Memory | undefined;
   #arrivals = 0;
+  #isClosed = false;
 
   constructor(options: SharedSumOptions) {
     this.#options = options;
@@ -66,6 +67,7 @@ export class SharedSum {
    */
   sum(count: number, fill: (own: Float32Array) => void): Float32Array {
     const { rank, world } = this.#options;
+    if (this.#isClosed) throw new ParallelError('Trainers: expected a sum before they were left, got one afterwards.');
     const memory = (this.#memory ??= this.#open(count));
     const { slots, sums } = memory;
     if (count !== sums.length)
@@ -80,7 +82,10 @@ export class SharedSum {
     return sums;
   }
 
+  /** Gives the memory back. Nobody may read a sum any more. */
   close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
     if (this.#memory) unmapFile(this.#memory.mapping);
     this.#memory = undefined;
     closeSync(this.#options.fd);
@@ -105,8 +110,13 @@ export class SharedSum {
       slots: numbers.slice(0, -1),
       sums: numbers.at(-1)!,
     };
-    this.#compareSizes(memory, count);
-    return memory;
+    try {
+      this.#compareSizes(memory, count);
+      return memory;
+    } catch (error) {
+      unmapFile(mapping);
+      throw error;
+    }
   }
 
   /** Nobody writes before all have room, and as many numbers. */

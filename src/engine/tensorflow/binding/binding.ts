@@ -53,8 +53,6 @@ export class Binding implements OpRunnerParts {
   readonly TF_ATTR_RESOURCE = 8;
   readonly TF_Version: string;
 
-  readonly #ownStrings = new Set<number>();
-
   constructor(files: LibraryFiles, options?: ContextOptions) {
     this.library = loadLibrary(files);
     this.TF_Version = this.library.version;
@@ -73,9 +71,7 @@ export class Binding implements OpRunnerParts {
 
   /** Makes a tensor even while a step is traced. */
   upload(shape: number[], dtype: DataType, values: HostValues): number {
-    const id = this.handles.add(this.tensors.upload(shape, dtype, values));
-    if (dtype === dataTypes.string) this.#ownStrings.add(id);
-    return id;
+    return this.handles.add(this.tensors.upload(shape, dtype, values));
   }
 
   deleteTensor(id: number): void {
@@ -86,7 +82,6 @@ export class Binding implements OpRunnerParts {
 
   /** Deletes a tensor even while a step is traced. */
   release(id: number): void {
-    if (this.#ownStrings.delete(id) && this.handles.has(id)) this.tensors.freeStrings(this.handles.get(id));
     this.handles.delete(id);
   }
 

@@ -1,7 +1,7 @@
 import { closeSync, openSync } from 'node:fs';
 import { devNull } from 'node:os';
 import koffi, { type LibraryHandle } from 'koffi';
-import { EngineError } from '../../../errors.ts';
+import { EngineError, messageOf } from '../../../errors.ts';
 import { koffiNames, signatures, type Address, type Functions, type Pointer } from './signatures.ts';
 
 /** Where TensorFlow's two libraries lie, and what must be loaded before them (NVIDIA's libraries, in order). */
@@ -157,5 +157,3 @@ export function bytesAt(library: Library, address: Pointer, length: number): Uin
   if (length > 0) library.copy(bytes, address, length);
   return bytes;
 }
-
-const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error));

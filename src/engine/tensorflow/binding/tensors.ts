@@ -1,7 +1,7 @@
 import { EngineError } from '../../../errors.ts';
 import type { Context } from './context.ts';
 import { bytesOfType, dataTypes, nameOfType, type DataType } from './data-types.ts';
-import { fromBfloat16, fromFloat16, toBfloat16, toFloat16 } from './half.ts';
+import { fromBfloat16, fromFloat16, toBfloat16, toFloat16 } from '../../half.ts';
 import { bytesAt, type Library } from './library.ts';
 import type { Pointer } from './signatures.ts';
 import type { Status } from './status.ts';
@@ -44,10 +44,36 @@ export class Tensors {
     const { c } = this.#library;
     const tensor = this.allocate(shape, type, values);
     const handle = c.TFE_NewTensorHandle(tensor, this.#status.pointer);
+    if (type === dataTypes.string) return this.#ownStrings(tensor, handle);
     c.TF_DeleteTensor(tensor);
     this.#status.check('upload()');
-    const staysOnHost = !this.#context.isGpu || type === dataTypes.int32 || type === dataTypes.string;
+    const staysOnHost = !this.#context.isGpu || type === dataTypes.int32;
     return staysOnHost ? handle : this.#moveToDevice(handle);
+  }
+
+  /**
+   * Makes strings TensorFlow's own: of those in a tensor that it was given it frees the tensor alone, and nobody else can
+   * tell when to free the strings, for operations like Reshape share them.
+   */
+  #ownStrings(tensor: Pointer, given: Pointer): Pointer {
+    const { c } = this.#library;
+    const { pointer: status } = this.#status;
+    let op: Pointer | undefined;
+    try {
+      this.#status.check('upload()');
+      op = c.TFE_NewOp(this.#context.pointer, 'DeepCopy', status); // on no named device: there are strings on the host alone
+      this.#status.check('upload()');
+      c.TFE_OpAddInput(op, given, status);
+      const copy = new BigUint64Array(1);
+      c.TFE_Execute(op, copy, Int32Array.of(1), status);
+      this.#status.check('upload()');
+      return copy[0]!;
+    } finally {
+      if (op !== undefined) c.TFE_DeleteOp(op);
+      this.#freeStrings(tensor);
+      c.TFE_DeleteTensorHandle(given);
+      c.TF_DeleteTensor(tensor);
+    }
   }
 
   #moveToDevice(handle: Pointer): Pointer {
@@ -62,10 +88,7 @@ export class Tensors {
   /** Reads a tensor's values into memory of ours. 64-bit integers come as int32, 16-bit floats as float32. */
   download(handle: Pointer): ReadValues {
     const { c } = this.#library;
-    const tensor = c.TFE_TensorHandleResolve(handle, this.#status.pointer);
-    const error = this.#status.ok ? undefined : this.#status.error('download()');
-    if (error) this.#context.queue.failed();
-    if (error) throw error;
+    const tensor = this.#resolve(handle, 'download()');
     try {
       return this.read(tensor);
     } finally {
@@ -76,8 +99,7 @@ export class Tensors {
   /** Copies a float32 tensor's values into memory of the caller's, as long as they are. */
   downloadInto(handle: Pointer, target: Float32Array): void {
     const { c } = this.#library;
-    const tensor = c.TFE_TensorHandleResolve(handle, this.#status.pointer);
-    this.#status.check('downloadInto()');
+    const tensor = this.#resolve(handle, 'downloadInto()');
     try {
       const fits = c.TF_TensorType(tensor) === dataTypes.float32;
       const bytes = Number(c.TF_TensorByteSize(tensor));
@@ -89,6 +111,15 @@ export class Tensors {
     } finally {
       c.TF_DeleteTensor(tensor);
     }
+  }
+
+  /** Waits for a handle's tensor, to be deleted by the caller. What the queue was doing for it is undone if it failed. */
+  #resolve(handle: Pointer, where: string): Pointer {
+    const tensor = this.#library.c.TFE_TensorHandleResolve(handle, this.#status.pointer);
+    if (this.#status.ok) return tensor;
+    const error = this.#status.error(where);
+    this.#context.queue.failed();
+    throw error;
   }
 
   /** Reads a `TF_Tensor`. */
@@ -135,15 +166,12 @@ export class Tensors {
     return tensor;
   }
 
-  /** Frees what the strings of an uploaded tensor hold outside of it; TensorFlow frees only the tensor. */
-  freeStrings(handle: Pointer): void {
+  /** Frees what the strings of a `TF_Tensor` of ours hold outside of it. */
+  #freeStrings(tensor: Pointer): void {
     const { c } = this.#library;
-    const tensor = c.TFE_TensorHandleResolve(handle, this.#status.pointer);
-    if (!this.#status.ok) return; // what cannot be read back holds no string of ours
     const start = c.TF_TensorData(tensor);
     const count = Number(c.TF_TensorElementCount(tensor));
     for (let i = 0; i < count; i++) c.TF_StringDealloc(start + BigInt(i * STRING_BYTES));
-    c.TF_DeleteTensor(tensor);
   }
 
   #readStrings(tensor: Pointer): Uint8Array[] {

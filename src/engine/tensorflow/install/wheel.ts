@@ -5,7 +5,7 @@ import { basename, dirname, join } from 'node:path';
 import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import StreamZip from 'node-stream-zip';
-import { EngineError } from '../../../errors.ts';
+import { EngineError, messageOf } from '../../../errors.ts';
 import type { FileRecord } from './manifest.ts';
 
 /** A wheel: a zip archive with a list of its files' digests. */
@@ -52,7 +52,7 @@ export async function openWheel(file: string): Promise<Wheel> {
     };
   } catch (error) {
     await zip.close().catch(() => undefined); // the first error is the one that matters
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     throw new EngineError(
       `installEngine(): ${basename(file)} is not a whole wheel: ${reason}. Delete it and run the installation again.`,
       { file },

@@ -93,6 +93,8 @@ describe('SharedSum', function () {
     assert.deepEqual([...alone.sum(3, (own) => own.set([1, 2, 3]))], [1, 2, 3]);
     assert.throws(() => alone.sum(4, () => {}), /expected a sum of 3 numbers as before, got 4/);
     alone.close();
+    alone.close();
+    assert.throws(() => alone.sum(3, () => {}), /expected a sum before they were left/);
   });
 });
 

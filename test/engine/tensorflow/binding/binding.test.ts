@@ -36,6 +36,16 @@ describeWithTensorflow('Binding', (engine) => {
     });
   });
 
+  it('keeps strings that another tensor shares, when the one that they came with is disposed', () => {
+    const texts = ['a string of more than twenty-two bytes', 'another one, which does not fit into its place either'];
+    const whole = tf.tensor(texts, [2], 'string');
+    const shared = tf.reshape(whole, [1, 2]);
+    whole.dispose();
+    tf.tensor(['x'.repeat(38), 'y'.repeat(53)]).dispose(); // takes the room, were it free
+    assert.deepEqual(shared.arraySync(), [texts]);
+    shared.dispose();
+  });
+
   it('carries every type that TensorFlow.js has there and back through an operation', () => {
     tf.tidy(() => {
       assert.deepEqual(tf.tensor1d([1, -2], 'int32').neg().dataSync(), Int32Array.of(-1, 2));

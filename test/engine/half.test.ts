@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { fromBfloat16, fromFloat16, toBfloat16, toFloat16 } from '../../../../src/engine/tensorflow/binding/half.ts';
+import { fromBfloat16, fromFloat16, toBfloat16, toFloat16 } from '../../src/engine/half.ts';
 
 describe('float16', () => {
   it('reads the values that IEEE 754 gives', () => {
