@@ -33,8 +33,8 @@ export const RecordCorpusOptions = z.strictObject({
   /** Names the corpus in logs. @default the manifest's */
   name: z.string().min(1).optional(),
   /**
-   * Whether checksums are checked: each sample's whenever it is read, and once in a process that of each shard's index.
-   * Shards of version 1 have none of samples: theirs as a whole is checked, once. @default true
+   * Whether checksums are checked, once in a process: those of each shard's index and of each sample that is read. Shards
+   * of version 1 have none of samples: theirs as a whole is checked. @default true
    */
   verify: z.boolean().default(true),
   /** What is done to the pictures in `x` (uint8 [H, W, C]) each time they are read. @default nothing */

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Stats } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { LRUCache } from 'lru-cache';
 import { ShardError } from '../errors.ts';
 import { readFully } from './byte-source.ts';
 import { crc32Of } from './crc32.ts';
@@ -30,13 +31,22 @@ export interface Frames {
   /** Where in `bytes` each frame's msgpack begins and ends, [samples]. */
   readonly starts: Uint32Array;
   readonly ends: Uint32Array;
-  /** CRC-32 of each frame and its length, [samples]; undefined where none is to be checked. */
-  readonly crcs: Uint32Array | undefined;
+  /** What they are checked by; undefined where they are not. */
+  readonly checks: FrameChecks | undefined;
+}
+
+interface FrameChecks {
+  /** CRC-32 of each frame and its length, [samples]. */
+  readonly crcs: Uint32Array;
+  /** The first one's number in the shard. */
+  readonly first: number;
+  /** A bit for each frame of the shard that was found right in this process. */
+  readonly right: Uint8Array;
 }
 
 /**
- * What of a shard is checked by checksums: its index, once for each file and process, and each frame that is taken; all
- * of its bytes, once as well; or nothing. A shard without checksums of frames is checked as a whole, or not at all.
+ * What of a shard is checked by checksums, once for each file and process: its index and each frame that is taken; all
+ * of its bytes; or nothing. A shard without checksums of frames is checked as a whole, or not at all.
  */
 export type ShardCheck = 'frames' | 'whole' | 'nothing';
 
@@ -44,12 +54,13 @@ export type ShardCheck = 'frames' | 'whole' | 'nothing';
 export class ShardReader {
   readonly #entry: ShardEntry;
   readonly #handle: FileHandle;
-  readonly #check: ShardCheck;
+  /** A bit for each frame that was found right; undefined where frames are not checked. */
+  readonly #right: Uint8Array | undefined;
 
-  private constructor(entry: ShardEntry, handle: FileHandle, check: ShardCheck) {
+  private constructor(entry: ShardEntry, handle: FileHandle, right: Uint8Array | undefined) {
     this.#entry = entry;
     this.#handle = handle;
-    this.#check = check;
+    this.#right = right;
   }
 
   /**
@@ -63,13 +74,14 @@ export class ShardReader {
       throw shardError(entry.file, { offset: 0, expected: 'a file', got }, cause);
     });
     try {
-      const place = isRemote(folder) ? undefined : path;
-      await checkShard(handle, place, entry, check, signal);
+      const stats = await handle.stat();
+      const state = stateKey(stats, isRemote(folder) ? undefined : path);
+      await checkShard(handle, { state, size: stats.size }, entry, check, signal);
+      return new ShardReader(entry, handle, check === 'frames' ? rightFrames(state, entry) : undefined);
     } catch (error) {
       await handle.close();
       throw error;
     }
-    return new ShardReader(entry, handle, check);
   }
 
   /** Reads samples `[first, first + count)`: two reads, one of the index and one of the frames. */
@@ -93,7 +105,8 @@ export class ShardReader {
     const bytes = await readFully(this.#handle, file, offset, offsets[count]!);
     const starts = offsets.subarray(0, count).map((from) => from - offset + LENGTH_BYTES);
     const ends = offsets.subarray(1).map((to) => to - offset);
-    return { bytes, offset, starts, ends, crcs: this.#check === 'nothing' ? undefined : crcs };
+    const right = this.#right;
+    return { bytes, offset, starts, ends, checks: right && crcs && { crcs, first, right } };
   }
 
   close(): Promise<void> {
@@ -102,19 +115,32 @@ export class ShardReader {
 }
 
 /**
- * Checks that frame `i` is what was written: its length, and its checksum where it has one.
+ * Checks that frame `i` is what was written: its length, and its checksum where that was not found right before.
  * @throws {ShardError} when it is not
  */
-export function checkFrame(file: string, { bytes, offset, starts, ends, crcs }: Frames, i: number): void {
+export function checkFrame(file: string, frames: Frames, i: number): void {
+  const { checks } = frames;
+  if (!checks) return checkLength(file, frames, i);
+  const { crcs, first, right } = checks;
+  const byte = (first + i) >> 3;
+  const bit = 1 << ((first + i) & 7);
+  if (right[byte]! & bit) return;
+  checkCrc(file, frames, i, crcs[i]!);
+  checkLength(file, frames, i);
+  right[byte]! |= bit;
+}
+
+function checkCrc(file: string, { bytes, offset, starts, ends }: Frames, i: number, expected: number): void {
   const from = starts[i]! - LENGTH_BYTES;
-  const to = ends[i]!;
-  if (crcs) {
-    const crc = crc32Of(bytes.subarray(from, to));
-    if (crc !== crcs[i])
-      throw shardError(file, { offset: offset + from, expected: `a frame of CRC-32 ${hex(crcs[i]!)}`, got: hex(crc) });
-  }
+  const got = crc32Of(bytes.subarray(from, ends[i]));
+  if (got === expected) return;
+  throw shardError(file, { offset: offset + from, expected: `a frame of CRC-32 ${hex(expected)}`, got: hex(got) });
+}
+
+function checkLength(file: string, { bytes, offset, starts, ends }: Frames, i: number): void {
+  const from = starts[i]! - LENGTH_BYTES;
   const length = bytes.readUInt32LE(from);
-  const room = to - starts[i]!;
+  const room = ends[i]! - starts[i]!;
   if (length === room) return;
   throw shardError(file, {
     offset: offset + from,
@@ -131,16 +157,29 @@ const sizeOf = ({ bytes, samples, indexSha256 }: ShardEntry): ShardSize => ({
   version: indexSha256 === undefined ? 1 : 2,
 });
 
-/** @param path where it lies; not said of a file of the cache, whose times change whenever it is used */
+/** Bytes of memory for what was found right: that of the shards used longest ago is forgotten, and checked anew. */
+const RIGHT_BYTES = 8 * 2 ** 20;
+const rights = new LRUCache<string, Uint8Array>({
+  maxSize: RIGHT_BYTES,
+  sizeCalculation: ({ length }) => length,
+});
+
+/** A bit for each frame of a shard that was found right, by its state and index. */
+function rightFrames(state: string, { indexSha256, samples }: ShardEntry): Uint8Array | undefined {
+  if (indexSha256 === undefined) return undefined;
+  const key = `${state} ${indexSha256}`;
+  const bits = rights.get(key) ?? new Uint8Array(Math.ceil(samples / 8));
+  rights.set(key, bits);
+  return bits;
+}
+
 async function checkShard(
   handle: FileHandle,
-  path: string | undefined,
+  { state, size }: { readonly state: string; readonly size: number },
   entry: ShardEntry,
   check: ShardCheck,
   signal?: AbortSignal,
 ) {
-  const state = await handle.stat();
-  const { size } = state;
   const expected = sizeOf(entry);
   if (size !== entry.bytes)
     throw shardError(entry.file, {
@@ -151,7 +190,7 @@ async function checkShard(
   if (indexOffset(expected) < HEADER_BYTES)
     throw shardError(entry.file, { offset: 0, expected: `room for ${entry.samples} samples`, got: `${size} bytes` });
   const checked = check === 'nothing' ? undefined : checkedPart(entry, check);
-  if (checked) await verifyOnce(handle, stateKey(state, path), { ...checked, entry }, signal);
+  if (checked) await verifyOnce(handle, state, { ...checked, entry }, signal);
   const mismatch =
     checkHeader(await readFully(handle, entry.file, 0, HEADER_BYTES), expected.version) ??
     checkTrailer(await readFully(handle, entry.file, size - TRAILER_BYTES, size), expected);

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
 import { spawnSync } from 'node:child_process';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
@@ -34,6 +34,13 @@ describe('writeRecords and recordCorpus', () => {
   const shard = (name = 'shard-00000.records') => at('c', name);
   const manifest = () => RecordManifest.parse(JSON.parse(readFileSync(at('c', 'manifest.json'), 'utf8')));
 
+  /** Writes a shard at a time of its own: what is found right is remembered of a file and time, which have a resolution. */
+  let time = 0;
+  function rewrite(bytes: Uint8Array) {
+    writeFileSync(shard(), bytes);
+    time += 1;
+    utimesSync(shard(), time, time);
+  }
   const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
 
   /** Changes a shard's bytes and, where a deeper check is to be reached, all checksums of what it had before. */
@@ -371,7 +378,7 @@ describe('writeRecords and recordCorpus', () => {
         fc.asyncProperty(places, fc.nat(7), async (place, bit) => {
           const flipped = Buffer.from(whole);
           flipped[place]! ^= 1 << bit;
-          writeFileSync(shard(), flipped);
+          rewrite(flipped);
           const inFrames = place < index ? /a frame of CRC-32 [0-9a-f]{8}, got [0-9a-f]{8}\./ : /an index of sha256/;
           await assert.rejects(readAll(), {
             code: 'ERR_SHARD',
@@ -396,7 +403,7 @@ describe('writeRecords and recordCorpus', () => {
           const damaged = Buffer.from(whole);
           const once = new Map(flips);
           for (const [place, bits] of once) damaged[place]! ^= bits;
-          writeFileSync(shard(), damaged);
+          rewrite(damaged);
           const bad = new Set([...once.keys()].map(frameOf));
           const corpus = await recordCorpus(at('c'), { onBadSample: 'skip' });
           const stream = corpus.samples({ seed: 3, epochs: 1 });
