@@ -151,13 +151,13 @@ class ShardedRecords implements RecordCorpus, BlockSource {
         return;
       }
       try {
-        for (const place of members) {
+        await mapConcurrently(members, async (place) => {
           signal?.throwIfAborted();
           const { part, first, count } = refs[place]!;
           const frames = await this.#leniently(reader.frames(this.#segments[part]!.from + first, count));
           blocks[place] =
             frames instanceof ShardError ? badBlock(count, frames) : new RecordBlock(entry.file, frames, manifest);
-        }
+        });
       } finally {
         await reader.close();
       }

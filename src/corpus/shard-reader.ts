@@ -180,21 +180,32 @@ async function checkShard(
   check: ShardCheck,
   signal?: AbortSignal,
 ) {
-  const expected = sizeOf(entry);
   if (size !== entry.bytes)
     throw shardError(entry.file, {
       offset: Math.min(size, entry.bytes),
       expected: `${entry.bytes} bytes`,
       got: `${size}`,
     });
-  if (indexOffset(expected) < HEADER_BYTES)
+  if (indexOffset(sizeOf(entry)) < HEADER_BYTES)
     throw shardError(entry.file, { offset: 0, expected: `room for ${entry.samples} samples`, got: `${size} bytes` });
-  const checked = check === 'nothing' ? undefined : checkedPart(entry, check);
-  if (checked) await verifyOnce(handle, state, { ...checked, entry }, signal);
+  const part = check === 'nothing' ? undefined : checkedPart(entry, check);
+  const key = part && `${state} ${part.sha256}`;
+  if (key !== undefined && verified.has(key)) return;
+  const checks = [part && checkSum(handle, { ...part, entry }, signal), checkEnds(handle, entry)];
+  for (const done of await Promise.allSettled(checks)) if (done.status === 'rejected') throw done.reason;
+  if (key !== undefined) verified.add(key);
+}
+
+/** What was found right, as state of the file and sha256: a file that changes is checked again. */
+const verified = new Set<string>();
+
+async function checkEnds(handle: FileHandle, entry: ShardEntry): Promise<void> {
+  const { file, bytes } = entry;
+  const size = sizeOf(entry);
   const mismatch =
-    checkHeader(await readFully(handle, entry.file, 0, HEADER_BYTES), expected.version) ??
-    checkTrailer(await readFully(handle, entry.file, size - TRAILER_BYTES, size), expected);
-  if (mismatch) throw shardError(entry.file, mismatch);
+    checkHeader(await readFully(handle, file, 0, HEADER_BYTES), size.version) ??
+    checkTrailer(await readFully(handle, file, bytes - TRAILER_BYTES, bytes), size);
+  if (mismatch) throw shardError(file, mismatch);
 }
 
 interface CheckedPart {
@@ -222,18 +233,13 @@ export function stateKey({ size, mtimeMs, birthtimeMs, ino }: FileState, path?: 
 
 type FileState = Pick<Stats, 'size' | 'mtimeMs' | 'birthtimeMs' | 'ino'>;
 
-/** What was found right, as state of the file and sha256: a file that changes is checked again. */
-const verified = new Set<string>();
 const HASH_BYTES = 2 ** 20;
 
-async function verifyOnce(
+async function checkSum(
   handle: FileHandle,
-  state: string,
   { from: begin, sha256, what, entry: { file, bytes } }: CheckedPart & { readonly entry: ShardEntry },
   signal?: AbortSignal,
 ): Promise<void> {
-  const key = `${state} ${sha256}`;
-  if (verified.has(key)) return;
   const hash = createHash('sha256');
   const chunk = new Uint8Array(Math.min(HASH_BYTES, bytes - begin));
   for (let from = begin; from < bytes; from += HASH_BYTES) {
@@ -242,7 +248,6 @@ async function verifyOnce(
   }
   const got = hash.digest('hex');
   if (got !== sha256) throw shardError(file, { offset: begin, expected: `${what} ${sha256}`, got });
-  verified.add(key);
 }
 
 function shardError(shard: string, { offset, expected, got }: Mismatch, cause?: unknown): ShardError {
