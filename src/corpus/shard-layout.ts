@@ -74,9 +74,11 @@ export interface IndexEntries {
 /** Reads entries of an index. @param bytes of the frames' entries, and the offset that follows them */
 export function readEntries(bytes: Buffer, frames: number, version: ShardVersion): IndexEntries {
   const stride = entryBytes(version);
-  const offsets = Uint32Array.from({ length: frames + 1 }, (_, i) => bytes.readUInt32LE(i * stride));
+  const offsets = new Uint32Array(frames + 1);
+  for (let i = 0; i <= frames; i++) offsets[i] = bytes.readUInt32LE(i * stride);
   if (version === 1) return { offsets, crcs: undefined };
-  const crcs = Uint32Array.from({ length: frames }, (_, i) => bytes.readUInt32LE(i * stride + OFFSET_BYTES));
+  const crcs = new Uint32Array(frames);
+  for (let i = 0; i < frames; i++) crcs[i] = bytes.readUInt32LE(i * stride + OFFSET_BYTES);
   return { offsets, crcs };
 }
 

@@ -92,19 +92,23 @@ export class ShardReader {
     const at = end + first * entryBytes(size.version);
     const index = await readFully(this.#handle, file, at, at + indexBytes(count, size.version));
     const { offsets, crcs } = readEntries(index, count, size.version);
-    offsets.forEach((offset, i) => {
-      const lowest = i === 0 ? HEADER_BYTES : offsets[i - 1]! + LENGTH_BYTES;
+    for (let i = 0, lowest = HEADER_BYTES; i <= count; i++) {
+      const offset = offsets[i]!;
       if (offset < lowest || offset > end)
         throw shardError(file, {
           offset: at + i * entryBytes(size.version),
           expected: `an offset in [${lowest}, ${end}]`,
           got: `${offset}`,
         });
-    });
+      lowest = offset + LENGTH_BYTES;
+    }
     const offset = offsets[0]!;
     const bytes = await readFully(this.#handle, file, offset, offsets[count]!);
-    const starts = offsets.subarray(0, count).map((from) => from - offset + LENGTH_BYTES);
-    const ends = offsets.subarray(1).map((to) => to - offset);
+    const [starts, ends] = [new Uint32Array(count), new Uint32Array(count)];
+    for (let i = 0; i < count; i++) {
+      starts[i] = offsets[i]! - offset + LENGTH_BYTES;
+      ends[i] = offsets[i + 1]! - offset;
+    }
     const right = this.#right;
     return { bytes, offset, starts, ends, checks: right && crcs && { crcs, first, right } };
   }
