@@ -203,6 +203,10 @@ export async function measureWaits(
       ended = now;
     },
   });
+  if (steps <= FIRST_STEPS)
+    throw new Error(
+      `measureWaits(): expected more than ${FIRST_STEPS} steps of ${name}, got ${steps}. Give it more time.`,
+    );
   return {
     waiting: waited / 1000 / (ended - begun),
     filling: stages!['presample']!.waitedUpstreamMs / 1000 / ended,

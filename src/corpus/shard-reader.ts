@@ -195,8 +195,9 @@ async function checkShard(
   const part = check === 'nothing' ? undefined : checkedPart(entry, check);
   const key = part && `${state} ${part.sha256}`;
   if (key !== undefined && verified.has(key)) return;
-  const checks = [part && checkSum(handle, { ...part, entry }, signal), checkEnds(handle, entry)];
-  for (const done of await Promise.allSettled(checks)) if (done.status === 'rejected') throw done.reason;
+  const sum = part ? [checkSum(handle, { ...part, entry }, signal)] : [];
+  for (const done of await Promise.allSettled([...sum, checkEnds(handle, entry)]))
+    if (done.status === 'rejected') throw done.reason; // all have ended: the file may be closed
   if (key !== undefined) verified.add(key);
 }
 
