@@ -7,8 +7,8 @@
  *     node --import tsx bench/corpora.ts [--quick] [--seed 7] [--rounds 2] [--only text,records,idx,images,resume,memory,waits]
  *
  * Each measurement is a process of its own, and systems take turns, round after round: the table holds medians, and
- * ratios are medians of each round's ratio. A peer at less than half of the best one's rate is measured in the first round
- * alone. `text`: windows of 64 bytes, two columns of int32 [64]. `records`: 28 × 28
+ * ratios are medians of each round's ratio. A peer at less than half of the rate of the best one that counts is measured
+ * in the first round alone. `text`: windows of 64 bytes, two columns of int32 [64]. `records`: 28 × 28
  * bytes and a class in each system's own format. `idx`: the same as IDX files. `images`: 500 × 375 JPEG and PNG in a zip
  * (each peer's own archive where it has one) to 224 × 224, each output pixel a mean over the input pixels that it covers:
  * tf.data leaves that out by default, and is shown so, too, but not counted. Workers: `UV_THREADPOOL_SIZE` here, `num_workers` of a
@@ -36,6 +36,7 @@ import {
   type Measured,
   type Waits,
 } from './corpora/readers.ts';
+import { against, againstBest, isInNextRound, median, type Row } from './corpora/standing.ts';
 
 const { values: flags } = parseArgs({
   options: {
@@ -65,7 +66,6 @@ const modes = ['fast', 'paper'] as const;
 const GIGABYTE = 1e9;
 
 const run = promisify(execFile);
-const median = (numbers: readonly number[]) => numbers.toSorted((a, b) => a - b)[numbers.length >> 1]!;
 
 /** Runs this file in a process of its own. */
 async function apart<Result>(args: readonly string[], workers = 4): Promise<Result> {
@@ -82,10 +82,8 @@ async function peer(system: string, name: Case, workers: number, folder: string)
   return JSON.parse(stdout.trim().split('\n').at(-1)!) as Measured; // printed by `measure` there
 }
 
-interface Contender {
+interface Contender extends Pick<Row, 'doesLess'> {
   readonly label: string;
-  /** Whether it does less than the others, and is shown only. */
-  readonly doesLess?: boolean;
   readonly measure: (folder: string) => Promise<Measured>;
 }
 
@@ -117,30 +115,21 @@ async function compare(name: Case, workers: number, folder: string): Promise<voi
   const rows = contenders(name, workers).map((contender) => ({ ...contender, results: [] as Measured[] }));
   const [ours, ...peers] = rows;
   for (let round = 0; round < rounds; round++) {
-    const best = Math.max(0, ...peers.map(({ results: [first] }) => first?.perSecond ?? 0));
-    for (const row of rows)
-      if (row === ours || !row.results[0] || row.results[0].perSecond > best / 2)
-        row.results.push(await row.measure(folder));
+    const measured = rows.filter((row) => row === ours || isInNextRound(row, peers)); // by the rounds before
+    for (const row of measured) row.results.push(await row.measure(folder));
   }
-  const of = (row: (typeof rows)[number], key: 'perSecond' | 'perProcessorSecond') =>
-    row.results.map((own) => own[key]);
+  const of = (row: Row, key: 'perSecond' | 'perProcessorSecond') => median(row.results.map((own) => own[key]));
   console.log(`\n${name}, ${workers} worker${workers === 1 ? '' : 's'}`);
   for (const row of rows) {
-    const ratios = (key: 'perSecond' | 'perProcessorSecond') =>
-      median(of(row, key).map((own, round) => of(ours!, key)[round]! / own)).toFixed(2);
+    const ratio = (key: 'perSecond' | 'perProcessorSecond') => against(ours!, row, key).toFixed(2);
     console.log(
-      `  ${row.label.padEnd(28)} ${whole(median(of(row, 'perSecond')))}/s  ${whole(median(of(row, 'perProcessorSecond')))} a processor second` +
+      `  ${row.label.padEnd(28)} ${whole(of(row, 'perSecond'))}/s  ${whole(of(row, 'perProcessorSecond'))} a processor second` +
         (row === ours
           ? ''
-          : `   taustream: ${ratios('perSecond')} times, ${ratios('perProcessorSecond')} by processor time`),
+          : `   taustream: ${ratio('perSecond')} times, ${ratio('perProcessorSecond')} by processor time`),
     );
   }
-  const best = (key: 'perSecond' | 'perProcessorSecond') =>
-    median(
-      of(ours!, key).map(
-        (own, i) => own / Math.max(...peers.map((row) => (row.doesLess ? 0 : (of(row, key)[i] ?? 0)))),
-      ),
-    );
+  const best = (key: 'perSecond' | 'perProcessorSecond') => againstBest(ours!, peers, key);
   const byClock = best('perSecond');
   console.log(
     `  against the best peer of each round: ${byClock.toFixed(2)} times (goal 1.00: ${byClock >= 1 ? 'reached' : 'MISSED'}), ${best('perProcessorSecond').toFixed(2)} by processor time`,

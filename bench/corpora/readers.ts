@@ -130,8 +130,12 @@ export async function measureResume(path: string, seed: number): Promise<{ openi
   const between = performance.now();
   const stream = opened.samples({ seed });
   const from = { ...stream.position!(0), place: Math.floor(opened.length / 2) };
-  for await (const { id } of opened.samples({ seed, from })) if (id) break;
-  return { opening: between - started, resuming: performance.now() - between };
+  let first = 0;
+  for await (const _ of opened.samples({ seed, from })) {
+    first = performance.now(); // leaving waits for what is read ahead of it
+    break;
+  }
+  return { opening: between - started, resuming: first - between };
 }
 
 /** Peak memory of a process that reads so many windows. */
@@ -199,6 +203,10 @@ export async function measureWaits(
       ended = now;
     },
   });
+  if (steps <= FIRST_STEPS)
+    throw new Error(
+      `measureWaits(): expected more than ${FIRST_STEPS} steps of ${name}, got ${steps}. Give it more time.`,
+    );
   return {
     waiting: waited / 1000 / (ended - begun),
     filling: stages!['presample']!.waitedUpstreamMs / 1000 / ended,

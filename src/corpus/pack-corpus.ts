@@ -6,9 +6,9 @@ import { parseOptions } from '../options.ts';
 import type { Corpus, Position } from '../stream/sample.ts';
 import { writeAtomically } from './atomic-file.ts';
 import { packSample } from './record-frame.ts';
-import { MANIFEST_FILE, ShardEntry, type RecordManifest } from './record-manifest.ts';
+import { MANIFEST_FILE, WrittenShard, type RecordManifest } from './record-manifest.ts';
 import { isMissing } from '../is-missing.ts';
-import { MAX_SHARD_BYTES } from './shard-layout.ts';
+import { MAX_SHARD_BYTES, SHARD_VERSION } from './shard-layout.ts';
 import { ShardWriter } from './shard-writer.ts';
 import { expectFrameFits, isFull, publish } from './write-records.ts';
 
@@ -37,7 +37,7 @@ const Progress = z.strictObject({
   shardBytes: z.int(),
   position: z.record(z.string(), z.unknown()),
   samples: z.int().nonnegative(),
-  shards: z.array(ShardEntry),
+  shards: z.array(WrittenShard), // those of version 1 do not go with new ones: begun anew
 });
 type Progress = z.output<typeof Progress>;
 
@@ -66,7 +66,7 @@ export async function packCorpus(corpus: Corpus, folder: string, options: PackOp
   await rm(join(staging, PROGRESS_FILE), { force: true });
   return publish(folder, staging, {
     format: 'taustream-records',
-    version: 1,
+    version: SHARD_VERSION,
     name: basename(resolve(folder)),
     schema: manifestSchema(corpus),
     classes: { ...corpus.classes },
@@ -95,7 +95,7 @@ class Packing {
   readonly #corpus: Corpus;
   readonly #staging: string;
   readonly #options: PackOptions & { readonly shardBytes: number };
-  readonly #shards: ShardEntry[] = [];
+  readonly #shards: WrittenShard[] = [];
   #writer: ShardWriter | undefined;
 
   constructor(where: string, corpus: Corpus, staging: string, options: PackOptions & { readonly shardBytes: number }) {
@@ -105,7 +105,7 @@ class Packing {
     this.#options = options;
   }
 
-  async run(): Promise<ShardEntry[]> {
+  async run(): Promise<WrittenShard[]> {
     const { signal, onProgress } = this.#options;
     const saved = await this.#saved();
     if (saved) for (const shard of saved.shards) this.#shards.push(shard);

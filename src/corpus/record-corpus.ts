@@ -13,7 +13,7 @@ import { copyFrame, frameLayout, type FrameLayout } from './record-row.ts';
 import { readManifest, type RecordManifest } from './record-manifest.ts';
 import { streamSamples } from './sample-stream.ts';
 import { expectSamples, splitSegments, type Segment, type Split, type SplitOptions } from './segments.ts';
-import { ShardReader, type Frames } from './shard-reader.ts';
+import { checkFrame, ShardReader, type Frames } from './shard-reader.ts';
 
 /** Bytes of samples that the default shuffle buffer holds. */
 const DEFAULT_BUFFER_BYTES = 32 * 2 ** 20;
@@ -32,7 +32,10 @@ export const RecordCorpusOptions = z.strictObject({
   shardsAtOnce: z.int().min(1).default(8),
   /** Names the corpus in logs. @default the manifest's */
   name: z.string().min(1).optional(),
-  /** Whether each shard's sha256 is checked, once in a process. @default true */
+  /**
+   * Whether checksums are checked, once in a process: those of each shard's index and of each sample that is read. Shards
+   * of version 1 have none of samples: theirs as a whole is checked. @default true
+   */
   verify: z.boolean().default(true),
   /** What is done to the pictures in `x` (uint8 [H, W, C]) each time they are read. @default nothing */
   augment: AugmentOptions.optional(),
@@ -139,21 +142,22 @@ class ShardedRecords implements RecordCorpus, BlockSource {
     const { folder, manifest, options } = this.#layout;
     const blocks: Block[] = [];
     const places = groupBy([...refs.keys()], (place) => this.#segments[refs[place]!.part]!.shard);
+    const check = options.verify ? 'frames' : 'nothing';
     await mapConcurrently([...places], async ([shard, members]) => {
       const entry = manifest.shards[shard]!;
-      const reader = await this.#leniently(ShardReader.open(folder, entry, options.verify, signal));
+      const reader = await this.#leniently(ShardReader.open(folder, entry, check, signal));
       if (reader instanceof ShardError) {
         for (const place of members) blocks[place] = badBlock(refs[place]!.count, reader);
         return;
       }
       try {
-        for (const place of members) {
+        await mapConcurrently(members, async (place) => {
           signal?.throwIfAborted();
           const { part, first, count } = refs[place]!;
           const frames = await this.#leniently(reader.frames(this.#segments[part]!.from + first, count));
           blocks[place] =
             frames instanceof ShardError ? badBlock(count, frames) : new RecordBlock(entry.file, frames, manifest);
-        }
+        });
       } finally {
         await reader.close();
       }
@@ -203,6 +207,11 @@ class RecordBlock implements Block {
   }
 
   sample(index: number): Sample {
+    checkFrame(this.#shard, this.#frames, index);
+    return this.#unpack(index);
+  }
+
+  #unpack(index: number): Sample {
     const { bytes, offset, starts, ends } = this.#frames;
     const { schema, classes } = this.#manifest;
     const start = starts[index]!;
@@ -216,9 +225,10 @@ class RecordBlock implements Block {
     const { bytes, starts, ends } = this.#frames;
     const { schema } = this.#manifest;
     const layout = this.#layout;
+    checkFrame(this.#shard, this.#frames, index);
     const id = layout && copyFrame(bytes, starts[index]!, ends[index]!, layout, columns, row);
     if (id === undefined) {
-      const sample = this.sample(index); // says what is wrong, if anything
+      const sample = this.#unpack(index); // says what is wrong, if anything
       writeSample({ schema, columns, where: this.#where }, row, sample);
       return sample.id;
     }

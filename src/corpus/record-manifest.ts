@@ -40,19 +40,29 @@ export const classesFit = (o: {
 }) => Object.keys(o.classes).every((column) => column in o.schema && o.schema[column]!.type !== 'float32');
 export const classesFitReason = { path: ['classes'], error: 'must name int32 or uint8 columns of the schema' };
 
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/, { error: 'must be 64 hexadecimal digits' });
+
 export const ShardEntry = z.strictObject({
   /** A name in the manifest's own folder, never a path. */
   file: z.string().regex(/^[\w-][\w.-]*$/, { error: 'must be a plain file name' }),
   samples: count.min(1),
   bytes: count,
-  sha256: z.string().regex(/^[0-9a-f]{64}$/, { error: 'must be 64 hexadecimal digits' }),
+  /** Of the whole file. */
+  sha256,
+  /** Of its index and trailer, whose checksums tell of each frame whether it is right. @default none – version 1 */
+  indexSha256: sha256.optional(),
 });
 export type ShardEntry = z.output<typeof ShardEntry>;
+
+/** One as it is written now. */
+export const WrittenShard = ShardEntry.required();
+export type WrittenShard = z.output<typeof WrittenShard>;
 
 export const RecordManifest = z
   .strictObject({
     format: z.literal('taustream-records'),
-    version: z.literal(1),
+    /** 2: a shard's index has a checksum for each frame. Of version 1 only the whole shards have one. */
+    version: z.union([z.literal(1), z.literal(2)], { error: 'must be 1 or 2' }),
     name: z.string().min(1),
     ...schemaFields,
     samples: count,
@@ -62,6 +72,10 @@ export const RecordManifest = z
   .refine((m) => m.shards.reduce((sum, shard) => sum + shard.samples, 0) === m.samples, {
     path: ['samples'],
     error: 'must be the sum over the shards',
+  })
+  .refine((m) => m.shards.every(({ indexSha256 }) => (indexSha256 !== undefined) === (m.version === 2)), {
+    path: ['shards'],
+    error: 'must have an `indexSha256` each in version 2, and none in version 1',
   });
 /** What a folder of record shards holds; written last, so that a folder with one is complete. */
 export type RecordManifest = z.output<typeof RecordManifest>;

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { open, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { ShardEntry } from './record-manifest.ts';
+import { crc32Of } from './crc32.ts';
+import type { WrittenShard } from './record-manifest.ts';
 import { LENGTH_BYTES, shardEnd, shardHeader } from './shard-layout.ts';
 
 const WRITE_BYTES = 2 ** 20;
@@ -12,6 +13,7 @@ export class ShardWriter {
   readonly #handle: FileHandle;
   readonly #hash = createHash('sha256');
   readonly #offsets: number[] = [];
+  readonly #crcs: number[] = [];
   #waiting: Uint8Array[] = [];
   #waitingBytes = 0;
   #bytes = 0;
@@ -41,18 +43,21 @@ export class ShardWriter {
     delimited.writeUInt32LE(frame.length);
     delimited.set(frame, LENGTH_BYTES);
     this.#offsets.push(this.#bytes);
+    this.#crcs.push(crc32Of(delimited));
     this.#append(delimited);
     if (this.#waitingBytes >= WRITE_BYTES) await this.#flush();
   }
 
   /** Writes the index, waits until everything is on the disk, and closes the file. */
-  async finish(): Promise<ShardEntry> {
+  async finish(): Promise<WrittenShard> {
     const samples = this.samples;
-    this.#append(shardEnd([...this.#offsets, this.#bytes]));
+    const end = shardEnd(this.#offsets, this.#crcs, this.#bytes);
+    this.#append(end);
     await this.#flush();
     await this.#handle.sync();
     await this.close();
-    return { file: this.#file, samples, bytes: this.#bytes, sha256: this.#hash.digest('hex') };
+    const indexSha256 = createHash('sha256').update(end).digest('hex');
+    return { file: this.#file, samples, bytes: this.#bytes, sha256: this.#hash.digest('hex'), indexSha256 };
   }
 
   close(): Promise<void> {

@@ -35,7 +35,7 @@ async function badShards(
   const bad: BadSample[] = [];
   for (const entry of opened.manifest.shards) {
     try {
-      const reader = await ShardReader.open(folder, entry, true, signal);
+      const reader = await ShardReader.open(folder, entry, 'whole', signal);
       await reader.close();
     } catch (error) {
       if (!isTaustreamError(error)) throw error;

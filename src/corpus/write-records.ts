@@ -17,7 +17,7 @@ import {
   type ShardEntry,
 } from './record-manifest.ts';
 import { isMissing } from '../is-missing.ts';
-import { HEADER_BYTES, LENGTH_BYTES, MAX_SHARD_BYTES, OFFSET_BYTES, TRAILER_BYTES } from './shard-layout.ts';
+import { HEADER_BYTES, LENGTH_BYTES, MAX_SHARD_BYTES, overheadBytes, SHARD_VERSION } from './shard-layout.ts';
 import { createStaging } from './staging.ts';
 import { ShardWriter } from './shard-writer.ts';
 
@@ -70,7 +70,7 @@ export async function writeRecords(
     const shards = await writeShards(where, staging, samples, parsed);
     return await publish(folder, staging, {
       format: 'taustream-records',
-      version: 1,
+      version: SHARD_VERSION,
       name: parsed.name ?? basename(resolve(folder)),
       schema: parsed.schema,
       classes: parsed.classes,
@@ -129,9 +129,6 @@ async function writeShards(
   throw new CorpusError(`${where}: expected at least one sample, got none. Check where the samples come from.`);
 }
 
-/** Bytes of a shard around its frames. */
-const overhead = (samples: number) => HEADER_BYTES + TRAILER_BYTES + (samples + 1) * OFFSET_BYTES;
-
 /** Whether a frame has to go into another shard. */
 export const isFull = (
   writer: ShardWriter,
@@ -139,11 +136,11 @@ export const isFull = (
   options: { readonly shardBytes: number; readonly samplesPerShard?: number | undefined },
 ) =>
   writer.samples >= (options.samplesPerShard ?? Infinity) ||
-  writer.bytes - HEADER_BYTES + LENGTH_BYTES + frameBytes + overhead(writer.samples + 1) > options.shardBytes;
+  writer.bytes - HEADER_BYTES + LENGTH_BYTES + frameBytes + overheadBytes(writer.samples + 1) > options.shardBytes;
 
 /** @throws {ShapeError} when a sample fits into no shard */
 export function expectFrameFits(where: string, sample: Sample, frameBytes: number, shardBytes: number): void {
-  const needed = LENGTH_BYTES + frameBytes + overhead(1);
+  const needed = LENGTH_BYTES + frameBytes + overheadBytes(1);
   if (needed <= shardBytes) return;
   throw new ShapeError(
     `${where}: sample \`${sample.id}\`: expected at most ${shardBytes} bytes (\`shardBytes\`), got ${needed}. Raise \`shardBytes\`.`,

@@ -78,7 +78,7 @@ describe('packCorpus', () => {
 describe('verifyCorpus', () => {
   const folder = temporaryFolder();
 
-  it('names each shard with a flipped byte', async () => {
+  it('names each shard with a flipped byte, which costs a lenient reader one sample', async () => {
     folder.write('rows.jsonl', Array.from({ length: 500 }, (_, x) => JSON.stringify({ x, label: x % 3 })).join('\n'));
     const out = join(folder.path, 'out');
     await packCorpus(await corpus(join(folder.path, 'rows.jsonl')), out, { shardBytes: 4096 });
@@ -91,8 +91,7 @@ describe('verifyCorpus', () => {
     const { bad } = await verifyCorpus(await corpus(out), out);
     const lenient = await recordCorpus(out, { onBadSample: 'skip' });
     const good = await collect(lenient.samples({ seed: 1, epochs: 1 }));
-    const lost = lenient.manifest.shards[1]!.samples + lenient.manifest.shards[3]!.samples;
-    assert.deepEqual([good.length, lenient.badSamples!.count], [500 - lost, lost]);
+    assert.deepEqual([good.length, lenient.badSamples!.count], [498, 2]);
     assert.deepEqual(
       bad.map(({ id }) => id),
       ['shard-00001.records', 'shard-00003.records'],

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
 import { spawnSync } from 'node:child_process';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { createHash } from 'node:crypto';
+import { crc32 } from 'node:zlib';
 import fc from 'fast-check';
 import { ShardError, TaustreamError } from '../../src/errors.ts';
 import { corpus as openCorpus } from '../../src/corpus/open-corpus.ts';
@@ -33,14 +34,31 @@ describe('writeRecords and recordCorpus', () => {
   const shard = (name = 'shard-00000.records') => at('c', name);
   const manifest = () => RecordManifest.parse(JSON.parse(readFileSync(at('c', 'manifest.json'), 'utf8')));
 
-  /** Changes a shard's bytes and, where a deeper check is to be reached, its entry in the manifest. */
+  /** Writes a shard at a time of its own: what is found right is remembered of a file and time, which have a resolution. */
+  let time = 0;
+  function rewrite(bytes: Uint8Array) {
+    writeFileSync(shard(), bytes);
+    time += 1;
+    utimesSync(shard(), time, time);
+  }
+  const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
+
+  /** Changes a shard's bytes and, where a deeper check is to be reached, all checksums of what it had before. */
   function corrupt(change: (bytes: Buffer) => Buffer | void, { sign = false } = {}) {
-    const bytes = readFileSync(shard());
+    const before = readFileSync(shard());
+    const bytes = Buffer.from(before);
     const changed = change(bytes) ?? bytes;
+    const m = manifest();
+    const index = before.length - 16 - m.samples * 8 - 4;
+    const signed = sign && index < changed.length ? m.samples : 0;
+    for (let i = 0; i < signed; i++) {
+      const [from, to] = [before.readUInt32LE(index + i * 8), before.readUInt32LE(index + i * 8 + 8)];
+      changed.writeUInt32LE(crc32(changed.subarray(from, to)), index + i * 8 + 4);
+    }
     writeFileSync(shard(), changed);
     if (!sign) return;
-    const m = manifest();
-    Object.assign(m.shards[0]!, { bytes: changed.length, sha256: createHash('sha256').update(changed).digest('hex') });
+    const sums = { sha256: sha256(changed), indexSha256: sha256(changed.subarray(index)) };
+    Object.assign(m.shards[0]!, { bytes: changed.length, ...sums });
     writeFileSync(at('c', 'manifest.json'), JSON.stringify(m));
   }
   const readAll = async (verify = true) => collect((await recordCorpus(at('c'), { verify })).samples(inOrder));
@@ -288,7 +306,7 @@ describe('writeRecords and recordCorpus', () => {
       [
         'an unknown version',
         (bytes) => void bytes.writeUInt32LE(9, 8),
-        { offset: 8, expected: 'version 1', got: 'version 9' },
+        { offset: 8, expected: 'version 2', got: 'version 9' },
       ],
       [
         'an absurd frame length',
@@ -308,7 +326,7 @@ describe('writeRecords and recordCorpus', () => {
       ['a frame that is no sample', (bytes) => void bytes.writeUInt8(0x90, firstFrame + 4), { offset: firstFrame + 4 }],
       [
         'an index that points outside',
-        (bytes) => void bytes.writeUInt32LE(bytes.length, bytes.length - 16 - 41 * 4),
+        (bytes) => void bytes.writeUInt32LE(bytes.length, bytes.length - 16 - 4 - 40 * 8),
         { got: '' },
       ],
       ['a trailer without its magic', (bytes) => void bytes.fill(0, bytes.length - 8), { expected: 'TAUINDEX' }],
@@ -353,20 +371,75 @@ describe('writeRecords and recordCorpus', () => {
       });
     });
 
-    it('refuses a flipped bit anywhere in a shard, by its sha256', async () => {
+    it('refuses a flipped bit anywhere in a shard: by the CRC of its frame, the sha256 of the index, or the header', async () => {
       const whole = readFileSync(shard());
+      const index = whole.length - 16 - 4 - 40 * 8;
+      const places = fc.oneof(fc.nat(whole.length - 1), fc.nat(15), fc.integer({ min: index, max: whole.length - 1 }));
       await fc.assert(
-        fc.asyncProperty(fc.nat(whole.length - 1), fc.nat(7), async (place, bit) => {
+        fc.asyncProperty(places, fc.nat(7), async (place, bit) => {
           const flipped = Buffer.from(whole);
           flipped[place]! ^= 1 << bit;
-          writeFileSync(shard(), flipped);
+          rewrite(flipped);
+          const inFrames = place < index ? /a frame of CRC-32 [0-9a-f]{8}, got [0-9a-f]{8}\./ : /an index of sha256/;
           await assert.rejects(readAll(), {
             code: 'ERR_SHARD',
-            message: /expected sha256 [0-9a-f]{64}, got [0-9a-f]{64}/,
+            message: place < 16 ? /at byte (0|8|12): / : inFrames,
           });
         }),
-        { seed: 1, numRuns: 50 },
+        { seed: 1, numRuns: 200 },
       );
+    });
+
+    it('leaves out the samples whose frames are damaged and gives all others, in any order, as rows and one by one', async () => {
+      const whole = readFileSync(shard());
+      const index = whole.length - 16 - 4 - 40 * 8;
+      const frameOf = (place: number) =>
+        numbered(40).findLastIndex((_, i) => whole.readUInt32LE(index + i * 8) <= place);
+      const damage = fc.array(fc.tuple(fc.integer({ min: 16, max: index - 1 }), fc.integer({ min: 1, max: 255 })), {
+        minLength: 1,
+        maxLength: 6,
+      });
+      await fc.assert(
+        fc.asyncProperty(damage, fc.boolean(), async (flips, asRows) => {
+          const damaged = Buffer.from(whole);
+          const once = new Map(flips);
+          for (const [place, bits] of once) damaged[place]! ^= bits;
+          rewrite(damaged);
+          const bad = new Set([...once.keys()].map(frameOf));
+          const corpus = await recordCorpus(at('c'), { onBadSample: 'skip' });
+          const stream = corpus.samples({ seed: 3, epochs: 1 });
+          const columns = { x: new Float32Array(80), y: new Int32Array(40) };
+          const rows = { schema: corpus.schema, columns, where: 'test' };
+          const got = asRows ? await stream.fillRows!(rows, 40) : await ids(stream);
+          const good = numbered(40).filter((_, i) => !bad.has(i));
+          assert.deepEqual(got.toSorted(), good.map(({ id }) => id).toSorted());
+          if (asRows)
+            got.forEach((id, row) =>
+              assert.equal(columns.x[2 * row], Number(id.slice(1)), 'rows have their own numbers'),
+            );
+          await stream[Symbol.asyncIterator]().return?.();
+          assert.equal(corpus.badSamples!.count, bad.size);
+          for (const { id, reason } of corpus.badSamples!.samples) {
+            assert.match(id, /^shard-00000\.records at byte \d+$/);
+            assert.match(reason, /CRC-32/);
+          }
+        }),
+        { seed: 4, numRuns: 100 },
+      );
+    });
+
+    it('leaves out all of a shard whose index is damaged', async () => {
+      corrupt((bytes) => void (bytes[bytes.length - 16 - 4 - 3]! ^= 1));
+      const corpus = await recordCorpus(at('c'), { onBadSample: 'skip' });
+      assert.deepEqual(await ids(corpus.samples(inOrder)), []);
+      assert.equal(corpus.badSamples!.count, 40);
+    });
+
+    it('refuses a shard that is another, right by itself', async () => {
+      const others = numbered(40).map((sample) => ({ ...sample, y: 9 - Number(sample['y']) }));
+      await writeRecords(at('d'), others, options);
+      writeFileSync(shard(), readFileSync(at('d', 'shard-00000.records')));
+      await assert.rejects(readAll(), { code: 'ERR_SHARD', message: /an index of sha256/ });
     });
 
     it('meets any damage that nobody checked for with a typed error or with values of the schema', async () => {
@@ -398,7 +471,7 @@ describe('writeRecords and recordCorpus', () => {
       assert.equal((await collect(corpus.samples(inOrder))).length, 40);
       await new Promise((resolve) => setTimeout(resolve, 20)); // file times have a resolution of some milliseconds
       corrupt((bytes) => void bytes.writeUInt8(1, firstFrame + 30));
-      await assert.rejects(collect(corpus.samples(inOrder)), { code: 'ERR_SHARD', message: /sha256/ });
+      await assert.rejects(collect(corpus.samples(inOrder)), { code: 'ERR_SHARD', message: /CRC-32/ });
     });
 
     it('refuses a label outside the classes, naming the sample', async () => {
@@ -426,7 +499,10 @@ describe('writeRecords and recordCorpus', () => {
       const good = manifest();
       for (const wrong of [
         'not json',
-        JSON.stringify({ ...good, version: 2 }),
+        JSON.stringify({ ...good, version: 3 }),
+        JSON.stringify({ ...good, version: 1 }),
+        JSON.stringify({ ...good, shards: [{ ...good.shards[0], indexSha256: undefined }] }),
+        JSON.stringify({ ...good, shards: [{ ...good.shards[0], indexSha256: 'none' }] }),
         JSON.stringify({ ...good, samples: 41 }),
         JSON.stringify({ ...good, shards: [] }),
         JSON.stringify({ ...good, shards: [{ ...good.shards[0], file: '../outside' }] }),

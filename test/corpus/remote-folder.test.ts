@@ -93,7 +93,7 @@ describe('remote folders', () => {
     const opened = await corpus(`${server.base}/bucket/bad/`);
     await assert.rejects(collect(opened.samples({ seed: 1, epochs: 1 })), {
       code: 'ERR_SHARD',
-      message: new RegExp(`${shards[1]!.file}.*sha256`),
+      message: new RegExp(`${shards[1]!.file}.*CRC-32`),
     });
   });
 

@@ -75,7 +75,8 @@ export class Queue {
   #start(): Pointer {
     // A thread that computes while the process is taken down may crash it.
     process.once('exit', () => this.#library.c.TFE_ExecutorWaitForAllPendingNodes(executor, this.#status.pointer));
-    const executor = this.#library.c.TFE_NewExecutor(1, 1, 1);
+    // No limit of its own: with one of 1, what queues an operation waits until that very one has ended.
+    const executor = this.#library.c.TFE_NewExecutor(1, 1, 0);
     return executor;
   }
 }
