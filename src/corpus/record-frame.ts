@@ -1,6 +1,6 @@
 import { endianness } from 'node:os';
 import { Packr } from 'msgpackr';
-import { ShapeError, ShardError } from '../errors.ts';
+import { ShapeError, ShardError, messageOf } from '../errors.ts';
 import { allocate, numberBytes, writeRow, type ColumnData, type ColumnSpec, type Schema } from '../stream/columns.ts';
 import type { Sample } from '../stream/sample.ts';
 import { atSteps, countSteps, hasSteps, stepSize } from '../stream/steps.ts';
@@ -82,7 +82,7 @@ function unpackFields(place: FramePlace, bytes: Uint8Array, start: number, end: 
   try {
     return packr.unpack(bytes, { start, end });
   } catch (cause) {
-    throw badFrame(place, 'a msgpack frame', cause instanceof Error ? cause.message : String(cause), cause);
+    throw badFrame(place, 'a msgpack frame', messageOf(cause), cause);
   }
 }
 

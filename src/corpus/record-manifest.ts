@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { CorpusError, FetchError, OptionsError } from '../errors.ts';
+import { CorpusError, FetchError, OptionsError, messageOf } from '../errors.ts';
 import { parseOptions } from '../options.ts';
 import { isMissing } from '../is-missing.ts';
 import { remoteFile, remoteText } from './remote-folder.ts';
@@ -91,7 +91,7 @@ export async function readManifest(folder: string): Promise<RecordManifest> {
     return parseOptions(MANIFEST_FILE, RecordManifest, JSON.parse(text));
   } catch (cause) {
     if (cause instanceof FetchError) throw cause;
-    const got = cause instanceof Error ? cause.message : String(cause);
+    const got = messageOf(cause);
     const next = isMissing(cause)
       ? 'Check the path; a folder without one was never finished.'
       : 'Write the corpus again.';

@@ -3,7 +3,7 @@ import type { Stats } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { LRUCache } from 'lru-cache';
-import { ShardError } from '../errors.ts';
+import { ShardError, messageOf } from '../errors.ts';
 import { readFully } from './byte-source.ts';
 import { crc32Of } from './crc32.ts';
 import type { ShardEntry } from './record-manifest.ts';
@@ -68,9 +68,9 @@ export class ShardReader {
    * @throws {ShardError} when the shard is missing or not what the manifest says
    */
   static async open(folder: string, entry: ShardEntry, check: ShardCheck, signal?: AbortSignal): Promise<ShardReader> {
-    const path = isRemote(folder) ? await localShard(folder, entry.file) : join(folder, entry.file);
+    const path = isRemote(folder) ? await localShard(folder, entry.file, signal) : join(folder, entry.file);
     const handle = await open(path, 'r').catch((cause: unknown) => {
-      const got = cause instanceof Error ? cause.message : String(cause);
+      const got = messageOf(cause);
       throw shardError(entry.file, { offset: 0, expected: 'a file', got }, cause);
     });
     try {

@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { expectToken, isLoopback, isSameToken } from '../../access.ts';
-import { RunError } from '../../errors.ts';
+import { RunError, messageOf } from '../../errors.ts';
 import { page, runMain } from '../run-page/page.ts';
 import { readRun } from '../run-page/read-run.ts';
 import { findRun, listMain, listRuns, type ListedRun } from './run-list.ts';
@@ -97,7 +97,7 @@ class Watch {
     this.server = createServer((request, response) => {
       this.#answer(request, response).catch((error: unknown) => {
         if (!response.headersSent) response.writeHead(500, { 'content-type': 'text/plain; charset=utf-8' });
-        response.end(error instanceof Error ? error.message : String(error));
+        response.end(messageOf(error));
       });
     });
   }

@@ -58,7 +58,7 @@ describe('startAtRidge', () => {
       labels.push(sample['y'] as number);
     }
     const [x, y] = [tf.tensor2d(features), tf.tensor1d(labels)];
-    await trained.fit(x, y, { epochs: 200, batchSize: 120, verbose: 0 });
+    await trained.fit(x, y, { epochs: 200, batchSize: 120 });
     const descent = await evaluate(openHead(trained), fresh);
     assert.ok(ridge.acc! > descent.acc! - 0.02, `${ridge.acc} against ${descent.acc}`);
     assert.ok(ridge.loss! < descent.loss! * 1.1, `${ridge.loss} against ${descent.loss}`);

@@ -63,7 +63,7 @@ describe('RidgeRegression', () => {
   it('gives the mean of the targets where all features are alike', async () => {
     const regression = new RidgeRegression(2, 2);
     const rows = {
-      x: tf.ones([4, 2]) as tf.Tensor2D,
+      x: tf.ones<tf.Rank.R2>([4, 2]),
       y: tf.tensor2d([
         [1, 0],
         [1, 0],
