@@ -8,7 +8,7 @@ export const badSampleFields = {
    * @default 'error'
    */
   onBadSample: z.enum(['error', 'skip']).default('error'),
-  /** Samples that may be left out in one stream before it stops with an error after all. @default 1000 – guess */
+  /** Samples that may be left out, over all streams and epochs, before a stream stops with an error after all. @default 1000 – guess */
   maxBadSamples: z.int().min(0).default(1000),
 };
 
