@@ -32,7 +32,9 @@ const PARTS = 5;
  * @param corpus `x` [d]; `y` a class number, or a row of probabilities, which may be multiplied by a weight
  * @throws {ModelError} when the model is of another form
  * @example
- * await startAtRidge(tail, softTargets(features, { classes: 6, smoothing: 0.1 }), { penalty: 0.1 });
+ * const { trunk, tail } = cutModel(model, model.layers[0].name);
+ * await using features = await frozenFeatures(corpus, trunk, { memoryBytes: 2 ** 28, batchSize: 32 });
+ * await startAtRidge(tail, features, { penalty: 0.1 });
  */
 export async function startAtRidge(tail: tf.LayersModel, corpus: Corpus, options: RidgeOptions): Promise<void> {
   const { penalty, signal } = options;
