@@ -5,7 +5,7 @@ import { CorpusError } from '../errors.ts';
 import { temporaryName } from './atomic-file.ts';
 import { cacheFolder } from './data-folder.ts';
 import { isMissing } from '../is-missing.ts';
-import { SharedWork } from './shared-work.ts';
+import { sharedWork, type SharedWork } from './shared-work.ts';
 
 /** Bytes that a cache may take on the disk. @default 20 GiB – guess */
 export const DEFAULT_DISK_BYTES = 20 * 2 ** 30;
@@ -82,19 +82,13 @@ export class DiskCache {
       )
     )
       return path;
-    const held = this.#state.making.get(path);
-    return (held && !held.isAbandoned ? held : this.#begin(path, make)).result(signal);
-  }
-
-  #begin(path: string, make: Make): SharedWork<string> {
-    const { making: all } = this.#state;
-    const making = new SharedWork((alive) =>
+    const { making } = this.#state;
+    const own = sharedWork(making, path, (alive) =>
       this.#make(path, make, alive).finally(() => {
-        if (all.get(path) === making) all.delete(path); // else it was abandoned, and is made anew
+        if (making.get(path) === own) making.delete(path); // else it was abandoned, and is made anew
       }),
     );
-    all.set(path, making);
-    return making;
+    return own.result(signal);
   }
 
   async #make(path: string, make: Make, alive: AbortSignal): Promise<string> {

@@ -1,7 +1,7 @@
 import { FetchError } from '../errors.ts';
 import type { ByteSource } from './byte-source.ts';
 import { localCopy, remoteSource } from './remote-source.ts';
-import { SharedWork } from './shared-work.ts';
+import { sharedWork, type SharedWork } from './shared-work.ts';
 
 /** A manifest larger than this is none. */
 const MOST_MANIFEST_BYTES = 64 * 2 ** 20;
@@ -41,9 +41,7 @@ const known = new Map<string, SharedWork<ByteSource>>();
 /** A shard of a remote folder as a file on this machine: it is fetched whole, into the cache, when it is first read. */
 export async function localShard(folder: string, file: string, signal?: AbortSignal): Promise<string> {
   const url = remoteFile(folder, file);
-  const held = known.get(url);
-  const opening = held && !held.isAbandoned ? held : new SharedWork((alive) => remoteSource(url, { signal: alive }));
-  known.set(url, opening);
+  const opening = sharedWork(known, url, (alive) => remoteSource(url, { signal: alive }));
   try {
     return (await localCopy(await opening.result(signal), undefined, signal)).path;
   } catch (error) {

@@ -32,3 +32,16 @@ export class SharedWork<Result> {
     }
   }
 }
+
+/** The work of a key: what is under way, or was done, unless nobody waited for it; else it is begun, and kept in the map. */
+export function sharedWork<Result>(
+  works: Map<string, SharedWork<Result>>,
+  key: string,
+  work: (signal: AbortSignal) => Promise<Result>,
+): SharedWork<Result> {
+  const held = works.get(key);
+  if (held && !held.isAbandoned) return held;
+  const begun = new SharedWork(work);
+  works.set(key, begun);
+  return begun;
+}
