@@ -36,7 +36,8 @@ import {
   type Measured,
   type Waits,
 } from './corpora/readers.ts';
-import { against, againstBest, isInNextRound, median, type Row } from './corpora/standing.ts';
+import { against, againstBest, isInNextRound, type Row } from './corpora/standing.ts';
+import { median } from './median.ts';
 
 const { values: flags } = parseArgs({
   options: {

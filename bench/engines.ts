@@ -10,6 +10,7 @@ import type { Column } from '../src/stream/columns.ts';
 import { Presample } from '../src/stream/presample.ts';
 import { cases, cnn, engine, wrn, type Case } from './engine-cases.ts';
 import { python, startPeer, type Times } from './peers/peer.ts';
+import { median } from './median.ts';
 
 /*
  * Training steps on the engine `tensorflow`, compiled, against Keras (compiled) and PyTorch in the same run: rounds take
@@ -32,8 +33,6 @@ const withSoftmax = (model: tf.LayersModel): tf.LayersModel => {
   if (!(outputs instanceof tf.SymbolicTensor)) throw new TypeError('the models of this bench have one output');
   return tf.model({ inputs: model.inputs, outputs });
 };
-
-const median = (values: readonly number[]) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? NaN;
 
 function ownRound(step: () => tf.Tensor, steps: number): Times {
   const begun = performance.now();

@@ -23,6 +23,7 @@ import { proportional } from '../src/stream/selection.ts';
 import { gatedStep } from '../src/train/gated-step.ts';
 import { adam } from '../src/train/optimizers/adam.ts';
 import { weightedStep } from '../src/train/step.ts';
+import { median } from './median.ts';
 
 const pairs = 15;
 const engine = await useEngine('tensorflow');
@@ -30,7 +31,6 @@ console.log(
   `${cpus()[0]?.model}, ${cpus().length} cores; Node ${process.version}; ${engine.description}; ${pairs} pairs`,
 );
 
-const median = (values: readonly number[]) => values.toSorted((a, b) => a - b)[values.length >> 1] ?? NaN;
 const rng = createRng(7, 'resample');
 const noise = (size: number) => Float32Array.from({ length: size }, () => 2 * rng.uniform() - 1);
 const integers = (size: number, below: number) => Int32Array.from({ length: size }, () => rng.integer(below));

@@ -11,6 +11,7 @@ import { parseArgs } from 'node:util';
 import sharp from 'sharp';
 import { corpus, type CorpusOptions } from '../src/corpus/open-corpus.ts';
 import { storedZip } from '../src/corpus/stored-zip.ts';
+import { median } from './median.ts';
 
 const { values: flags } = parseArgs({
   options: {
@@ -58,8 +59,6 @@ async function measure(path: string, augment: CorpusOptions['augment'], augmentW
     busy: performance.eventLoopUtilization(begun.loop).utilization,
   };
 }
-
-const median = (numbers: readonly number[]) => numbers.toSorted((a, b) => a - b)[numbers.length >> 1]!;
 
 const folder = await mkdtemp(join(tmpdir(), 'taustream-bench-'));
 try {

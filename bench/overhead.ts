@@ -24,6 +24,7 @@ import type { Presample } from '../src/stream/presample.ts';
 import { fit } from '../src/train/fit.ts';
 import { adam } from '../src/train/optimizers/adam.ts';
 import { weightedStep } from '../src/train/step.ts';
+import { median } from './median.ts';
 
 const { values: flags } = parseArgs({
   options: {
@@ -55,7 +56,6 @@ const milliseconds = async (work: () => Promise<unknown>): Promise<number> => {
   await work();
   return performance.now() - begun;
 };
-const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1]!;
 
 type Measure = () => Promise<number>;
 

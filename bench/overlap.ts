@@ -20,6 +20,7 @@ import type { EngineName } from '../src/engine/engine.ts';
 import { useEngine } from '../src/engine/use-engine.ts';
 import type { Corpus } from '../src/stream/sample.ts';
 import { fit } from '../src/train/fit.ts';
+import { median } from './median.ts';
 
 const { values: flags } = parseArgs({
   options: {
@@ -110,7 +111,6 @@ try {
     );
     console.log(`round ${round}: decoding ${said[0]}, training ${said[1]}, both ${said[2]}`);
   }
-  const median = (values: readonly number[]) => values.toSorted((a, b) => a - b)[values.length >> 1]!;
   const ratio = (of: (round: (typeof all)[number]) => number) => median(all.map(of)).toFixed(3);
   const slower = ratio(({ decoding, training, both }) => both.wall / Math.max(decoding.wall, training.wall));
   const sum = ratio(({ decoding, training, both }) => both.wall / (decoding.wall + training.wall));

@@ -15,6 +15,7 @@ import { parseArgs } from 'node:util';
 import { freeAddresses, showAddress } from '../src/cluster/parallel/addresses.ts';
 import { describeMachine, describeVersions } from '../src/report/run-file.ts';
 import type { RoundOutcome, TrainerTask } from './parallel/trainer.ts';
+import { median } from './median.ts';
 
 const [seed, batchSize, compared] = [7, 32, 50];
 const { values } = parseArgs({
@@ -53,7 +54,6 @@ async function round(trainers: readonly ChildProcess[], isFirst: boolean): Promi
   return Promise.all(ends);
 }
 
-const median = (numbers: readonly number[]) => numbers.toSorted((a, b) => a - b)[numbers.length >> 1]!;
 const total = (numbers: readonly number[]) => numbers.reduce((sum, value) => sum + value, 0);
 
 /** What is compared, in words. */

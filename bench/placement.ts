@@ -17,6 +17,7 @@ import { createRng } from '../src/stream/random.ts';
 import type { Corpus } from '../src/stream/sample.ts';
 import type { FitOptions } from '../src/train/fit-options.ts';
 import { fit } from '../src/train/fit.ts';
+import { median } from './median.ts';
 
 const { values: flags } = parseArgs({
   options: {
@@ -137,7 +138,6 @@ const ways: Readonly<Record<string, Partial<FitOptions>>> = {
   'gated, a process, 1 ahead': elsewhere(1),
   'gated, a process, 2 ahead': elsewhere(2),
 };
-const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1]!;
 
 console.log(
   `${cpus()[0]?.model ?? 'unknown processor'}, ${cpus().length} cores, load ${loadavg()[0]!.toFixed(1)}; Node ${process.version}, tfjs ${tf.version.tfjs}; ` +

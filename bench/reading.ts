@@ -17,6 +17,7 @@ import { fetchCorpus } from '../src/corpus/recipe.ts';
 import { recordCorpus } from '../src/corpus/record-corpus.ts';
 import { textCorpus } from '../src/corpus/text-corpus.ts';
 import { writeRecords } from '../src/corpus/write-records.ts';
+import { median } from './median.ts';
 
 const WINDOW = 64;
 const GOAL = 200_000;
@@ -149,8 +150,6 @@ async function compareSizes(small: string, large: string): Promise<void> {
     `peak RSS, median of 3: 1 MB ${inMegabytes(low)}, ${flags.gigabytes} GB ${inMegabytes(high)}: ${(high / low).toFixed(3)} times`,
   );
 }
-
-const median = (numbers: readonly number[]) => numbers.toSorted((a, b) => a - b)[numbers.length >> 1]!;
 
 async function main(): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'taustream-bench-'));

@@ -1,3 +1,5 @@
+import { median } from '../median.ts';
+
 /** Rates that are compared. */
 export interface Rates {
   readonly perSecond: number;
@@ -10,14 +12,6 @@ export interface Row {
   readonly doesLess?: boolean;
   /** Fewer than rounds where it was left out of the later ones. */
   readonly results: readonly Rates[];
-}
-
-/** The middle of some numbers, or the mean of the two in the middle. */
-export function median(numbers: readonly number[]): number {
-  if (numbers.length === 0) throw new Error('median(): expected at least one number, got none.');
-  const sorted = numbers.toSorted((a, b) => a - b);
-  const middle = sorted.length / 2;
-  return (sorted[Math.ceil(middle) - 1]! + sorted[Math.floor(middle)]!) / 2;
 }
 
 /** Whether a peer is measured again: it has no rate yet, or at least half of that of the best peer that counts. */

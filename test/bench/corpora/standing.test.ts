@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { against, againstBest, isInNextRound, median, type Row } from '../../../bench/corpora/standing.ts';
+import { against, againstBest, isInNextRound, type Row } from '../../../bench/corpora/standing.ts';
+import { median } from '../../../bench/median.ts';
 
 const row = (rates: number[], doesLess = false): Row => ({
   doesLess,
