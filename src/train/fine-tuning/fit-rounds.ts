@@ -48,7 +48,7 @@ export async function fitRounds(model: tf.LayersModel, corpus: Corpus, job: Job)
   const { rounds } = fineTuning!;
   const saved = savedRound(job.options.resume, rounds.length);
   if (saved) restoreWhole(model, job.options.resume!.tensors);
-  const totals = new Totals(rounds, saved?.totals);
+  const totals = new Totals(rounds, values, saved?.totals);
   const first = saved?.round ?? 0;
   const targets = targetsOf(model, fineTuning!);
   let trained = new Set<string>();
@@ -59,7 +59,7 @@ export async function fitRounds(model: tf.LayersModel, corpus: Corpus, job: Job)
       if (number < first) continue;
       compileTail(model, opened.tail, targets);
       const resume = number === first && saved ? innerCheckpoint(job.options.resume!, saved.inner) : undefined;
-      const own = { ...values, ...totals.limits(values) };
+      const own = { ...values, ...totals.limits() };
       const common = { ...job, model, targets, totals, fineTuning: fineTuning! };
       const summary = await fitRound(corpus, { ...common, values: own, opened, round, number, resume });
       totals.add(summary);

@@ -4,20 +4,18 @@ import type { Round } from './fine-tuning-options.ts';
 
 type Limits = Pick<FitSettings, 'steps' | 'seconds' | 'epochs'>;
 
-/** Where a round begins, as a share of the whole. */
-function startOf(rounds: readonly Round[], number: number): number {
-  return sumOfShares(rounds.slice(0, number)) / sumOfShares(rounds);
-}
-
 const sumOfShares = (rounds: readonly Round[]) => rounds.reduce((total, { share }) => total + share, 0);
 
 /** What the rounds that are over have done, and what the run says of itself therefore. */
 export class Totals {
   readonly #rounds: readonly Round[];
+  readonly #limits: Limits;
   readonly #done: FitSummary[];
 
-  constructor(rounds: readonly Round[], done: readonly FitSummary[] = []) {
+  /** @param limits the whole run's */
+  constructor(rounds: readonly Round[], limits: Limits, done: readonly FitSummary[] = []) {
     this.#rounds = rounds;
+    this.#limits = limits;
     this.#done = [...done];
   }
 
@@ -29,10 +27,10 @@ export class Totals {
    * A round's limits: its share of what is left of the run's, in whole numbers of at least 1, and its own number of steps.
    * What a round leaves unused is the later ones'.
    */
-  limits({ steps, seconds, epochs }: Limits): Limits {
-    const number = this.#done.length;
-    const round = this.#rounds[number]!;
-    const part = round.share / sumOfShares(this.#rounds.slice(number));
+  limits(): Limits {
+    const { steps, seconds, epochs } = this.#limits;
+    const round = this.#rounds[this.#done.length]!;
+    const part = this.#part();
     const whole = (limit: number, used: number) => Math.max(1, Math.round((limit - used) * part));
     const own = steps === undefined ? Infinity : whole(steps, this.#sum('steps'));
     const most = Math.min(own, round.steps ?? Infinity);
@@ -60,12 +58,24 @@ export class Totals {
   /** Step, seconds and share of the whole run, from those of the round under way. */
   progress(own: Readonly<Record<string, unknown>> | StepRecord): Pick<StepRecord, 'step' | 'seconds' | 'share'> {
     const { step, seconds, share } = own as Pick<StepRecord, 'step' | 'seconds' | 'share'>; // a run's progress
-    const [from, to] = [startOf(this.#rounds, this.#done.length), startOf(this.#rounds, this.#done.length + 1)];
+    const used = this.#used();
     return {
       step: step + this.#sum('steps'),
       seconds: seconds + this.#sum('seconds'),
-      share: Math.min(1, from + share * (to - from)),
+      share: Math.min(1, used + share * (1 - used) * this.#part()),
     };
+  }
+
+  /** The part of what is left that is the round's. */
+  #part(): number {
+    const left = this.#rounds.slice(this.#done.length);
+    return left.length === 0 ? 0 : left[0]!.share / sumOfShares(left);
+  }
+
+  /** The share of the run's limits that the rounds before have used: less than was theirs, where one ended early. */
+  #used(): number {
+    const names = ['steps', 'seconds', 'epochs'] as const;
+    return Math.min(1, Math.max(...names.map((name) => this.#sum(name) / (this.#limits[name] ?? Infinity))));
   }
 
   /** Plain values, for a checkpoint. */
