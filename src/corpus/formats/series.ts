@@ -128,13 +128,19 @@ function parse(shard: string, line: Line, expected: number): Series {
       'channels of one length and a class',
       `lengths ${values.map((own) => own.length).join(', ')}`,
     );
-  const bad = values.flat().findIndex((value) => !Number.isFinite(value));
-  if (bad >= 0) throw shardError(shard, offset, 'numbers', JSON.stringify(channels.flat()[bad]));
+  for (const [channel, own] of values.entries()) {
+    const bad = own.findIndex((value) => !Number.isFinite(value));
+    if (bad >= 0) throw shardError(shard, offset, 'numbers', JSON.stringify(channels[channel]![bad]));
+  }
   if (expected > 0 && values.length !== expected)
     throw shardError(shard, offset, `${expected} channels`, `${values.length}`);
   return { values, label: Number.isFinite(Number(label)) ? String(Number(label)) : label };
 }
 
 /** Missing values, which the archives write as `?` or NaN, are 0 as padding is: series are normalised about it. */
-const numberOf = (text: string): number =>
-  /^\s*(\?|nan)\s*$/i.test(text) ? 0 : text.trim() === '' ? Number.NaN : Number(text);
+function numberOf(text: string): number {
+  const value = Number(text); // 0 for a blank, too, which is no number here
+  if (value !== 0 && !Number.isNaN(value)) return value;
+  if (value === 0) return text.trim() === '' ? Number.NaN : value;
+  return /^\s*(\?|nan)\s*$/i.test(text) ? 0 : value;
+}
