@@ -6,6 +6,7 @@ import { fleet } from '../cluster/fleet.ts';
 import { messageOf, firstLineOf } from '../errors.ts';
 import { saveModel } from '../model/files.ts';
 import type { ModelContext, Pipeline, PipelineCorpus } from '../pipeline.ts';
+import { BadSamplesFile } from '../report/bad-samples-file.ts';
 import { writeFleetFile } from '../report/fleet-file.ts';
 import { cutAfter, MetricsFile } from '../report/metrics-file.ts';
 import type { Progress } from '../report/progress.ts';
@@ -185,6 +186,10 @@ class Training {
     const checkpoint = this.#stopped?.checkpoint;
     using metrics = await this.#openLines<StepRecord>('metrics.jsonl');
     using recorder = await RunRecorder.open(this.#folder, this.#stopped && stepsOf(this.#stopped));
+    using bad = await BadSamplesFile.open(this.#folder, {
+      resumedAt: this.#stopped && stepsOf(this.#stopped),
+      onFirst: ({ reason }) => progress?.note(`left out ${reason} Others: ${join(this.#folder, 'bad-samples.jsonl')}`),
+    });
     using ids = this.#recordIds ? await this.#openLines<TrainedIds>('ids.jsonl') : undefined;
     const breathe = breather();
     let trained: Omit<TrainedIds, 'step'> = { ids: [] };
@@ -211,15 +216,17 @@ class Training {
         metrics.write(record);
         ids?.write({ step: record.step, ...trained });
         recorder.step(record);
+        bad.step(record.step);
         progress?.step(record);
         this.#checkpointer.step(record, () => {
-          for (const file of [metrics, ids, recorder]) file?.flush(); // a checkpoint never knows more than they do
+          for (const file of [metrics, ids, recorder, bad]) file?.flush(); // a checkpoint never knows more than they do
           return snapshot();
         });
         await breathe();
       },
       onEnd: async (snapshot) => {
         recorder.finish();
+        if (bad.count > 0) this.#run = { ...this.#run, badSamples: bad.count };
         await this.#checkpointer.finish(snapshot);
       },
     });

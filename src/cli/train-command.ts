@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { type Command, Option } from 'commander';
 import { engineNames } from '../engine/engine.ts';
 import { Progress } from '../report/progress.ts';
@@ -74,10 +75,11 @@ A limit given here takes the place of all limits in FILE; other options take the
 Progress goes to stderr. Ctrl-C finishes the step, saves, prints the summary and exits with 130; a second one exits at once.
 
 The run folder holds
-  metrics.jsonl    one JSON object a step
-  run.json         options, versions, seed, engine, machine, and the summary
-  model/           the model in tfjs layers format, and the files that go with it (a vocabulary, say)
-  checkpoints/     the last two: parameters and optimizer as safetensors, the rest as msgpack
+  metrics.jsonl      one JSON object a step
+  run.json           options, versions, seed, engine, machine, and the summary
+  model/             the model in tfjs layers format, and the files that go with it (a vocabulary, say)
+  checkpoints/       the last two: parameters and optimizer as safetensors, the rest as msgpack
+  bad-samples.jsonl  samples that were left out and why, if any were (onBadSample: 'skip')
 
 A run that was stopped, even by kill -9, goes on with --resume: the same batches, and on the same engine and in lockstep
 with a fixed tauThreshold the same parameters bit for bit. It keeps the engine and the limits that it began with
@@ -124,10 +126,14 @@ const summaryObject = ({ folder, run, summary, text }: TrainingOutcome) => ({
   engine: run.engine.name,
   scheme: run.options['scheme'],
   ...summary,
+  ...(run.badSamples !== undefined && { badSamples: run.badSamples }),
   written: text,
 });
 
 const summaryText = ({ folder, run, summary, text }: TrainingOutcome, { colors }: Host): string =>
   `\n${describeSummary(run.name, summary, colors)}` +
+  (run.badSamples === undefined
+    ? ''
+    : `\nBad samples left out: ${run.badSamples}, see ${join(folder, 'bad-samples.jsonl')}\n`) +
   (text === undefined ? '' : `\n${colors.dim('The trained model writes:')}\n${text.trimEnd()}\n`) +
   `\n${colors.dim('Metrics, model and checkpoints:')} ${folder}\n`;

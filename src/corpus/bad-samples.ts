@@ -1,3 +1,4 @@
+import { channel } from 'node:diagnostics_channel';
 import { z } from 'zod';
 import { CorpusError, isTaustreamError, type ErrorCode, type ErrorFacts } from '../errors.ts';
 
@@ -8,29 +9,37 @@ export const badSampleFields = {
    * @default 'error'
    */
   onBadSample: z.enum(['error', 'skip']).default('error'),
-  /** Samples that may be left out, over all streams and epochs, before a stream stops with an error after all. @default 1000 – guess */
+  /** Different samples that may be left out, over all streams, before a stream stops with an error after all. @default 1000 – guess */
   maxBadSamples: z.int().min(0).default(1000),
 };
 
-/** Ids and reasons that are kept; all are counted. */
+/** Ids with their reasons that are kept; all are counted. */
 const KEPT = 1000;
+
+/** Is told of each sample that is left out, once: a `BadSample`. */
+const badSampleChannel = channel('taustream:bad-sample');
 
 /** Errors that one sample is the cause of. Anything else (a file that has gone, an abort) ends the stream. */
 const codes: ReadonlySet<ErrorCode> = new Set(['ERR_SHARD', 'ERR_LABEL', 'ERR_SHAPE', 'ERR_CORPUS']);
 
-/** A sample that was left out. */
+/** A sample that was left out: what `diagnostics_channel`'s channel `taustream:bad-sample` is told, too. */
 export interface BadSample {
   /** Its id, or where it lies if it has none. */
   readonly id: string;
   readonly reason: string;
 }
 
-/** Samples that a corpus left out under `onBadSample: 'skip'`, over all its streams. */
+/**
+ * Samples that a corpus left out under `onBadSample: 'skip'`, over all its streams. One that is read in every epoch is one
+ * bad sample.
+ *
+ * Memory: an id a bad sample, so `maxBadSamples` of them.
+ */
 export class BadSamples {
   readonly #where: string;
   readonly #limit: number;
   readonly #kept: BadSample[] = [];
-  #count = 0;
+  readonly #seen = new Set<string>();
 
   /** @param limit samples that may be left out */
   constructor(where: string, limit: number) {
@@ -39,7 +48,7 @@ export class BadSamples {
   }
 
   get count(): number {
-    return this.#count;
+    return this.#seen.size;
   }
 
   /** The first thousand. */
@@ -48,14 +57,19 @@ export class BadSamples {
   }
 
   /**
-   * Counts a sample that could not be made.
+   * Counts a sample that could not be made, if it is the first time.
+   * @param number which of the corpus' samples it is: what is wrong with many of them may carry one place
    * @throws {CorpusError} when there are more of them than the limit; the error itself when it is not a sample's
    */
-  leaveOut(error: unknown): void {
+  leaveOut(error: unknown, number: string): void {
     if (!isTaustreamError(error) || !codes.has(error.code)) throw error;
-    this.#count += 1;
-    if (this.#kept.length < KEPT) this.#kept.push({ id: idIn(error.facts), reason: error.message });
-    if (this.#count > this.#limit)
+    const bad = { id: idIn(error.facts), reason: error.message };
+    const key = `${bad.id}\n${number}`;
+    if (this.#seen.has(key)) return;
+    this.#seen.add(key);
+    if (this.#kept.length < KEPT) this.#kept.push(bad);
+    badSampleChannel.publish(bad satisfies BadSample);
+    if (this.#seen.size > this.#limit)
       throw new CorpusError(
         `${this.#where}: expected at most ${this.#limit} bad samples (\`maxBadSamples\`), got one more: ${error.message}`,
         { limit: this.#limit, samples: this.#kept },

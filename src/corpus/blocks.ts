@@ -92,11 +92,14 @@ function* blocksOf({ parts, blockSize, partsAtOnce }: BlockSource, seed?: number
 export class Pool {
   readonly size: number;
   readonly #blocks: readonly Block[];
+  readonly #refs: readonly BlockRef[];
   readonly #starts: readonly number[];
   readonly #order: Order;
 
-  constructor(blocks: readonly Block[], seed?: number) {
+  /** @param refs where each of the blocks is from */
+  constructor(blocks: readonly Block[], refs: readonly BlockRef[], seed?: number) {
     this.#blocks = blocks;
+    this.#refs = refs;
     this.#starts = cumulative(blocks.map((block) => block.count));
     this.size = this.#starts.at(-1)!;
     this.#order = seed === undefined ? inOrder : randomOrder(this.size, seed);
@@ -114,6 +117,14 @@ export class Pool {
     const number = this.#order(place);
     const block = locate(this.#starts, number);
     return this.#blocks[block]!.write?.(number - this.#starts[block]!, columns, row);
+  }
+
+  /** Which of the source's samples is at a place: `part:number`. */
+  numberOf(place: number): string {
+    const number = this.#order(place);
+    const block = locate(this.#starts, number);
+    const { part, first } = this.#refs[block]!;
+    return `${part}:${first + number - this.#starts[block]!}`;
   }
 }
 

@@ -84,7 +84,7 @@ async function* loadPools(
     for (const { refs, number, skip } of poolsFrom(source, seed, place)) {
       signal.throwIfAborted();
       const blocks = await source.load(refs, signal);
-      const pool = new Pool(blocks, seed === undefined ? undefined : deriveSeed(seed, 'pool', number));
+      const pool = new Pool(blocks, refs, seed === undefined ? undefined : deriveSeed(seed, 'pool', number));
       yield { pool, skip, pass: { seed: options.seed, epoch } };
     }
   }

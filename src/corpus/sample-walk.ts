@@ -32,6 +32,17 @@ export class Skips {
   }
 }
 
+/** Where a sample is from. */
+interface Origin {
+  readonly part: PartOfPool;
+  readonly place: number;
+}
+
+/** A sample that is being made. */
+interface Started extends Origin {
+  readonly made: Promise<Sample>;
+}
+
 interface WalkOptions {
   readonly signal?: AbortSignal | undefined;
   /** Samples to be begun ahead, where that is more than the source's own number. @default 0 */
@@ -53,7 +64,7 @@ export class Walk {
   readonly #leave: () => void;
   /** Samples begun ahead of the one asked for; 0 where none gives a promise. */
   readonly #ahead: number;
-  readonly #started: Promise<Sample>[] = [];
+  readonly #started: Started[] = [];
   #part: PartOfPool | undefined;
   #place = 0;
   #given = 0;
@@ -114,7 +125,7 @@ export class Walk {
     this.#end = {};
     this.#part = undefined;
     this.#leave();
-    await Promise.allSettled(this.#started.splice(0));
+    await Promise.allSettled(this.#started.splice(0).map(({ made }) => made));
     await this.#pools.return();
   }
 
@@ -136,7 +147,7 @@ export class Walk {
           ids.push(id); // else the next is written over it
         }
       } catch (error) {
-        this.#leaveOut(error);
+        this.#leaveOut(error, { part: this.#part!, place: this.#place });
       }
       this.#place += 1;
     }
@@ -147,13 +158,15 @@ export class Walk {
   #next(): Sample | Promise<Sample | undefined> {
     if (!this.#isReady) return this.#later();
     this.#signal?.throwIfAborted();
+    const started = this.#started.shift();
+    const next = started ?? { part: this.#part!, place: this.#place++ };
     try {
-      const made = this.#started.shift() ?? this.#make(this.#part!, this.#place++);
-      if (made instanceof Promise) return this.#whenMade(made);
+      const made = started?.made ?? this.#make(next);
+      if (made instanceof Promise) return this.#whenMade(made, next);
       this.#given += 1;
       return made;
     } catch (error) {
-      this.#leaveOut(error);
+      this.#leaveOut(error, next);
       return this.#later();
     }
   }
@@ -164,14 +177,14 @@ export class Walk {
     return undefined;
   }
 
-  async #whenMade(made: Promise<Sample>): Promise<Sample | undefined> {
+  async #whenMade(made: Promise<Sample>, origin: Origin): Promise<Sample | undefined> {
     try {
       const sample = await made;
       this.#given += 1;
       return sample;
     } catch (error) {
       if (this.#hasLeft) return undefined;
-      this.#leaveOut(error);
+      this.#leaveOut(error, origin);
       return this.#later();
     }
   }
@@ -214,12 +227,12 @@ export class Walk {
   }
 
   #start(part: PartOfPool, place: number): void {
-    const making = Promise.resolve().then(() => this.#make(part, place));
-    making.catch(() => {}); // thrown where it is awaited, after the samples before it
-    this.#started.push(making);
+    const made = Promise.resolve().then(() => this.#make({ part, place }));
+    made.catch(() => {}); // thrown where it is awaited, after the samples before it
+    this.#started.push({ part, place, made });
   }
 
-  #make({ pool, pass }: PartOfPool, place: number): Sample | Promise<Sample> {
+  #make({ part: { pool, pass }, place }: Origin): Sample | Promise<Sample> {
     const { augmentation, augmentsItself, schema } = this.#source;
     if (augmentation && augmentsItself) return pool.sample(place, pass);
     const made = pool.sample(place);
@@ -228,10 +241,10 @@ export class Walk {
     return made instanceof Promise ? made.then(augment) : augment(made);
   }
 
-  #leaveOut(error: unknown): void {
+  #leaveOut(error: unknown, { part: { pool }, place }: Origin): void {
     const { badSamples } = this.#source;
     if (!badSamples) throw error;
-    badSamples.leaveOut(error);
+    badSamples.leaveOut(error, pool.numberOf(place));
     this.#skips.add(this.#given);
   }
 }

@@ -32,6 +32,8 @@ export interface Run {
   /** When it was gone on with, and the steps that it had taken then. */
   readonly resumed?: readonly { readonly at: string; readonly step: number }[];
   readonly endedAt?: string;
+  /** Samples that were left out as bad, if any were: `bad-samples.jsonl` tells which. */
+  readonly badSamples?: number;
   readonly summary?: FitSummary;
   /** Why it failed. */
   readonly error?: string;

@@ -13,6 +13,7 @@ import type { StepRecord } from '../../src/train/step-record.ts';
 import { run } from './run-cli.ts';
 
 const letters = new URL('fixtures/letters.ts', import.meta.url).pathname;
+const series = new URL('fixtures/series.ts', import.meta.url).pathname;
 
 const json = async (path: string): Promise<Record<string, unknown>> => JSON.parse(await readFile(path, 'utf8'));
 const readSteps = async (folder: string): Promise<StepRecord[]> => {
@@ -28,6 +29,28 @@ describe('taustream train', () => {
     folder = join(base, 'run');
   });
   afterEach(() => rm(base, { recursive: true }));
+
+  it('tells which bad samples it left out, each once, also when it goes on', async () => {
+    const lines = Array.from({ length: 20 }, (_, i) => (i % 2 ? `1\t0\t1\t2\t${i}` : `2\t${i}\t2\t1\t0`));
+    [lines[5], lines[12]] = ['1\t0\tone\t2\t3', '1\t0\t1\t2\tfour'];
+    const file = join(base, 'slopes.tsv');
+    await writeFile(file, lines.join('\n'));
+    const train = ['train', series, '--corpus', file, '--checkpoint-steps', '6'];
+    const { code, stdout, stderr } = await run([...train, '--out', folder]);
+    assert.equal(code, 0, stderr);
+    assert.match(stderr, /left out .*slopes\.tsv.*bad-samples\.jsonl/);
+    assert.match(stdout, /Bad samples left out: 2, see .*bad-samples\.jsonl/);
+    const left = async () => (await readFile(join(folder, 'bad-samples.jsonl'), 'utf8')).trimEnd().split('\n');
+    const before = await left();
+    assert.deepEqual(before.map((line) => /got (\S+)\./.exec(JSON.parse(line).reason)![1]!).toSorted(), [
+      '"four"',
+      '"one"',
+    ]);
+    assert.equal((await json(join(folder, 'run.json')))['badSamples'], 2);
+
+    assert.equal((await run([...train, '--resume', folder, '--steps', '20'])).code, 0);
+    assert.deepEqual(await left(), before);
+  });
 
   it('trains the pipeline and leaves metrics, model, checkpoint and an account of the run', async () => {
     const { code, stdout, stderr } = await run(['train', letters, '--out', folder]);

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import fc from 'fast-check';
 import { BadSamples } from '../../src/corpus/bad-samples.ts';
 import type { BlockSource } from '../../src/corpus/blocks.ts';
@@ -127,6 +128,21 @@ describe('BadSamples', () => {
     assert.equal(got.length, 17);
     assert.equal(badSamples.count, 3);
     assert.deepEqual(badSamples.samples.map(({ id }) => id).toSorted(), ['0:11', '0:3', '0:7']);
+  });
+
+  it('counts a sample that comes in every epoch once, and tells the channel of it once', async () => {
+    const told: string[] = [];
+    const hear = (sample: unknown) => void told.push((sample as { id: string }).id);
+    subscribe('taustream:bad-sample', hear);
+    try {
+      const badSamples = new BadSamples('s', 3);
+      const got = await ids(streamSamples('s', source([20], { bad, badSamples }).source, { seed: 1, epochs: 5 }));
+      assert.equal(got.length, 5 * 17);
+      assert.equal(badSamples.count, 3);
+      assert.deepEqual(told.toSorted(), ['0:11', '0:3', '0:7']);
+    } finally {
+      unsubscribe('taustream:bad-sample', hear);
+    }
   });
 
   it('ends the stream with an error past the limit', async () => {
