@@ -29,7 +29,7 @@ const SHRUNK_BY_LIBJPEG = 3;
  * libvips resizes those itself that are large, those that libjpeg can make smaller, and kinds other than JPEG and PNG. That
  * depends on the bytes and the recipe alone.
  *
- * @returns [H, W, C] pixels, owned by the caller; augmented ones in memory that can be moved to another thread
+ * @returns [H, W, C] pixels, owned by the caller, in memory that can be moved to another thread
  * @throws {Error} when the bytes are no whole image, or claim too many pixels
  */
 export async function decodePixels(bytes: Uint8Array, { image, augmentation }: PixelRecipe): Promise<Uint8Array> {
@@ -40,9 +40,7 @@ export async function decodePixels(bytes: Uint8Array, { image, augmentation }: P
   const data = await resize(bytes, image, resizedCrop, rng);
   if (data.length !== height * width * channels)
     throw new Error(`${data.length} bytes instead of ${height * width * channels}`);
-  if (!augmentation) return data;
-  const augmented = augmentCropped({ data, height, width, channels }, augmentation, rng).data;
-  return augmented === data ? Uint8Array.from(data) : augmented; // a thread cannot give memory of sharp's away
+  return augmentation ? augmentCropped({ data, height, width, channels }, augmentation, rng).data : data;
 }
 
 function isResizedHere(bytes: Uint8Array, { height, width, maxPixels }: ImageOptions, isCropped: boolean): boolean {
@@ -83,7 +81,7 @@ async function decodeResized(bytes: Uint8Array, image: ImageOptions, crop: Crop,
   const decoding = decoder(bytes, image);
   if (crop) decoding.extract(drawRectangle((await decoding.metadata()).autoOrient, crop, rng));
   const decoded = await decoding.resize({ width, height, fit: crop ? 'fill' : fit, kernel, background }).toBuffer();
-  return new Uint8Array(decoded.buffer, decoded.byteOffset, decoded.length);
+  return new Uint8Array(decoded); // a copy: a thread cannot give memory of sharp's away
 }
 
 const backgrounds = new Map<string, readonly number[]>();

@@ -18,12 +18,14 @@ export function sizeOf(bytes: Uint8Array): ImageSize | undefined {
 
 /** Walks the segments up to the start of frame (ITU T.81, B.1.1.3): a length follows each marker but a few. */
 function jpegSize(view: DataView): ImageSize | undefined {
-  for (let at = 2; at + 9 <= view.byteLength; ) {
+  for (let at = 2; at + 9 <= view.byteLength;) {
     if (view.getUint8(at) !== 0xff) return undefined;
     const marker = view.getUint8(at + 1);
-    if (marker === 0xff) at += 1; // fills up
+    if (marker === 0xff)
+      at += 1; // fills up
     else if (isFrame(marker)) return { height: view.getUint16(at + 5), width: view.getUint16(at + 7) };
-    else if (marker < 0xc0 || (marker >= 0xd0 && marker <= 0xda)) return undefined; // no header goes on like this
+    else if (marker < 0xc0 || (marker >= 0xd0 && marker <= 0xda))
+      return undefined; // no header goes on like this
     else at += 2 + view.getUint16(at + 2);
   }
   return undefined;

@@ -26,7 +26,10 @@ const MOST_SHIFT = 21;
 const MOST_WEIGHT = 2 ** 15 - 2;
 
 /** Weights that are kept: those of a few sizes of images. */
-const cache = new LRUCache<string, Axis>({ maxSize: 2 ** 22, sizeCalculation: ({ weights }) => weights.byteLength + 200 });
+const cache = new LRUCache<string, Axis>({
+  maxSize: 2 ** 22,
+  sizeCalculation: ({ weights }) => weights.byteLength + 200,
+});
 
 /**
  * Weighs the pixels of an axis by a kernel that is as wide as the pixels of whichever side has the larger ones: so a smaller

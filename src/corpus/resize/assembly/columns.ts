@@ -9,29 +9,18 @@ function toBytes(s0: v128, s1: v128, s2: v128, s3: v128, shift: i32): v128 {
 
 /** Pixels 0 and 1 of four as 16-bit pairs: r0 r1 g0 g1 b0 b1 0 0. */
 function firstPair(pixels: v128): v128 {
-  return i8x16.swizzle(
-    pixels,
-    i8x16(0, -128, 3, -128, 1, -128, 4, -128, 2, -128, 5, -128, -128, -128, -128, -128),
-  );
+  return i8x16.swizzle(pixels, i8x16(0, -128, 3, -128, 1, -128, 4, -128, 2, -128, 5, -128, -128, -128, -128, -128));
 }
 
 /** Pixels 2 and 3 of four. */
 function secondPair(pixels: v128): v128 {
-  return i8x16.swizzle(
-    pixels,
-    i8x16(6, -128, 9, -128, 7, -128, 10, -128, 8, -128, 11, -128, -128, -128, -128, -128),
-  );
+  return i8x16.swizzle(pixels, i8x16(6, -128, 9, -128, 7, -128, 10, -128, 8, -128, 11, -128, -128, -128, -128, -128));
 }
 
 /** Adds four pixels of 3 bytes, weighted. */
-// @ts-ignore: decorator
-@inline
 function addFour(sum: v128, at: usize, first: v128, second: v128): v128 {
   const pixels = v128.load(at);
-  const pairs = i32x4.add(
-    i32x4.dot_i16x8_s(firstPair(pixels), first),
-    i32x4.dot_i16x8_s(secondPair(pixels), second),
-  );
+  const pairs = i32x4.add(i32x4.dot_i16x8_s(firstPair(pixels), first), i32x4.dot_i16x8_s(secondPair(pixels), second));
   return i32x4.add(sum, pairs);
 }
 
@@ -118,16 +107,7 @@ export function sumColumnsOfGrey(
 
 /** The sum of each vector's four numbers, in turn. */
 function acrossLanes(a: v128, b: v128, c: v128, d: v128): v128 {
-  const ab = i32x4.add(
-    i32x4.shuffle(a, b, 0, 2, 4, 6),
-    i32x4.shuffle(a, b, 1, 3, 5, 7),
-  );
-  const cd = i32x4.add(
-    i32x4.shuffle(c, d, 0, 2, 4, 6),
-    i32x4.shuffle(c, d, 1, 3, 5, 7),
-  );
-  return i32x4.add(
-    i32x4.shuffle(ab, cd, 0, 2, 4, 6),
-    i32x4.shuffle(ab, cd, 1, 3, 5, 7),
-  );
+  const ab = i32x4.add(i32x4.shuffle(a, b, 0, 2, 4, 6), i32x4.shuffle(a, b, 1, 3, 5, 7));
+  const cd = i32x4.add(i32x4.shuffle(c, d, 0, 2, 4, 6), i32x4.shuffle(c, d, 1, 3, 5, 7));
+  return i32x4.add(i32x4.shuffle(ab, cd, 0, 2, 4, 6), i32x4.shuffle(ab, cd, 1, 3, 5, 7));
 }

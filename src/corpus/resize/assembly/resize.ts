@@ -50,25 +50,37 @@ export function resize(
     const out3 = out + <usize>min(y + 3, last) * outStride;
     if (channels == 3)
       sumColumnsOfColours(
-        strip, stripStride, columnStarts, columnWeights, columnTaps, columnShift, outWidth, out0, out1, out2, out3,
+        strip,
+        stripStride,
+        columnStarts,
+        columnWeights,
+        columnTaps,
+        columnShift,
+        outWidth,
+        out0,
+        out1,
+        out2,
+        out3,
       );
     else
       sumColumnsOfGrey(
-        strip, stripStride, columnStarts, columnWeights, columnTaps, columnShift, outWidth, out0, out1, out2, out3,
+        strip,
+        stripStride,
+        columnStarts,
+        columnWeights,
+        columnTaps,
+        columnShift,
+        outWidth,
+        out0,
+        out1,
+        out2,
+        out3,
       );
   }
 }
 
 /** out [bytes] = weighted sum of `taps` rows, two at a time: bytes of both in turn are multiplied and added in pairs. */
-function sumRows(
-  from: usize,
-  stride: usize,
-  bytes: i32,
-  weights: usize,
-  taps: i32,
-  shift: i32,
-  out: usize,
-): void {
+function sumRows(from: usize, stride: usize, bytes: i32, weights: usize, taps: i32, shift: i32, out: usize): void {
   const half = i32x4.splat(1 << (shift - 1));
   const end = weights + ((<usize>taps) << 1);
   for (let x = 0; x < bytes; x += 16, from += 16, out += 16) {
