@@ -13,7 +13,8 @@ export const formatFields = {
   /** What is done to pictures (`x`) each time they are read, each epoch anew. @default nothing */
   augment: AugmentOptions.optional(),
   /**
-   * Threads in which images are augmented. They change nothing but the time. 0 does it in this one.
+   * Threads in which images are augmented and, on machines with more than four cores, all are resized. They change nothing but
+   * the time. 0 does it in this one.
    * @default 1 – augmentation takes about as long as decoding, and would hold up this thread
    */
   augmentWorkers: z.int().min(0).max(64).default(1),

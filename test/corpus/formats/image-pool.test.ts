@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { Worker } from 'node:worker_threads';
 import { decodeInThread } from '../../../src/corpus/formats/image-pool.ts';
-import { ImageOptions } from '../../../src/corpus/formats/image.ts';
+import sharp from 'sharp';
+import { decodePixels } from '../../../src/corpus/formats/image-pixels.ts';
+import { ImageOptions, threadsFor } from '../../../src/corpus/formats/image.ts';
 import { png } from './write-files.ts';
 
 describe('decodeInThread', () => {
@@ -25,5 +27,59 @@ describe('decodeInThread', () => {
     }
     assert.deepEqual(sent, [picture.length]);
     assert.ok(block.equals(before));
+  });
+
+  it('gives the pixels that this thread gives, of what libvips resizes and of what is resized here', async () => {
+    const noise = { type: 'gaussian', mean: 128, sigma: 60 } as const;
+    const picture = (width: number, height: number) =>
+      sharp({ create: { width, height, channels: 3, background: '#888888', noise } }).blur(2);
+    const image = ImageOptions.parse({ height: 24, width: 32 });
+    for (const bytes of [
+      await picture(50, 40).jpeg().toBuffer(),
+      await picture(200, 150).jpeg().toBuffer(), // libjpeg makes it smaller
+      await picture(50, 40).webp().toBuffer(),
+    ])
+      for (const augmentation of [undefined, { flip: 1, fill: 0, resizedCrop: undefined, seed: 3 }]) {
+        const recipe = { image, augmentation };
+        const here = await decodePixels(bytes, recipe);
+        assert.deepEqual(await decodeInThread(bytes, recipe, 1), here);
+        assert.equal(here.length, 24 * 32 * 3);
+      }
+  });
+
+  it('gives much the same pixels whether libvips resizes or we do', async () => {
+    const waves = Uint8Array.from(
+      { length: 60 * 60 * 3 },
+      (_, i) => 128 + 90 * Math.sin((i / 3 / 60 + ((i / 3) % 60)) / 6),
+    );
+    const own = sharp(waves, { raw: { width: 60, height: 60, channels: 3 } });
+    for (const fit of ['cover', 'contain', 'fill'] as const)
+      for (const channels of [1, 3] as const)
+        for (const turned of [1, 6]) {
+          const image = ImageOptions.parse({
+            height: 40,
+            width: 30,
+            fit,
+            channels,
+            kernel: 'linear',
+            background: 'teal',
+          });
+          const stored = own.clone().withMetadata({ orientation: turned });
+          const [byUs, byLibvips] = await Promise.all([
+            decodePixels(await stored.clone().png().toBuffer(), { image }),
+            decodePixels(await stored.clone().tiff().toBuffer(), { image }),
+          ]);
+          const errors = Array.from(byUs, (value, i) => Math.abs(value - byLibvips[i]!));
+          const mean = errors.reduce((a, b) => a + b, 0) / errors.length;
+          // a picture that libvips crops or pads lies up to half a pixel beside ours
+          assert.ok(mean < 4, `${fit} ${channels} ${turned}: ${mean}`);
+        }
+  });
+});
+
+describe('threadsFor', () => {
+  it('hands over what is augmented, and on a machine of many cores all', () => {
+    assert.deepEqual([threadsFor(true, 2, 2), threadsFor(false, 2, 4), threadsFor(false, 2, 8)], [2, 0, 2]);
+    assert.deepEqual([threadsFor(true, 0, 64), threadsFor(false, 0, 64)], [0, 0]);
   });
 });

@@ -8,9 +8,9 @@ import { useEngine } from '../../../src/engine/use-engine.ts';
 import { heapOf, kernelBuild } from '../../../src/engine/wasm/heap.ts';
 
 describe('kernels-binary', () => {
-  it('is what the sources in assembly/ compile to', async () => {
+  it('is what the sources in assembly/ compile to, as are the kernels of resizing', async () => {
     // A process of its own: the compiler is large, and loads slowly under this one's TypeScript loader.
-    const script = fileURLToPath(new URL('../../../src/engine/wasm/assembly/build.mjs', import.meta.url));
+    const script = fileURLToPath(new URL('../../../src/build-kernels.mjs', import.meta.url));
     await promisify(execFile)(process.execPath, [script, '--check']);
   }).timeout(60_000);
 
