@@ -22,9 +22,9 @@ export function withinTidy<Args extends readonly Tensors[], Result extends Tenso
   args: Args,
 ): Result {
   const given = new Set(flatten(args, 'compile()'));
+  const isOld = (tensor: tf.Tensor) => given.has(tensor) || tensor instanceof tf.Variable;
   let result: Result | undefined;
   tf.tidy(() => {
-    const isOld = (tensor: tf.Tensor) => given.has(tensor) || tensor instanceof tf.Variable;
     const made = step(...args);
     const tensors = flatten(made, 'compile(): the step gives back');
     result = rebuild(
