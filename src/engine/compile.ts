@@ -1,17 +1,21 @@
 import * as tf from '@tensorflow/tfjs';
 import { parseOptions } from '../options.ts';
 import { CompileOptions } from './compile-options.ts';
-import { compileWithinTidy, type Step, type Tensors } from './engine.ts';
+import type { Engine, Step, Tensors } from './engine.ts';
 import { activeEngine } from './use-engine.ts';
+import { withinTidy } from './within-tidy.ts';
 
 /**
- * Makes a step fast on whichever engine is active at its first call: "tf.function for TensorFlow.js". An engine that
- * cannot compile runs the step as it is, within `tf.tidy`, and so does a backend that was set by tfjs' own means.
+ * Makes a step fast on whichever engine is active when it is called: "tf.function for TensorFlow.js". An engine that
+ * cannot compile runs the step as it is, within `tf.tidy`, and so does a backend that was set by tfjs' own means. Under
+ * `tf.grad` and the like it runs op by op on every engine, so that it is differentiated; compile what takes the gradient.
  *
- * What the step returns is owned by the caller; arguments are not consumed. Learning rates, counters and seeds are
+ * What the step returns is owned by the caller, also where it gives back an argument or a variable; arguments are not
+ * consumed. Learning rates, counters and seeds are
  * arguments or variables, because an engine may trace the step once and replay it.
  *
  * @throws {OptionsError} when an option is unknown
+ * @throws {CompileError} at a call, when the step gets or gives something else than tensors, or cannot be traced
  *
  * @example
  * const step = compile((x: tf.Tensor2D, lr: tf.Scalar) => train(x, lr));
@@ -21,9 +25,13 @@ export function compile<Args extends readonly Tensors[], Result extends Tensors>
   options: CompileOptions = {},
 ): Step<Args, Result> {
   parseOptions('compile()', CompileOptions, options);
-  let compiled: Step<Args, Result> | undefined;
+  // A process may change its engine; one that comes back finds the functions that it traced before.
+  const compiledBy = new WeakMap<Engine, Step<Args, Result>>();
   return (...args) => {
-    compiled ??= engineOfBackend()?.compile(step, options) ?? compileWithinTidy(step, options);
+    const engine = engineOfBackend();
+    if (!engine) return withinTidy(step, args);
+    const compiled = compiledBy.get(engine) ?? engine.compile(step, options);
+    compiledBy.set(engine, compiled);
     return compiled(...args);
   };
 }

@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
-import { compileWithinTidy, type Engine } from './engine.ts';
+import type { Engine } from './engine.ts';
+import { compileWithinTidy } from './within-tidy.ts';
 
 /** Activates the plain JavaScript backend: slow, everywhere, the reference for the others. */
 export async function cpuEngine(): Promise<Engine> {

@@ -1,6 +1,5 @@
-import * as tf from '@tensorflow/tfjs';
-import { parseOptions } from '../options.ts';
-import { CompileOptions } from './compile-options.ts';
+import type * as tf from '@tensorflow/tfjs';
+import type { CompileOptions } from './compile-options.ts';
 
 export const engineNames = ['tensorflow', 'webgpu', 'wasm', 'cpu'] as const;
 export type EngineName = (typeof engineNames)[number];
@@ -22,24 +21,11 @@ export interface Engine {
   readonly description: string;
   /**
    * Makes a step fast. Engines that cannot compile return the step within `tf.tidy`, so code is written once.
-   * The result is owned by the caller; arguments are not consumed.
+   * The result is owned by the caller, also where the step gives back an argument or a variable; arguments are not
+   * consumed.
    */
   compile<Args extends readonly Tensors[], Result extends Tensors>(
     step: Step<Args, Result>,
     options?: CompileOptions,
   ): Step<Args, Result>;
-}
-
-/** `compile` of the engines that run each op as it comes: the step within `tf.tidy`. */
-export const compileWithinTidy: Engine['compile'] = (step, options = {}) => {
-  parseOptions('compile()', CompileOptions, options);
-  return (...args) => withinTidy(() => step(...args));
-};
-
-function withinTidy<Result extends Tensors>(compute: () => Result): Result {
-  let result: Result | undefined;
-  // tidy's type knows mutable containers only
-  tf.tidy(() => (result = compute()) as tf.TensorContainer);
-  if (result === undefined) throw new TypeError('compile: the step gave nothing back');
-  return result;
 }

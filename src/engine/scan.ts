@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs';
+import { ShapeError } from '../errors.ts';
 
 /** One step of a scan: from the state before it and one row of each sequence to the state after it and outputs. */
 export type ScanStep = (
@@ -38,6 +39,7 @@ export function replaceScan(backendName: string, implementation: Scan): void {
  * other engines the steps run one after the other.
  *
  * @returns tensors owned by the caller
+ * @throws {ShapeError} when there is no sequence, or their lengths differ
  *
  * @example
  * // a running mean: outputs[0] is [T, F]
@@ -46,7 +48,20 @@ export function replaceScan(backendName: string, implementation: Scan): void {
  *   return { carry: [next], outputs: [next] };
  * }, { carry: [tf.zeros([F])], sequences: [rows] });
  */
-export const scan: Scan = (step, inputs) => (byBackend.get(tf.getBackend()) ?? scanStepByStep)(step, inputs);
+export const scan: Scan = (step, inputs) => {
+  expectOneLength(inputs.sequences);
+  return (byBackend.get(tf.getBackend()) ?? scanStepByStep)(step, inputs);
+};
+
+function expectOneLength(sequences: readonly tf.Tensor[]): void {
+  const [first] = sequences;
+  if (first && sequences.every(({ rank, shape }) => rank > 0 && shape[0] === first.shape[0])) return;
+  const shapes = sequences.map(({ shape }) => `[${shape.join(',')}]`);
+  throw new ShapeError(
+    `scan(): expected sequences [T, …] of one length, got ${shapes.join(', ') || 'none'}. Pass at least one, cut or padded to the others' length.`,
+    { shapes },
+  );
+}
 
 /** A scan whose steps run one after the other, differentiated step by step. */
 export function scanStepByStep(step: ScanStep, { carry, sequences, constants = [] }: ScanInputs): ScanResult {

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { compile } from '../engine/compile.ts';
-import { compileWithinTidy, type Step, type Tensors } from '../engine/engine.ts';
+import type { Step, Tensors } from '../engine/engine.ts';
+import { compileWithinTidy } from '../engine/within-tidy.ts';
 import type { HeadScore } from '../importance/scheme.ts';
 import type { Head } from '../model/head.ts';
 import type { Feed } from '../model/binding.ts';

@@ -1,7 +1,8 @@
 import * as tf from '@tensorflow/tfjs';
 import { messageOf } from '../../errors.ts';
 import { cpuEngine } from '../cpu-engine.ts';
-import { compileWithinTidy, type Engine } from '../engine.ts';
+import type { Engine } from '../engine.ts';
+import { compileWithinTidy } from '../within-tidy.ts';
 import { type ConformanceCase, finiteDifference, type Readings, slope } from './case.ts';
 import { cudnnCases } from './cudnn-cases.ts';
 import { imageOpCases } from './image-op-cases.ts';

@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs';
+import { ShapeError } from '../../errors.ts';
 
 /** The activations of the gates that the fused layers know. The candidate's is tanh. */
 export const gateActivations = ['sigmoid', 'hardSigmoid'] as const;
@@ -148,5 +149,20 @@ export class ReplaceableSequence {
     this.#byBackend.set(backendName, sequence);
   }
 
-  readonly run: RecurrentSequence = (...args) => (this.#byBackend.get(tf.getBackend()) ?? this.#fallback)(...args);
+  /** @throws {ShapeError} when the sequences have no step */
+  readonly run: RecurrentSequence = (x, kernel, recurrentKernel, bias, options) => {
+    if (x.shape[1] === 0)
+      throw new ShapeError(
+        `a recurrent layer: expected sequences [B, T, I] of at least one step, got [${x.shape.join(',')}]. Leave empty sequences out, or pad them.`,
+        { shape: x.shape },
+      );
+    const sequence = this.#byBackend.get(tf.getBackend()) ?? this.#fallback;
+    const { initialState } = options;
+    const floats = { ...options, ...(initialState && { initialState: initialState.map(asFloat) }) };
+    return sequence(asFloat(x), kernel, recurrentKernel, bias, floats);
+  };
 }
+
+/** Integers and booleans as the stock layer takes them; engines' own kernels read floats alone. */
+const asFloat = <T extends tf.Tensor>(tensor: T): T =>
+  tensor.dtype === 'float32' ? tensor : tf.cast(tensor, 'float32');

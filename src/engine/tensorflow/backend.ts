@@ -79,6 +79,11 @@ export class BackendTensors {
     return this.#map.has(dataId) ? this.#map.get(dataId) : undefined;
   }
 
+  /** As `entryOf`, but data that lies on another backend is brought here, as an operation would bring it. */
+  entryHere(dataId: object): TensorEntry | undefined {
+    return tf.engine().state.tensorInfo.has(dataId) ? this.#map.get(dataId) : this.entryOf(dataId);
+  }
+
   /** The tensor's number: the binding's, or the trace's while a step is traced. */
   idOf(tensor: tf.TensorInfo): number {
     const entry = this.#map.get(tensor.dataId);
@@ -116,11 +121,15 @@ export class BackendTensors {
     return dataId;
   }
 
-  /** Notes that the host wrote this data. */
-  written(dataId: object): void {
+  /**
+   * Notes that the host wrote this data.
+   *
+   * @param writtenBy what was being traced then; nothing for data that only moves here, from another backend
+   */
+  written(dataId: object, writtenBy: Tracer | undefined): void {
     const entry = this.#map.get(dataId);
     entry.fromHost = true;
-    entry.writtenBy = this.tracer;
+    entry.writtenBy = writtenBy;
     this.#finalizer.register(dataId, entry, entry);
   }
 
@@ -144,7 +153,6 @@ export function createBackend(Base: typeof NodeJSKernelBackend, binding: Binding
   const backend = new Base(binding as never, '@tensorflow/tfjs-node-gpu');
   const tensors = new BackendTensors(backend, binding);
   binding.currentTracer = () => tensors.tracer;
-  const write = backend.write.bind(backend);
   const move = backend.move.bind(backend);
   const readSync = backend.readSync.bind(backend);
   const disposeData = backend.disposeData.bind(backend);
@@ -158,11 +166,15 @@ export function createBackend(Base: typeof NodeJSKernelBackend, binding: Binding
       ),
     write: (values: BackendValues, shape: number[], dtype: tf.DataType) => {
       const symbolic = tensors.intercept?.(values, shape, dtype);
-      return symbolic ? tensors.dataOf(symbolic) : write(values, shape, dtype);
+      if (symbolic) return tensors.dataOf(symbolic);
+      const dataId = {};
+      move(dataId, values, shape, dtype, 1);
+      tensors.written(dataId, tensors.tracer);
+      return dataId;
     },
     move: (dataId: object, ...rest: [BackendValues, number[], tf.DataType, number]) => {
       move(dataId, ...rest);
-      tensors.written(dataId);
+      tensors.written(dataId, undefined);
     },
     disposeData: (dataId: object, force?: boolean) => tensors.disposed(dataId, () => disposeData(dataId, force)),
     readSync: (dataId: object) => tensors.read(dataId, () => readSync(dataId)),

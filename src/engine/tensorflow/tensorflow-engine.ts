@@ -146,7 +146,7 @@ async function start(options: z.output<typeof TensorflowOptions>): Promise<Tenso
     recover: (error) => xla.giveUp(error) || cudnn?.giveUp(error) === true,
   };
   let isMember = false;
-  const recurrentServices = { ...services, evenInDebug: true };
+  const recurrentServices = { ...services, alwaysCompiled: true };
   registerRecurrentLayers(backend, (step) => compileStep(backend, recurrentServices, step), xla, cudnn);
   return {
     name: 'tensorflow',

@@ -99,7 +99,15 @@ export const einsum: Kernel = {
     const [terms = '', out = ''] = equation.split('->');
     const [left, right] = terms.split(',').map((labels, i) => ({ labels, tensor: tensors[i]! }));
     const chain = new Chain(backend);
-    if (right) return chain.finish(contract(chain, backend, left!, right, out));
+    if (right) {
+      const float = (operand: Operand): Operand =>
+        operand.tensor.dtype === 'float32'
+          ? operand
+          : { ...operand, tensor: chain.call('Cast', { x: operand.tensor }, { dtype: 'float32' }) };
+      const product = contract(chain, backend, float(left!), float(right), out);
+      const areWhole = tensors.every(({ dtype }) => dtype !== 'float32');
+      return chain.finish(areWhole ? chain.call('Cast', { x: product }, { dtype: 'int32' }) : product);
+    }
     const result = chain.transpose(chain.sumOut(left!, out), out).tensor;
     // An equation that changes nothing still has to give a tensor of its own.
     return chain.finish(result === left!.tensor ? chain.call('Identity', { x: result }, {}) : result);

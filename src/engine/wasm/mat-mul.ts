@@ -22,6 +22,11 @@ export function multiply(
   [m, n, k]: readonly [number, number, number],
   accumulate = false,
 ): void {
+  if (k === 0 && !accumulate) {
+    // the kernel writes as it adds: a product over nothing, of an empty batch, is zero
+    for (let row = 0; row < m; row++) heap.floats(out.at + 4 * row * out.stride, n).fill(0);
+    return;
+  }
   const spread = ({ at, stride, transposed = false }: Matrix) => [at, stride, Number(transposed)] as const;
   heap.withScratch([heap.kernels.gemmScratchBytes(n, k)], (scratch = 0) =>
     heap.kernels.gemm(...spread(left), ...spread(right), out.at, out.stride, m, n, k, Number(accumulate), scratch),
@@ -66,7 +71,6 @@ export function matMul(heap: WasmHeap, left: Factor, right: Factor, bias?: tf.Te
   const out = heap.output([...batch, m, n]);
   const rows = tf.util.sizeFromShape(batch) * m;
   if (bias) heap.kernels.fillRows(heap.at(out), rows, n, heap.at(bias));
-  else if (k === 0) heap.clear(out);
   const leftOf = broadcastIndices(l.batch, batch);
   const rightOf = broadcastIndices(r.batch, batch);
   for (let i = 0; i < leftOf.length; i++) {
@@ -104,6 +108,13 @@ const activations: Readonly<Record<string, string>> = {
   prelu: 'Prelu',
 };
 
+/** A bias of one number, which TensorFlow.js allows, as one for each of `count` columns. */
+function repeated(heap: WasmHeap, bias: tf.TensorInfo, count: number): tf.TensorInfo {
+  const out = heap.output([count]);
+  heap.kernels.fillRows(heap.at(out), count, 1, heap.at(bias));
+  return out;
+}
+
 export const fusedMatMul: Kernel = {
   kernelName: '_FusedMatMul',
   kernelFunc: ({ inputs, attrs, backend }, stock) => {
@@ -114,12 +125,15 @@ export const fusedMatMul: Kernel = {
     if (a?.dtype !== 'float32' || b?.dtype !== 'float32' || !known || (bias && bias.shape.length > 1)) {
       return stock({ inputs, attrs, backend });
     }
+    const columns = b.shape.at(attrs['transposeB'] === true ? -2 : -1);
+    const spread = bias && bias.shape[0] !== columns ? repeated(heapOf(backend), bias, columns ?? 1) : undefined;
     const product = matMul(
       heapOf(backend),
       { tensor: a, transposed: attrs['transposeA'] === true },
       { tensor: b, transposed: attrs['transposeB'] === true },
-      bias,
+      spread ?? bias,
     );
+    if (spread) heapOf(backend).backend.disposeData(spread.dataId);
     const activate = activations[activation];
     if (activate === undefined) return product;
     const result = tf.getKernel(activate, 'wasm').kernelFunc({

@@ -1,11 +1,12 @@
 import * as tf from '@tensorflow/tfjs';
 import { version_wasm } from '@tensorflow/tfjs-backend-wasm';
 import { EngineError } from '../../errors.ts';
-import { type Engine, compileWithinTidy } from '../engine.ts';
+import type { Engine } from '../engine.ts';
 import { heapOf, kernelBuild } from './heap.ts';
 import { registerWasmLayers } from './recurrent.ts';
 import { trainingKernels } from './training-kernels.ts';
 import { replaceKernels } from '../replace-kernels.ts';
+import { compileWithinTidy } from '../within-tidy.ts';
 
 /** Activates the WASM backend with our training kernels. */
 export async function wasmEngine(): Promise<Engine> {

@@ -3,9 +3,10 @@ import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
 import { z } from 'zod';
 import { EngineError } from '../../errors.ts';
 import { parseOptions } from '../../options.ts';
-import { compileWithinTidy, type Engine } from '../engine.ts';
+import type { Engine } from '../engine.ts';
 import type { EngineOptions } from '../use-engine.ts';
 import { replaceKernels } from '../replace-kernels.ts';
+import { compileWithinTidy } from '../within-tidy.ts';
 import { guardReads } from './guard-reads.ts';
 import { mendTransposes, webgpuKernels } from './kernels.ts';
 

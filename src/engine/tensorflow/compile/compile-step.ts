@@ -9,7 +9,8 @@ import { returnFreeMemory } from '../binding/library.ts';
 import type { TensorMetadata } from '../binding/ops.ts';
 import { FunctionCache } from './function-cache.ts';
 import type { SeedStream } from './seeds.ts';
-import { flatten, rebuild, signatureOf } from './structure.ts';
+import { flatten, rebuild, signatureOf } from '../../structure.ts';
+import { withinTidy } from '../../within-tidy.ts';
 import { traceStep, type TracedStep } from './trace-step.ts';
 
 /** A step that runs as one TensorFlow function. */
@@ -27,14 +28,14 @@ export interface CompileServices {
   readonly seedStream: (seed: number | undefined) => SeedStream;
   /** Whether a step that failed so may work when it is traced again. */
   readonly recover: (error: unknown) => boolean;
-  /** Compiles under `debug` too, for steps that are made of loops and run within a function alone. */
-  readonly evenInDebug?: boolean;
+  /** Compiles under `debug` and in gradients, too: for steps that are made of loops and run within a function alone. */
+  readonly alwaysCompiled?: boolean;
 }
 
 /** Compiles steps for one backend: see `TensorflowEngine.compile`. */
 export function compileStep<Args extends readonly Tensors[], Result extends Tensors>(
   backend: TensorflowBackend,
-  { seedStream, recover, evenInDebug = false }: CompileServices,
+  { seedStream, recover, alwaysCompiled = false }: CompileServices,
   step: Step<Args, Result>,
   input: CompileOptions = {},
 ): CompiledStep<Args, Result> {
@@ -50,9 +51,10 @@ export function compileStep<Args extends readonly Tensors[], Result extends Tens
   let operations = 0;
 
   const compiled = (...args: Args): Result => {
-    // Within another step it is part of that one; under `debug` each operation is checked by itself.
-    const debugged = !evenInDebug && (isDebugging() || tf.env().getBool('DEBUG'));
-    if (backend.tensors.tracer || debugged) return runTidy(() => step(...args));
+    // Within another step it is part of that one; under `debug` each operation is checked by itself, and a gradient has
+    // to see each: it would take a compiled function for a constant.
+    const opByOp = !alwaysCompiled && (isDebugging() || tf.env().getBool('DEBUG') || isTaped());
+    if (backend.tensors.tracer || opByOp) return withinTidy(step, args);
     const signature = signatureOf(args);
     const run = () => {
       const known = cache.get(signature, isCurrent);
@@ -86,13 +88,10 @@ export function compileStep<Args extends readonly Tensors[], Result extends Tens
   return Object.defineProperties(compiled, descriptors) as CompiledStep<Args, Result>;
 }
 
-/** `tf.tidy` for our own, read-only type of nested tensors. */
-function runTidy<Result extends Tensors>(action: () => Result): Result {
-  let result: Result | undefined;
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the same structure; TensorFlow.js' type is of mutable arrays
-  tf.tidy(() => (result = action()) as unknown as tf.TensorContainer);
-  if (result === undefined) throw new CompileError('compile(): expected tensors, got nothing. Return the tensors.');
-  return result;
+/** Whether a gradient is being taken of what is computed now. Within a kernel TensorFlow.js looks at the kernel alone. */
+function isTaped(): boolean {
+  const { gradientDepth, kernelDepth } = tf.engine().state;
+  return gradientDepth > 0 && kernelDepth === 0;
 }
 
 interface CallOptions {
@@ -110,12 +109,12 @@ function callTraced<Result extends Tensors>(
 ): Result {
   const binding = backend.engineBinding;
   let seed: number | undefined;
-  const inputs = traced.sources.map((source) => {
-    if (source.kind === 'argument') return idOf(backend, leaves[source.index]);
-    if (source.kind === 'variable') return variableId(backend, source.variable);
-    return (seed = seeds.upload(backend));
-  });
   try {
+    const inputs = traced.sources.map((source) => {
+      if (source.kind === 'argument') return idOf(backend, leaves[source.index]);
+      if (source.kind === 'variable') return variableId(backend, source.variable);
+      return (seed = seeds.upload(backend));
+    });
     const call = () => traced.fn.call(inputs, attributes);
     if (!later || !traced.updates.every((update) => isTakenOver(backend, traced, update)))
       return distribute(backend, traced, call(), (old) => binding.release(old));
@@ -131,7 +130,7 @@ function idOf(backend: TensorflowBackend, tensor: tf.Tensor | undefined): number
 }
 
 function variableId(backend: TensorflowBackend, variable: tf.Variable): number {
-  const entry = backend.tensors.entryOf(variable.dataId);
+  const entry = backend.tensors.entryHere(variable.dataId);
   if (entry && !variable.isDisposed) return backend.tensors.uploadedId(entry);
   throw new CompileError(
     `compile(): the variable \`${variable.name}\`, which the step uses, was disposed. Compile the step anew with the variables that it is to use.`,
@@ -169,7 +168,7 @@ function callLater<Result extends Tensors>(
 /** Told which handle a variable has no more, and which it has instead. */
 type Replaced = (old: number, now: number, dataId: object) => void;
 
-/** Whether a variable can be given an output's handle: nobody shares its data, and the output is wanted once. */
+/** Whether a variable can be given an output's handle, and its old one again: nobody shares its data, which TensorFlow holds, and the output is wanted once. */
 function isTakenOver<Result extends Tensors>(
   { tensors }: TensorflowBackend,
   { updates, results }: TracedStep<Result>,
@@ -178,6 +177,8 @@ function isTakenOver<Result extends Tensors>(
   const entry = tensors.entryOf(variable.dataId);
   return (
     entry?.refCount === 1 &&
+    entry.id > 0 &&
+    entry.values === null &&
     !results.some((result) => result.output === output) &&
     !updates.some((other) => other.variable !== variable && other.output === output)
   );

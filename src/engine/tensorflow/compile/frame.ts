@@ -257,7 +257,7 @@ export class Frame implements Tracer {
       ends.map(({ output }) => output),
     );
     const facts = { name, inputs: this.inputs.map(specOnly), outputs: ends.map(specOnly), size: opers.length };
-    return new GraphFunction(this.binding, pointer, facts, ownsParts ? this.parts : []);
+    return new GraphFunction(this.binding, pointer, facts, ownsParts ? this.parts.splice(0) : []);
   }
 
   /** An input cannot be an output as it is; TensorFlow passes `Identity` on without a copy. */
@@ -278,8 +278,9 @@ export class Frame implements Tracer {
     return [...opers];
   }
 
-  /** Forgets the graph and its symbols. What was built stays. */
+  /** Forgets the graph and its symbols. What was built stays; functions that nothing built owns go too. */
   dispose(): void {
+    for (const part of this.parts.splice(0)) part.dispose();
     for (const id of this.#own) forgetSymbol(id);
     this.graph.dispose();
   }

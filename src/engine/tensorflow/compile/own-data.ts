@@ -18,9 +18,16 @@ export function giveData(backend: TensorflowBackend, variable: tf.Variable, data
  */
 export function separateVariables(backend: TensorflowBackend): void {
   for (const variable of Object.values(tf.engine().state.registeredVariables)) {
-    const entry = backend.tensors.entryOf(variable.dataId);
-    if (!entry || entry.refCount < 2) continue;
+    if (!isShared(variable)) continue;
+    const entry = backend.tensors.entryHere(variable.dataId);
+    if (!entry) continue;
     const [same] = backend.engineBinding.executeOp('Identity', [], [backend.tensors.uploadedId(entry)], 1);
     if (same) giveData(backend, variable, same);
   }
+}
+
+/** Whether another tensor has the same data, on whichever backend it lies. */
+function isShared({ dataId }: tf.Variable): boolean {
+  const { backend } = tf.engine().state.tensorInfo.get(dataId) ?? {};
+  return backend !== undefined && backend.refCount(dataId) > 1;
 }

@@ -19,6 +19,8 @@ export interface Draw {
   readonly offset: number;
   /** The standard deviation, or the range. */
   readonly scale: number;
+  /** Whether whole numbers are the nearest ones; else they are cut off. */
+  readonly rounds: boolean;
 }
 export type Distribution = 'uniform' | 'normal' | 'truncatedNormal';
 
@@ -64,13 +66,18 @@ const activeScope = () => tf.engine().state.activeScope;
  * Runs `action` with random numbers intercepted. `take` is asked for what the host writes: see `Intercepted.take`.
  */
 export function interceptDraws<T>(action: (intercepted: Intercepted) => T): T {
-  const random = Math.random;
+  const { random, round } = Math;
   let lastScope = -1;
   Math.random = () => {
     const scope = activeScope();
     if (!distributionOf.has(scope?.name ?? '')) return random();
     lastScope = scope.id;
     return 0.5;
+  };
+  // The generators of normal numbers round where whole ones are wanted: their parameters would not be found.
+  Math.round = (value) => {
+    const scope = activeScope();
+    return distributionOf.has(scope?.name ?? '') && lastScope === scope.id ? value : round(value);
   };
   // The buffer's constructor assigns its values: this is where the probe takes their place.
   Object.defineProperty(tf.TensorBuffer.prototype, 'values', {
@@ -87,7 +94,7 @@ export function interceptDraws<T>(action: (intercepted: Intercepted) => T): T {
     calibrate();
     return action(intercepted);
   } finally {
-    Math.random = random;
+    Object.assign(Math, { random, round });
     Reflect.deleteProperty(tf.TensorBuffer.prototype, 'values');
   }
 }
@@ -115,7 +122,8 @@ const intercepted: Intercepted = {
     if (!values.isUnseeded) return values.numbers();
     const standard = standards.get(values.distribution);
     if (!standard) throw new RangeError('take(): the generators were not calibrated.');
-    return { distribution: values.distribution, shape, dtype, ...affine(values, standard) };
+    const { distribution } = values;
+    return { distribution, shape, dtype, rounds: distribution !== 'uniform', ...affine(values, standard) };
   },
 };
 

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { CompileError } from '../../../errors.ts';
 import type { BackendTensors, TensorEntry, TensorflowBackend } from '../backend.ts';
-import { dataTypes } from '../binding/data-types.ts';
+import { dataTypes, type DataType } from '../binding/data-types.ts';
 import type { TensorMetadata } from '../binding/ops.ts';
 import type { HostValues } from '../binding/tensors.ts';
 import { Frame } from './frame.ts';
@@ -107,7 +107,7 @@ export class StepTrace extends Frame {
   }
 
   /** Draws random numbers by an operation whose seed is new at every call. */
-  draw({ distribution, shape, dtype, offset, scale }: Draw): TensorMetadata {
+  draw({ distribution, shape, dtype, offset, scale, rounds }: Draw): TensorMetadata {
     const spec = this.constant([shape.length], dataTypes.int32, shape);
     const standard = this.#run(
       operations[distribution],
@@ -117,16 +117,20 @@ export class StepTrace extends Frame {
     const scaled = scale === 1 ? standard : this.#run('Mul', [standard, this.#number(scale)]);
     const moved = offset === 0 ? scaled : this.#run('AddV2', [scaled, this.#number(offset)]);
     if (dtype === 'float32') return metadataOf(this.resolve(moved));
-    const type = dtype === 'bool' ? dataTypes.bool : dataTypes.int32;
-    const cast = this.#run(
+    const nearest = rounds ? this.#run('Floor', [this.#run('AddV2', [moved, this.#number(0.5)])]) : moved;
+    const whole = this.#cast(nearest, dataTypes.int32); // booleans too: TensorFlow.js cuts 0.7 off to 0, which is false
+    return metadataOf(this.resolve(dtype === 'bool' ? this.#cast(whole, dataTypes.bool) : whole));
+  }
+
+  #cast(id: number, type: DataType): number {
+    return this.#run(
       'Cast',
-      [moved],
+      [id],
       [
         { name: 'DstT', value: type },
         { name: 'Truncate', value: false },
       ],
     );
-    return metadataOf(this.resolve(cast));
   }
 
   /** What stands in for the values that the host writes: see `interceptDraws`. */
@@ -140,6 +144,14 @@ export class StepTrace extends Frame {
         );
       }
       if (!Array.isArray(taken)) return this.draw(taken);
+      if (dtype === 'bool')
+        return metadataOf(
+          this.constant(
+            shape,
+            dataTypes.bool,
+            taken.map((value) => Number(Math.trunc(value) !== 0)),
+          ),
+        );
       return metadataOf(this.constant(shape, dtype === 'int32' ? dataTypes.int32 : dataTypes.float32, taken));
     };
   }

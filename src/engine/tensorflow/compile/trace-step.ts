@@ -7,7 +7,7 @@ import { giveData, separateVariables } from './own-data.ts';
 import type { GraphFunction } from './graph-function.ts';
 import { interceptDraws, type Intercepted } from './random-draws.ts';
 import { StepTrace, type InputSource } from './step-trace.ts';
-import { flatten, rebuild } from './structure.ts';
+import { flatten, rebuild } from '../../structure.ts';
 
 /** A step as one function, and how its inputs and outputs belong to arguments, variables and results. */
 export interface TracedStep<Result extends Tensors> {
@@ -115,7 +115,7 @@ function record<Args extends readonly Tensors[], Result extends Tensors>(
 function inputId({ backend, trace, ids, seed }: Outside, source: InputSource): number {
   if (source.kind === 'argument') return ids[source.index] ?? 0;
   if (source.kind === 'seed') return seed();
-  const entry = backend.tensors.entryOf(trace.originalData(source.variable));
+  const entry = backend.tensors.entryHere(trace.originalData(source.variable));
   if (!entry)
     throw new CompileError(
       `compile(): the variable \`${source.variable.name}\` was disposed. Keep it while the step is used.`,
@@ -163,11 +163,15 @@ function assertAssignable(variable: tf.Variable, { dtype, shape }: tf.Tensor): v
 function startVariable(outside: Outside, variable: tf.Variable): void {
   const { backend, trace } = outside;
   const initial = trace.build('initial', [trace.backendId(variable)], false);
-  const inputs = trace.sources.map((source) => inputId(outside, source));
-  const [value] = initial.call(inputs);
-  initial.dispose();
-  trace.sources.forEach(({ kind }, i) => kind === 'seed' && backend.engineBinding.release(inputs[i] ?? 0));
-  if (!value) return;
-  giveData(backend, variable, value);
+  const inputs: number[] = [];
+  try {
+    for (const source of trace.sources) inputs.push(inputId(outside, source));
+    const [value] = initial.call(inputs);
+    if (!value) throw new RangeError('startVariable(): the function of one value gave none.');
+    giveData(backend, variable, value);
+  } finally {
+    initial.dispose();
+    trace.sources.forEach(({ kind }, i) => kind === 'seed' && inputs[i] && backend.engineBinding.release(inputs[i]));
+  }
   trace.watch(variable);
 }

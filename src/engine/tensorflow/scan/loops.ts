@@ -35,7 +35,6 @@ function specsOf(backend: TensorflowBackend, body: () => tf.Tensor[]): tf.Tensor
       body().map(({ dataId, shape, dtype }) => ({ dataId, shape: [...shape], dtype })),
     );
   } finally {
-    for (const part of frame.parts) part.dispose();
     frame.dispose();
   }
 }

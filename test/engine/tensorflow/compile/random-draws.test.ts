@@ -38,6 +38,30 @@ describeWithTensorflow('random numbers in a compiled step', (engine) => {
   });
 
   // 40,000 draws: a mean is off by 5 standard errors once in 1.7 million seeds, and the seed is fixed.
+  it('are whole numbers as eager ones are: booleans cut off, normal ones rounded', () => {
+    const step = engine().compile(
+      () => ({ coins: tf.randomUniform([40_000], 0, 2, 'bool'), normal: tf.randomNormal([40_000], 10, 4, 'int32') }),
+      { seed: 3 },
+    );
+    const { coins, normal } = step();
+    assert.deepEqual([coins.dtype, normal.dtype], ['bool', 'int32']);
+    const [heads, drawn] = [coins, normal].map(numbers) as [number[], number[]];
+    assert.ok(Math.abs(mean(heads) - 0.5) < 5 * (0.5 / 200));
+    assert.ok(Math.abs(mean(drawn) - 10) < 5 * (4 / 200));
+    assert.ok(Math.abs(deviation(drawn) ** 2 - (16 + 1 / 12)) < 0.6); // rounding adds 1/12
+    step.dispose();
+  });
+
+  it('keep their type under a seed of their own', () => {
+    const draw = () => tf.randomUniform([50], 0, 2, 'bool', 3);
+    const step = engine().compile(draw);
+    const [compiled, eager] = [step(), draw()];
+    assert.equal(compiled.dtype, 'bool');
+    assert.deepEqual(numbers(compiled), numbers(eager));
+    step.dispose();
+  });
+
+  // 40,000 draws: a mean is off by 5 standard errors once in 1.7 million seeds, and the seed is fixed.
   for (const [name, draw, expectedMean, expectedDeviation, least, most] of [
     ['uniform in [-2, 3)', () => tf.randomUniform([40_000], -2, 3), 0.5, 5 / Math.sqrt(12), -2, 3],
     ['normal', () => tf.randomNormal([40_000], 4, 0.5), 4, 0.5, 1, 7],

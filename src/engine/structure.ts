@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
-import { CompileError } from '../../../errors.ts';
-import type { Tensors } from '../../engine.ts';
+import { CompileError } from '../errors.ts';
+import type { Tensors } from './engine.ts';
 
 /**
  * Lists the tensors of a nested structure, in order.
