@@ -28,6 +28,8 @@ export interface Engine {
     step: Step<Args, Result>,
     options?: CompileOptions,
   ): Step<Args, Result>;
+  /** Resolves when steps compiled with `later` are computed; absent where they are when the call returns. */
+  computed?(): Promise<void>;
 }
 
 /** `compile` of the engines that run each op as it comes: the step within `tf.tidy`. */
