@@ -12,7 +12,14 @@ import { Deliveries } from '../../src/cluster/deliveries.ts';
 import { fingerprintOf, orderOf } from '../../src/cluster/fingerprint.ts';
 import { JobScoring } from '../../src/cluster/job-scoring.ts';
 import { packPart } from '../../src/cluster/part.ts';
-import { Job, protocolVersion, subjectsOf, unpack, workersConsumer, type Settings } from '../../src/cluster/protocol.ts';
+import {
+  Job,
+  protocolVersion,
+  subjectsOf,
+  unpack,
+  workersConsumer,
+  type Settings,
+} from '../../src/cluster/protocol.ts';
 import { schemeFor, valuesOf } from '../../src/cluster/settings.ts';
 import { TrainerLine, type DeliveryVerdict } from '../../src/cluster/trainer-line.ts';
 import { fuse } from '../../src/engine/layers/fuse.ts';

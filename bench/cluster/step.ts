@@ -103,7 +103,6 @@ class Rig implements AsyncDisposable {
       url,
       run: runName,
       parametersEvery,
-      jobPresamples: 2,
       ...(isQueued && { ahead: steps, credits: steps }),
     });
     const importance = { scheme: 'upper-bound', tauThreshold: 0, source } as const;
