@@ -7,7 +7,8 @@
  * `scoring`: samples scored a second by one worker of one thread and by two. The trainer only takes minibatches and gives
  * its parameters out; what it, the server and each worker use of the cores is printed, and beside it what the machine
  * gives the same work in one process and two without a fleet, because cores that share a cache or a clock do not give
- * twice as much. `step`: what a step costs the trainer against a uniform step, in pairs that take turns. `equal-time`:
+ * twice as much. `step`: what a step costs the trainer against a uniform step, in pairs that take turns: with a worker that
+ * scores here, with one that sends what was scored before, and with minibatches queued and everybody else stopped. `equal-time`:
  * uniform sampling, mode `fast` on one thread and on both cores, and a trainer of one thread with a worker on the second
  * core, for the same seconds; with seeds 0 to n − 1, the same weights and order for each.
  */

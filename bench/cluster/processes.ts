@@ -43,17 +43,25 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-const program = fileURLToPath(new URL('worker.ts', import.meta.url));
-
 /** A worker in a process of its own; what it says comes as lines. */
 export class WorkerProcess {
   readonly child: ChildProcess;
   #said = '';
   #watchers: (() => void)[] = [];
 
-  /** @param where a server's address, or `alone`: scoring in a loop, without a fleet */
-  constructor(task: string, engine: EngineName, where: string, seconds = 0) {
-    this.child = spawn(process.execPath, ['--import', 'tsx', program, task, engine, where, String(seconds)], {
+  /**
+   * @param where a server's address, or `alone`: scoring in a loop, without a fleet
+   * @param amount seconds of that; parts of a player
+   */
+  constructor(
+    task: string,
+    engine: EngineName,
+    where: string,
+    amount = 0,
+    program: 'worker.ts' | 'player.ts' = 'worker.ts',
+  ) {
+    const file = fileURLToPath(new URL(program, import.meta.url));
+    this.child = spawn(process.execPath, ['--import', 'tsx', file, task, engine, where, String(amount)], {
       stdio: ['pipe', 'pipe', 'inherit'],
     });
     this.child.stdout!.setEncoding('utf8').on('data', (text: string) => {

@@ -1,12 +1,19 @@
 /**
- * What a step costs the trainer when minibatches come from a fleet, against a uniform step of its own: the processor time
- * of all of its process, receiving, unpacking and giving parameters out included, so that nothing is hidden in a wait.
+ * What a step costs the trainer when minibatches come from a fleet, against a uniform step of its own: by the clock, and
+ * by the processor time of all of its process, receiving, unpacking and giving parameters out included.
+ *
+ * A worker that scores on the trainer's own cores takes them from it, which a fleet on other machines does not. So there
+ * are three kinds of fleet: one that scores here, of which the clock tells little; one that only sends what was scored
+ * before (`player.ts`); and one that has sent all and stands still, so that nothing is received in the steps counted.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { askStatus } from '../../src/cluster/ask-status.ts';
 import { fleet } from '../../src/cluster/fleet.ts';
 import type { Engine, EngineName } from '../../src/engine/engine.ts';
-import { unlimitedFitOptions } from '../../src/pipeline.ts';
+import { unlimitedFitOptions, type Pipeline } from '../../src/pipeline.ts';
 import { fit } from '../../src/train/fit.ts';
 import type { FitOptions } from '../../src/train/fit-options.ts';
+import { median } from '../median.ts';
 import { tasks } from '../tasks/tasks.ts';
 import { readOnce, runName, startBenchServer, WorkerProcess } from './processes.ts';
 
@@ -20,58 +27,131 @@ export interface StepOptions {
 }
 
 const seed = 7;
+/** Parts that a player has scored, and sends in turn. */
+const playedParts = 24;
+
+/** Milliseconds a step. */
+interface Cost {
+  readonly clock: number;
+  readonly processor: number;
+}
+
+const kinds = {
+  live: 'scored here',
+  played: 'scored before, received while training',
+  queued: 'received before, workers stopped',
+} as const;
+type Kind = keyof typeof kinds;
 
 export async function measureStep(options: StepOptions): Promise<void> {
-  await using started = await startBenchServer();
-  const { url } = started.server;
-  const { task, engineName, parametersEvery, pairs } = options;
-  const worker = new WorkerProcess(task, engineName, url);
+  const { task, parametersEvery, pairs } = options;
   const pipeline = readOnce(tasks[task]!);
-  const run = async (changes: Partial<FitOptions>): Promise<number> => {
-    const context = { seed, engine: options.engine };
-    const corpus = await pipeline.openCorpus(context);
-    const model = await pipeline.buildModel({ ...context, corpus });
-    const from = Math.ceil(options.steps / 4);
-    let [began, ended, taken] = [0, 0, 0];
+  console.log(`${task}, parameters every ${parametersEvery} (goal 1.05):`);
+  for (const kind of Object.keys(kinds) as Kind[]) {
+    const costs: { readonly uniform: Cost; readonly elsewhere: Cost }[] = [];
+    await using rig = await Rig.open(options, pipeline, kind);
+    await rig.uniform(); // steps are compiled
+    await rig.elsewhere(); // the worker has joined
+    for (let pair = 0; pair < pairs; pair++)
+      costs.push({ uniform: await rig.uniform(), elsewhere: await rig.elsewhere() });
+    console.log(`  ${kinds[kind]}: ${(['clock', 'processor'] as const).map((by) => describe(costs, by)).join('; ')}`);
+  }
+}
+
+function describe(costs: readonly { readonly uniform: Cost; readonly elsewhere: Cost }[], by: keyof Cost): string {
+  const ratios = costs.map(({ uniform, elsewhere }) => elsewhere[by] / uniform[by]);
+  const middle = (arm: 'uniform' | 'elsewhere') => median(costs.map((cost) => cost[arm][by])).toFixed(2);
+  return (
+    `${by} ${middle('uniform')} to ${middle('elsewhere')} ms, ` +
+    `ratio ${median(ratios).toFixed(3)} (${ratios.map((ratio) => ratio.toFixed(2)).join(' ')})`
+  );
+}
+
+/** A server, who works for the trainer, and the trainer's runs. */
+class Rig implements AsyncDisposable {
+  readonly #options: StepOptions;
+  readonly #pipeline: Pipeline;
+  readonly #kind: Kind;
+  readonly #started: Awaited<ReturnType<typeof startBenchServer>>;
+  readonly #worker: WorkerProcess;
+
+  static async open(options: StepOptions, pipeline: Pipeline, kind: Kind): Promise<Rig> {
+    return new Rig(options, pipeline, kind, await startBenchServer());
+  }
+
+  private constructor(
+    options: StepOptions,
+    pipeline: Pipeline,
+    kind: Kind,
+    started: Awaited<ReturnType<typeof startBenchServer>>,
+  ) {
+    [this.#options, this.#pipeline, this.#kind, this.#started] = [options, pipeline, kind, started];
+    const { task, engineName } = options;
+    const program = kind === 'live' ? 'worker.ts' : 'player.ts';
+    this.#worker = new WorkerProcess(task, engineName, started.server.url, playedParts, program);
+  }
+
+  uniform(): Promise<Cost> {
+    return this.#run({ scheme: 'uniform' });
+  }
+
+  async elsewhere(): Promise<Cost> {
+    const { parametersEvery, steps } = this.#options;
+    const { url } = this.#started.server;
+    const isQueued = this.#kind === 'queued';
+    const source = fleet({
+      url,
+      run: runName,
+      parametersEvery,
+      ...(isQueued && { ahead: steps, credits: steps }),
+    });
+    const importance = { scheme: 'upper-bound', tauThreshold: 0, source } as const;
+    if (!isQueued) return await this.#run(importance);
+    const from = Math.ceil(steps / 4);
+    try {
+      return await this.#run(importance, async () => {
+        while ((await askStatus({ url, run: runName })).partsReady < steps - from) await sleep(50);
+        this.#worker.child.kill('SIGSTOP');
+      });
+    } finally {
+      this.#worker.child.kill('SIGCONT');
+    }
+  }
+
+  /** Costs of the last three quarters of a run. @param ready waited for before them */
+  async #run(changes: Partial<FitOptions>, ready?: () => Promise<void>): Promise<Cost> {
+    const { engine, steps } = this.#options;
+    const context = { seed, engine };
+    const corpus = await this.#pipeline.openCorpus(context);
+    const model = await this.#pipeline.buildModel({ ...context, corpus });
+    const from = Math.ceil(steps / 4);
+    const now = () => ({ clock: performance.now(), processor: processorMs() });
+    let [began, ended] = [now(), now()];
     try {
       await fit(model, corpus.train, {
-        ...unlimitedFitOptions(pipeline),
+        ...unlimitedFitOptions(this.#pipeline),
         ...changes,
         mode: 'paper',
         seed,
-        steps: options.steps,
-        onStep: ({ step }) => {
-          ended = processorMs();
-          if (step === from) began = ended;
-          else if (step > from) taken += 1;
+        steps,
+        onStep: async ({ step }) => {
+          if (step === from) await ready?.();
+          if (step === from) began = now();
+          if (step === steps) ended = now();
         },
       });
     } finally {
       model.optimizer.dispose();
       model.dispose();
     }
-    return (ended - began) / taken;
-  };
-  const source = () => fleet({ url, run: runName, parametersEvery, jobPresamples: 2 });
-  const both: [uniform: number, elsewhere: number][] = [];
-  try {
-    await run({ scheme: 'uniform' }); // steps are compiled, and the worker has joined
-    await run({ scheme: 'upper-bound', tauThreshold: 0, source: source() });
-    for (let pair = 0; pair < pairs; pair++)
-      both.push([
-        await run({ scheme: 'uniform' }),
-        await run({ scheme: 'upper-bound', tauThreshold: 0, source: source() }),
-      ]);
-  } finally {
-    await worker.stop();
+    const taken = steps - from;
+    return { clock: (ended.clock - began.clock) / taken, processor: (ended.processor - began.processor) / taken };
   }
-  const middle = (all: readonly number[]) => all.toSorted((x, y) => x - y)[all.length >> 1]!;
-  const ratios = both.map(([uniform, elsewhere]) => elsewhere / uniform);
-  console.log(
-    `${task}, parameters every ${parametersEvery}: uniform ${middle(both.map(([own]) => own)).toFixed(2)} ms of processor time a step, ` +
-      `scored elsewhere ${middle(both.map(([, own]) => own)).toFixed(2)} ms; ` +
-      `ratio ${middle(ratios).toFixed(3)} (${ratios.map((ratio) => ratio.toFixed(3)).join(' ')}; goal 1.05)`,
-  );
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#worker.stop();
+    await this.#started[Symbol.asyncDispose]();
+  }
 }
 
 /** Milliseconds of all of this process's threads. */

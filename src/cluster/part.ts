@@ -7,6 +7,10 @@ import { pack, protocolVersion, unpack } from './protocol.ts';
 const count = z.int().nonnegative();
 const floats = z.custom<Float32Array>((value) => value instanceof Float32Array, { error: 'must be float32' });
 const rows = z.custom<Int32Array>((value) => value instanceof Int32Array, { error: 'must be int32' });
+/** One check for all: zod's own would make a context for each id, at every minibatch. */
+const texts = z.custom<string[]>((value) => Array.isArray(value) && value.every((id) => typeof id === 'string'), {
+  error: 'must be a list of texts',
+});
 const Data = z.union([
   floats,
   rows,
@@ -23,7 +27,7 @@ export const Part = z.object({
   rows: count,
   /** Steps that the parameters behind the scores had taken. */
   version: count,
-  ids: z.array(z.string()),
+  ids: texts,
   columns: z.record(
     z.string(),
     z.object({ type: z.enum(['float32', 'int32', 'uint8']), shape: z.array(count), data: Data }),

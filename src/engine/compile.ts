@@ -36,6 +36,18 @@ export function compile<Args extends readonly Tensors[], Result extends Tensors>
   };
 }
 
+/**
+ * Resolves when the steps that were called with `later` are computed, well or not, and lets the event loop turn meanwhile.
+ * Reading what a step gave waits for it too, but serves no timer and no socket. Resolves at once where nothing is under way.
+ *
+ * @example
+ * const step = compile((x: tf.Tensor2D) => tf.sum(x), { later: true });
+ * const sum = step(x);
+ * await computed();
+ * console.log(await sum.data());
+ */
+export const computed = async (): Promise<void> => engineOfBackend()?.computed?.();
+
 /** The active engine, if tfjs' backend is still its own. */
 const engineOfBackend = () => {
   const engine = activeEngine();

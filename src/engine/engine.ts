@@ -28,4 +28,6 @@ export interface Engine {
     step: Step<Args, Result>,
     options?: CompileOptions,
   ): Step<Args, Result>;
+  /** Resolves when steps compiled with `later` are computed; absent where they are when the call returns. */
+  computed?(): Promise<void>;
 }

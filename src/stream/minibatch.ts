@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { gatherRows, type Column } from './columns.ts';
 import type { Phase } from './gate.ts';
-import type { Presample } from './presample.ts';
+import { uploaded, type Presample } from './presample.ts';
 
 /** How a minibatch was drawn. */
 export interface Draw {
@@ -100,10 +100,16 @@ export class Minibatch implements Disposable {
     if (this.phase === 'uniform') return this.presample.tensor(name);
     const known = this.#tensors.get(name);
     if (known) return known;
-    const source = this.presample.tensor(name);
-    const gathered = tf.keep(tf.tidy(() => tf.gather(source, tf.tensor1d(this.picks, 'int32'))));
+    const gathered = this.#gathered(name);
     this.#tensors.set(name, gathered);
     return gathered;
+  }
+
+  /** A column that nothing on the engine has asked for yet need not go there whole for one draw's rows. */
+  #gathered(name: string): tf.Tensor {
+    if (this.turns === 1 && !this.presample.isUploaded(name)) return uploaded(this.column(name));
+    const source = this.presample.tensor(name);
+    return tf.keep(tf.tidy(() => tf.gather(source, tf.tensor1d(this.picks, 'int32'))));
   }
 
   dispose(): void {

@@ -101,11 +101,15 @@ export class Presample implements Disposable {
   tensor(name: string): tf.Tensor {
     const known = this.#tensors.get(name);
     if (known) return known;
-    const column = this.column(name);
-    const data = column.data instanceof Uint8Array ? Int32Array.from(column.data) : column.data.slice();
-    const uploaded = tf.keep(tf.tensor(data, [...column.shape], column.type === 'float32' ? 'float32' : 'int32'));
-    this.#tensors.set(name, uploaded);
-    return uploaded;
+    const { type, shape, data } = this.column(name);
+    const fresh = uploaded({ type, shape, data: data instanceof Uint8Array ? data : data.slice() }); // filled again later
+    this.#tensors.set(name, fresh);
+    return fresh;
+  }
+
+  /** Whether the column lies on the engine already. */
+  isUploaded(name: string): boolean {
+    return this.#tensors.has(name);
   }
 
   /** @throws {ShapeError} when there is no such column */
@@ -135,10 +139,16 @@ export class Presample implements Disposable {
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
-    for (const uploaded of this.#tensors.values()) uploaded.dispose();
+    for (const tensor of this.#tensors.values()) tensor.dispose();
     this.#tensors.clear();
     this.#recycle();
   }
+}
+
+/** A column as a tensor that is kept, of the column's own memory where its type allows it. @returns owned by the caller */
+export function uploaded({ type, shape, data }: Column): tf.Tensor {
+  const numbers = data instanceof Uint8Array ? Int32Array.from(data) : data;
+  return tf.keep(tf.tensor(numbers, [...shape], type === 'float32' ? 'float32' : 'int32'));
 }
 
 /** A presample with its scores, if the phase asks for any. */

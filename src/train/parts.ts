@@ -1,3 +1,4 @@
+import { computed } from '../engine/compile.ts';
 import { importance } from '../importance/importance.ts';
 import { lookAhead } from '../importance/placement/look-ahead.ts';
 import type { ScorePlace } from '../importance/placement/place.ts';
@@ -184,7 +185,8 @@ function trainerOf(wiring: Wiring, noise: NoiseScale, observed: Observed) {
     averaging: values.averaging,
     rateOf,
     agreement: wiring.agreement,
-    ...(wiring.source ? {} : wiring.fetching.ofTrainer),
+    // What comes over a network must be answered, however long a step is computed.
+    ...(wiring.source ? { whenComputed: computed } : wiring.fetching.ofTrainer),
     onCost: (samples, ms) => costs.trained(samples, ms),
     clock: clocks[values.clock],
   });

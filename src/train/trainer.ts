@@ -44,6 +44,8 @@ export interface TrainerOptions {
   readonly clock?: Clock;
   /** Done while a step is computed, where the engine does that in threads of its own; gives the milliseconds spent on data. */
   readonly meanwhile?: (() => Promise<number>) | undefined;
+  /** Waits until a step is computed while the event loop turns: reading its results would let nobody in meanwhile. */
+  readonly whenComputed?: (() => Promise<void>) | undefined;
   /** Told how much of that a step has hidden: it was computed for longer. */
   readonly onHidden?: (milliseconds: number) => void;
   /** What is agreed with other trainers of the same run. */
@@ -165,7 +167,7 @@ export class Trainer {
   }
 
   async #take(batch: Minibatch, learningRate: number, said: Float32Array | undefined): Promise<Taken> {
-    const { meanwhile, onHidden, clock = clocks.wall } = this.#options;
+    const { meanwhile, whenComputed, onHidden, clock = clocks.wall } = this.#options;
     const take = this.#stepFor(batch);
     this.optimizer.setLearningRate?.(learningRate);
     const { loss, scores, noise, heard } = tf.tidy(() => {
@@ -177,6 +179,7 @@ export class Trainer {
       const begun = clock();
       const spent = (await meanwhile?.()) ?? 0;
       const [ready, asked] = [clock(), performance.now()];
+      await whenComputed?.();
       const reads = [loss, ...scores, ...noise, ...heard].map((tensor) => tensor.data<'float32'>());
       const [value, ...rest] = await Promise.all(reads);
       const isHidden = performance.now() - asked > AT_ONCE_MS;

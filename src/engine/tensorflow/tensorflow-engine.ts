@@ -156,6 +156,7 @@ async function start(options: z.output<typeof TensorflowOptions>): Promise<Tenso
       return cudnn?.state ?? 'absent';
     },
     compile: (step, compileOptions) => compileStep(backend, services, step, compileOptions),
+    computed: () => binding.context.queue.computed(),
     setSeed: (seed) => seeds.set(seed),
     statistics: () => binding.statistics(),
     isGpu: binding.context.isGpu,

@@ -17,6 +17,11 @@ export interface Library {
   readonly version: string;
   /** Copies `bytes` between memory of ours and TensorFlow's, either way. */
   readonly copy: (target: Address, source: Address, bytes: number) => void;
+  /** Calls a function in a thread of Node's own, while the event loop turns. */
+  readonly inThread: <Name extends keyof Functions>(
+    name: Name,
+    ...args: Parameters<Functions[Name]>
+  ) => Promise<ReturnType<Functions[Name]>>;
 }
 
 let loaded: { readonly files: LibraryFiles; readonly library: Library } | undefined;
@@ -148,6 +153,13 @@ function bind(main: LibraryHandle): Library {
     copy: (target, source, bytes) => {
       memcpy(target, source, bytes);
     },
+    inThread: (name, ...args) =>
+      new Promise((resolve, reject) =>
+        // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- each function was made by koffi
+        (c[name] as unknown as ReturnType<LibraryHandle['func']>).async(...args, (error: unknown, result: never) =>
+          error ? reject(error) : resolve(result),
+        ),
+      ),
   };
 }
 

@@ -20,11 +20,15 @@ export class Queue {
   readonly #status: Status;
   #executor: Pointer | undefined;
   #outcome: Outcome | undefined;
+  /** What other threads wait with: theirs and this one's must not be written at once. */
+  readonly #threadStatus: Status;
+  #computed: Promise<void> = Promise.resolve();
 
   constructor(library: Library, context: Pointer) {
     this.#library = library;
     this.#context = context;
     this.#status = new Status(library);
+    this.#threadStatus = new Status(library);
     this.#direct = library.c.TFE_ContextGetExecutorForThread(context);
   }
 
@@ -59,6 +63,18 @@ export class Queue {
     this.#outcome = undefined;
     if (error) throw error;
     outcome.keep();
+  }
+
+  /**
+   * Resolves when what is under way has ended, well or not: another thread waits, and this one serves timers and sockets.
+   * What fails fails where it is read.
+   */
+  computed(): Promise<void> {
+    const executor = this.#executor;
+    if (!this.#outcome || executor === undefined) return Promise.resolve();
+    const wait = () =>
+      this.#library.inThread('TFE_ExecutorWaitForAllPendingNodes', executor, this.#threadStatus.pointer);
+    return (this.#computed = this.#computed.then(wait)); // one at a time: they share a status
   }
 
   /** Called when a read has failed: if it was of what is under way, that is undone, and later calls run again. */

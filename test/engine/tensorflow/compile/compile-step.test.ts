@@ -494,6 +494,32 @@ describeWithTensorflow('TensorflowEngine.compile', (engine) => {
       step.dispose();
     });
 
+    it('with `later`, what fails while somebody waits for it, where it is read', async () => {
+      const total = variable(tf.zeros([2]));
+      const add = (x: tf.Tensor, rows: tf.Tensor1D) => {
+        const picked = tf.gather(x, rows);
+        total.assign(total.add(picked));
+        return picked.sum();
+      };
+      const step = engine().compile(add, { later: true });
+      const [x, good, bad] = [tf.range(0, 3), tf.tensor1d([2, 1], 'int32'), tf.tensor1d([3, 0], 'int32')];
+      const valueOf = async (rows: tf.Tensor1D) => {
+        const sum = step(x, rows);
+        try {
+          await engine().computed!();
+          return sum.dataSync()[0];
+        } finally {
+          sum.dispose();
+        }
+      };
+      assert.deepEqual([await valueOf(good), await valueOf(good)], [3, 3]);
+      await assert.rejects(valueOf(bad), /= 3 is not in \[0, 3\)/u);
+      assert.deepEqual([...total.dataSync()], [4, 2]);
+      assert.equal(await valueOf(good), 3);
+      tf.dispose([x, good, bad, total]);
+      step.dispose();
+    });
+
     it('with `later`, gives what it gives else, bit for bit', () => {
       const [initial, x] = [wavy([4, 4]), wavy([4, 4], 1)];
       const trained = [false, true].map((later) => {
