@@ -38,7 +38,7 @@ export const addServerFlags = (command: Command): Command =>
 /** Adds what a trainer may say about its fleet. */
 export const addTrainerFlags = (command: Command): Command =>
   addServerFlags(command)
-    .option('--parameters-every <n>', 'steps between publications of the parameters (default: 1)', wholeAbove(0))
+    .option('--parameters-every <n>', 'steps between publications of the parameters (default: 10)', wholeAbove(0))
     .option('--age-limit <n>', 'steps that scores may be old', wholeAbove(0))
     .addOption(new Option('--when-older <what>', 'what becomes of older minibatches').choices(['drop', 'weigh-less']))
     .option('--job-presamples <n>', 'presamples in a job (default: 8)', wholeAbove(0))

@@ -28,8 +28,8 @@ export const FleetOptions = z.strictObject({
   credits: z.int().positive().max(100_000).optional(),
   /** Presamples that may be scored ahead of the trainer. More hide a slow network, and make scores older. @default as few as keep the trainer busy, from 4 to two for each worker */
   ahead: z.int().positive().max(100_000).optional(),
-  /** Steps after which the parameters are published again. @default 1 */
-  parametersEvery: z.int().positive().default(1),
+  /** Steps after which the parameters are published again. @default 10, or half the `ageLimit` where that is less – measured: docs/cluster.md */
+  parametersEvery: z.int().positive().optional(),
   /** Steps that the parameters behind scores may be old when they are trained by. @default no limit */
   ageLimit: z.int().positive().optional(),
   /** What becomes of an older minibatch: it is left out, or its weights are multiplied by limit / age. Both are counted. @default 'drop' */

@@ -115,7 +115,8 @@ class Fleet implements BatchSource {
     if (onStatus)
       this.#reporter = new StatusReporter({ status: () => this.#status(), waiting: () => queue.waiting(), onStatus });
     const incarnation = this.#incarnation;
-    const every = this.#settings.parametersEvery;
+    const { ageLimit = Infinity, parametersEvery: every = Math.min(10, Math.max(1, Math.floor(ageLimit / 2))) } =
+      this.#settings;
     this.#parameters = new ParameterPublisher({ connection, subjects, incarnation, model: head.model, every });
     await queue.retried(() => this.#parameters!.publish(0), this.#stop.signal);
     const desk = (this.#desk = this.#openDesk());

@@ -53,7 +53,7 @@ describe('fleet', () => {
     const [summary, ...workers] = await Promise.all([
       train(
         pipeline,
-        { jobPresamples: 2 },
+        { jobPresamples: 2, parametersEvery: 1 },
         {
           ...epochs(2),
           onScores: (_, scores) => void scored.push(scores.length),
