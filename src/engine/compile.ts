@@ -42,7 +42,7 @@ export function compile<Args extends readonly Tensors[], Result extends Tensors>
  *
  * @example
  * const step = compile((x: tf.Tensor2D) => tf.sum(x), { later: true });
- * const sum = step(x);
+ * const sum = step(tf.ones([2, 2]));
  * await computed();
  * console.log(await sum.data());
  */

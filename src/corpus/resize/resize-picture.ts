@@ -50,7 +50,9 @@ export interface Resizing {
  *
  * @returns [height, width, channels], owned by the caller
  * @example
- * const half = resizePicture(picture, { top: 0, left: 0, height: 8, width: 8 }, { ...size, fit: 'fill', kernel: 'linear', background: [0] });
+ * const grey = { data: new Uint8Array(64), height: 8, width: 8, channels: 1 } as const;
+ * const whole = { top: 0, left: 0, height: 8, width: 8 };
+ * const half = resizePicture(grey, whole, { height: 4, width: 4, fit: 'fill', kernel: 'linear', background: [0] });
  */
 export function resizePicture(picture: Picture, part: Rectangle, resizing: Resizing): Uint8Array {
   const { height, width, fit } = resizing;
