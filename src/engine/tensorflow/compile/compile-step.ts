@@ -23,11 +23,17 @@ export type CompiledStep<Args extends readonly Tensors[], Result extends Tensors
   dispose(): void;
 };
 
+/** What is done when a step that failed has been tried once more. */
+export interface Retry {
+  readonly succeeded?: () => void;
+  readonly failed?: () => void;
+}
+
 /** What compiled steps need of their engine. */
 export interface CompileServices {
   readonly seedStream: (seed: number | undefined) => SeedStream;
-  /** Whether a step that failed so may work when it is traced again. */
-  readonly recover: (error: unknown) => boolean;
+  /** How to end a second try, traced anew, of a step that failed so; nothing where it would fail again. */
+  readonly recover: (error: unknown) => Retry | undefined;
   /** Compiles under `debug` and in gradients, too: for steps that are made of loops and run within a function alone. */
   readonly alwaysCompiled?: boolean;
 }
@@ -66,12 +72,25 @@ export function compileStep<Args extends readonly Tensors[], Result extends Tens
       if (!known) returnFreeMemory(); // the first call has compiled it
       return result;
     };
+    const again = (retry: Retry) => {
+      cache.clear();
+      try {
+        const result = run();
+        retry.succeeded?.();
+        return result;
+      } catch (error) {
+        cache.clear();
+        retry.failed?.();
+        throw error;
+      }
+    };
     try {
       return run();
     } catch (error) {
-      if (!recover(error)) throw error;
-      cache.clear();
-      return run();
+      // What an earlier step failed with is not this one's to mend: it has to be told.
+      const retry = backend.engineBinding.context.queue.hasTold(error) ? undefined : recover(error);
+      if (!retry) throw error;
+      return again(retry);
     }
   };
   const members = {
@@ -116,8 +135,10 @@ function callTraced<Result extends Tensors>(
       return (seed = seeds.upload(backend));
     });
     const call = () => traced.fn.call(inputs, attributes);
-    if (!later || !traced.updates.every((update) => isTakenOver(backend, traced, update)))
+    if (!later || !traced.updates.every((update) => isTakenOver(backend, traced, update))) {
+      binding.context.queue.settle(); // a failure of what is under way is its own, not that of this step
       return distribute(backend, traced, call(), (old) => binding.release(old));
+    }
     return callLater(backend, traced, call);
   } finally {
     if (seed !== undefined) binding.release(seed);
