@@ -101,7 +101,7 @@ export class Queue {
     const outcome = this.#outcome;
     if (!outcome || this.#executor === undefined) return;
     this.wait();
-    if (!this.#status.ok && (message === undefined || reasonOf(message) === reasonOf(this.#status.message)))
+    if (!this.#status.ok && (message === undefined || reasonOf(this.#status.message).startsWith(reasonOf(message))))
       this.#undo(outcome);
   }
 
@@ -120,7 +120,7 @@ export class Queue {
   }
 }
 
-/** An error's words without the nodes that it went through. */
+/** An error's words without the nodes that it went through; an executor adds its own behind them. */
 const reasonOf = (message: string): string =>
   message
     .replace(/\{\{.*?\}\}|\[\[.*?\]\]/gu, '')
