@@ -7,7 +7,7 @@ import { guardReads } from '../../../src/engine/webgpu/guard-reads.ts';
 function guarded(cause: Error, caught: readonly (string | null)[]) {
   let open = 0;
   const errors = caught.values();
-  let lose = (_: { reason: string; message: string }): void => undefined;
+  let lose: (lost: { reason: string; message: string }) => void = () => undefined;
   const device = {
     lost: new Promise((resolve) => (lose = resolve)),
     pushErrorScope: () => void open++,
