@@ -55,7 +55,6 @@ export function compileStep<Args extends readonly Tensors[], Result extends Tens
     frozen.every((dataId) => backend.tensors.entryOf(dataId) !== undefined);
   const trace = (args: Args) => whileRecording(() => traceStep(backend, step, args, () => seeds.upload(backend)));
   let operations = 0;
-
   const compiled = (...args: Args): Result => {
     // Within another step it is part of that one; under `debug` each operation is checked by itself, and a gradient has
     // to see each: it would take a compiled function for a constant.
@@ -79,8 +78,8 @@ export function compileStep<Args extends readonly Tensors[], Result extends Tens
         retry.succeeded?.();
         return result;
       } catch (error) {
-        cache.clear();
         retry.failed?.();
+        cache.clear();
         throw error;
       }
     };
@@ -89,8 +88,8 @@ export function compileStep<Args extends readonly Tensors[], Result extends Tens
     } catch (error) {
       // What an earlier step failed with is not this one's to mend: it has to be told.
       const retry = backend.engineBinding.context.queue.hasTold(error) ? undefined : recover(error);
-      if (!retry) throw error;
-      return again(retry);
+      if (retry) return again(retry);
+      throw error;
     }
   };
   const members = {
