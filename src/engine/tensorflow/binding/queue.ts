@@ -76,7 +76,7 @@ export class Queue {
     this.#library.c.TFE_ExecutorWaitForAllPendingNodes(this.#executor, this.#status.pointer);
   }
 
-  /** Whether this is the error of an operation before the one at whose call it was thrown. */
+  /** Whether this is the error of an operation before the one at whose call it was thrown: not for that one to mend. */
   hasTold(error: unknown): boolean {
     return error instanceof Error && this.#told.has(error);
   }

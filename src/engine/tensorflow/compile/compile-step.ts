@@ -86,7 +86,6 @@ export function compileStep<Args extends readonly Tensors[], Result extends Tens
     try {
       return run();
     } catch (error) {
-      // What an earlier step failed with is not this one's to mend: it has to be told.
       const retry = backend.engineBinding.context.queue.hasTold(error) ? undefined : recover(error);
       if (retry) return again(retry);
       throw error;
