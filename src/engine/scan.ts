@@ -64,7 +64,15 @@ function expectOneLength(sequences: readonly tf.Tensor[]): void {
 }
 
 /** A scan whose steps run one after the other, differentiated step by step. */
-export function scanStepByStep(step: ScanStep, { carry, sequences, constants = [] }: ScanInputs): ScanResult {
+export function scanStepByStep(step: ScanStep, inputs: ScanInputs): ScanResult {
+  // The result is made anew: a step may give back what it was given, which is not the caller's to dispose twice.
+  return tf.tidy(() => {
+    const { carry, outputs } = inputs.sequences[0]?.shape[0] === 0 ? runNoStep(step, inputs) : runSteps(step, inputs);
+    return { carry: carry.map((tensor) => tensor.clone()), outputs };
+  });
+}
+
+function runSteps(step: ScanStep, { carry, sequences, constants = [] }: ScanInputs): ScanResult {
   const rows = sequences.map(rowsOf);
   let state = [...carry];
   const outputs: tf.Tensor[][] = [];
@@ -82,6 +90,21 @@ export function scanStepByStep(step: ScanStep, { carry, sequences, constants = [
     carry: state,
     outputs: Array.from({ length: count }, (_, i) => tf.stack(outputs.flatMap((all) => all[i] ?? []))),
   };
+}
+
+/** Over sequences of no rows: outputs [0, …], whose shapes a step over rows of zeros tells. Their gradients are zeros. */
+function runNoStep(step: ScanStep, { carry, sequences, constants = [] }: ScanInputs): ScanResult {
+  const probe = tf.tidy(() => {
+    const rows = sequences.map(({ shape, dtype }) => tf.zeros(shape.slice(1), dtype));
+    return step(carry, rows, constants).outputs.map(({ shape, dtype }) => ({ shape: [...shape], dtype }));
+  });
+  const none = ({ shape, dtype }: (typeof probe)[number]) =>
+    tf.customGrad(() => ({
+      value: tf.zeros([0, ...shape], dtype),
+      gradFunc: () => inputs.map((input) => tf.zeros(input.shape)),
+    }));
+  const inputs = [...carry, ...sequences, ...constants];
+  return { carry: [...carry], outputs: probe.map((spec) => none(spec)(...inputs)) };
 }
 
 /** The rows of a sequence; TensorFlow.js cannot differentiate `tf.unstack` of a single one. */

@@ -21,7 +21,8 @@ const fusedLayers = new WeakSet<Layer>();
  * stay those of the stock layers, and results and gradients are equal to within rounding.
  *
  * Layers whose activation is not tanh, whose gates are neither sigmoid nor hard sigmoid, with dropout inside or with state
- * from batch to batch are left as they are and reported. Calling it again changes nothing.
+ * from batch to batch are left as they are and reported. Calling it again changes nothing. A gradient of a gradient that
+ * goes through a fast layer throws an `EngineError`: take second derivatives of a model that was not fused.
  *
  * @example
  * const { fused, left } = fuse(model);

@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
 import { ShapeError } from '../../errors.ts';
+import { onceDifferentiable } from '../once-differentiable.ts';
 
 /** The activations of the gates that the fused layers know. The candidate's is tanh. */
 export const gateActivations = ['sigmoid', 'hardSigmoid'] as const;
@@ -45,7 +46,7 @@ export interface RecurrenceInputs {
   readonly recurrentActivation: GateActivation;
 }
 
-/** A recurrence with its gradient written by hand. */
+/** A recurrence with its gradient written by hand, which has no gradient itself. */
 export interface Recurrence {
   /** `saved` is what `backward` needs beside the inputs. */
   forward(inputs: RecurrenceInputs): {
@@ -120,7 +121,9 @@ function runWithGradient(
       gradFunc: (dy: tf.Tensor, all: tf.Tensor[]) => {
         const again = asInputs(all.slice(0, length), mask && all[length]);
         const [dOutputs, dLastCell] = withCell ? splitCell(dy as tf.Tensor3D) : [dy as tf.Tensor3D, undefined];
-        return recurrence.backward(again, all.slice(first), dOutputs, dLastCell);
+        return onceDifferentiable('a fused recurrent layer', [dy, ...all], () =>
+          recurrence.backward(again, all.slice(first), dOutputs, dLastCell),
+        );
       },
     };
   });

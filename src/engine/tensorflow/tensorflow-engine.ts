@@ -143,7 +143,7 @@ async function start(options: z.output<typeof TensorflowOptions>): Promise<Tenso
   const cudnn = binding.context.isGpu ? switchFor(backend, cudnnOperations(backend)) : undefined;
   const services: CompileServices = {
     seedStream: (seed) => seeds.stream(seed),
-    recover: (error) => xla.giveUp(error) || cudnn?.giveUp(error) === true,
+    recover: (error) => xla.giveUp(error) ?? (cudnn?.giveUp(error) ? {} : undefined), // cuDNN was tried by itself before
   };
   let isMember = false;
   const recurrentServices = { ...services, alwaysCompiled: true };

@@ -1,5 +1,5 @@
 import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
-import { EngineError } from '../../errors.ts';
+import { EngineError, firstLineOf } from '../../errors.ts';
 import { unlessAborted } from '../../stream/unless-aborted.ts';
 
 const scopes = ['validation', 'out-of-memory', 'internal'] as const;
@@ -21,9 +21,19 @@ export function guardReads(backend: WebGPUBackend, device: GPUDevice): void {
   openScopes(device);
   const read = backend.read.bind(backend);
   backend.read = async (dataId) => {
-    const values = await unlessAborted(read(dataId), gone.signal);
+    const reading = read(dataId).then(
+      (values) => ({ values }),
+      (cause: unknown) => ({ cause }),
+    );
+    const result = await unlessAborted(reading, gone.signal);
+    // Also where the read has failed: the scopes know why, and what they hold is not to be told at the next read.
     await unlessAborted(throwCaught(device), gone.signal);
-    return values;
+    if ('values' in result) return result.values;
+    throw new EngineError(
+      `webgpu: a tensor could not be read (${firstLineOf(result.cause)}). Use the engine \`wasm\`, and report it.`,
+      {},
+      { cause: result.cause },
+    );
   };
   const readSync = backend.readSync.bind(backend);
   backend.readSync = (dataId) => {

@@ -113,6 +113,16 @@ describeWithTensorflow('nodeFunctions', (engine) => {
     const writer = summaryFileWriter(folder());
     writer.scalar('loss', 0.5, 3);
     writer.flush();
+    const values = tf.tensor1d([1, 2]);
+    const { liveTensors } = engine().statistics();
+    for (let i = 0; i < 10; i++) {
+      writer.scalar('loss', i, i);
+      writer.histogram('weights', values, i);
+    }
+    values.dispose();
+    // TensorFlow.js keeps each scalar that it writes; the number of the step, an int64, is freed
+    const kept = tf.memory().numTensors - before;
+    assert.ok(engine().statistics().liveTensors - liveTensors <= kept, 'the numbers of steps are freed');
     const [file = ''] = await readdir(folder());
     assert.match(file, /tfevents/u);
     const events = await readFile(join(folder(), file));

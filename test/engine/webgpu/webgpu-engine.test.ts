@@ -84,6 +84,17 @@ describe('webgpuEngine on a GPU', function () {
     tf.dispose([column, tooLarge, product, next]);
   });
 
+  it('makes the read of a tensor that does not fit the same error, once', async () => {
+    const { maxBufferSize } = gpuDevice().limits;
+    const rows = Math.ceil(maxBufferSize / 4 / 2 ** 20) + 1;
+    const column = tf.ones([rows, 1]);
+    const tooLarge = tf.tidy(() => tf.mul(column, tf.ones([1, 2 ** 20])));
+    await assert.rejects(tooLarge.data(), isEngineError(/no room for a tensor.*smaller batches/));
+    const next = onGpu();
+    assert.ok((await next.data()).every((value) => value === 64));
+    tf.dispose([column, tooLarge, next]);
+  });
+
   it('trains as the cpu engine does', async () => {
     const cases = conformanceCases.filter(({ name }) =>
       /^(matMul|softmax|transpose|addN|MLP, 10 steps of momentum)/.test(name),

@@ -121,10 +121,11 @@ export class OpRunner {
   }
 
   #failure(name: string, inputs: readonly number[]): EngineError {
-    const { status, handles, tensors } = this.#parts;
+    const { status, handles, tensors, context } = this.#parts;
     // The message is taken before the shapes are asked for, which would overwrite it.
     const { message, code } = status;
     const shown = inputs.map((id) => (handles.has(id) ? tensors.describe(handles.get(id)) : 'a disposed tensor'));
+    context.queue.failed(message);
     return status.failure(`${name}(${shown.join(', ')})`, message, code, { op: name, inputs: shown });
   }
 }

@@ -23,6 +23,8 @@ export class Queue {
   /** What other threads wait with: theirs and this one's must not be written at once. */
   readonly #threadStatus: Status;
   #computed: Promise<void> = Promise.resolve();
+  /** Errors of operations that ended before those at whose call they were thrown. */
+  readonly #told = new WeakSet<object>();
 
   constructor(library: Library, context: Pointer) {
     this.#library = library;
@@ -59,10 +61,24 @@ export class Queue {
     if (!outcome || this.#executor === undefined) return;
     this.#library.c.TFE_ExecutorWaitForAllPendingNodes(this.#executor, this.#status.pointer);
     const error = this.#status.ok ? undefined : this.#status.error('a compiled step');
-    if (error) this.failed();
+    if (error) {
+      this.#undo(outcome);
+      this.#told.add(error);
+      throw error;
+    }
     this.#outcome = undefined;
-    if (error) throw error;
     outcome.keep();
+  }
+
+  /** Waits until nothing is under way. Never throws: what failed is left to the next call or read. */
+  wait(): void {
+    if (!this.#outcome || this.#executor === undefined) return;
+    this.#library.c.TFE_ExecutorWaitForAllPendingNodes(this.#executor, this.#status.pointer);
+  }
+
+  /** Whether this is the error of an operation before the one at whose call it was thrown: not for that one to mend. */
+  hasTold(error: unknown): boolean {
+    return error instanceof Error && this.#told.has(error);
   }
 
   /**
@@ -77,13 +93,20 @@ export class Queue {
     return (this.#computed = this.#computed.then(wait)); // one at a time: they share a status
   }
 
-  /** Called when a read has failed: if it was of what is under way, that is undone, and later calls run again. */
-  failed(): void {
-    if (this.#executor === undefined) return;
-    this.#library.c.TFE_ExecutorWaitForAllPendingNodes(this.#executor, this.#status.pointer);
+  /**
+   * Called when a read has failed, or an operation with TensorFlow's words: if that was because what is under way has
+   * failed, its failure is known now, and it is undone, so that later calls run again. Any other is left to be told.
+   */
+  failed(message?: string): void {
     const outcome = this.#outcome;
-    if (this.#status.ok || !outcome) return;
-    this.#library.c.TFE_ExecutorClearError(this.#executor);
+    if (!outcome || this.#executor === undefined) return;
+    this.wait();
+    if (!this.#status.ok && (message === undefined || reasonOf(this.#status.message).startsWith(reasonOf(message))))
+      this.#undo(outcome);
+  }
+
+  #undo(outcome: Outcome): void {
+    if (this.#executor !== undefined) this.#library.c.TFE_ExecutorClearError(this.#executor);
     this.#outcome = undefined;
     outcome.undo();
   }
@@ -96,3 +119,10 @@ export class Queue {
     return executor;
   }
 }
+
+/** An error's words without the nodes that it went through; an executor adds its own behind them. */
+const reasonOf = (message: string): string =>
+  message
+    .replace(/\{\{.*?\}\}|\[\[.*?\]\]/gu, '')
+    .replace(/[\s.]+/gu, ' ')
+    .trim();

@@ -23,11 +23,17 @@ export type CompiledStep<Args extends readonly Tensors[], Result extends Tensors
   dispose(): void;
 };
 
+/** What is done when a step that failed has been tried once more. */
+export interface Retry {
+  readonly succeeded?: () => void;
+  readonly failed?: () => void;
+}
+
 /** What compiled steps need of their engine. */
 export interface CompileServices {
   readonly seedStream: (seed: number | undefined) => SeedStream;
-  /** Whether a step that failed so may work when it is traced again. */
-  readonly recover: (error: unknown) => boolean;
+  /** How to end a second try, traced anew, of a step that failed so; nothing where it would fail again. */
+  readonly recover: (error: unknown) => Retry | undefined;
   /** Compiles under `debug` and in gradients, too: for steps that are made of loops and run within a function alone. */
   readonly alwaysCompiled?: boolean;
 }
@@ -49,7 +55,6 @@ export function compileStep<Args extends readonly Tensors[], Result extends Tens
     frozen.every((dataId) => backend.tensors.entryOf(dataId) !== undefined);
   const trace = (args: Args) => whileRecording(() => traceStep(backend, step, args, () => seeds.upload(backend)));
   let operations = 0;
-
   const compiled = (...args: Args): Result => {
     // Within another step it is part of that one; under `debug` each operation is checked by itself, and a gradient has
     // to see each: it would take a compiled function for a constant.
@@ -66,12 +71,24 @@ export function compileStep<Args extends readonly Tensors[], Result extends Tens
       if (!known) returnFreeMemory(); // the first call has compiled it
       return result;
     };
+    const again = (retry: Retry) => {
+      cache.clear();
+      try {
+        const result = run();
+        retry.succeeded?.();
+        return result;
+      } catch (error) {
+        retry.failed?.();
+        cache.clear();
+        throw error;
+      }
+    };
     try {
       return run();
     } catch (error) {
-      if (!recover(error)) throw error;
-      cache.clear();
-      return run();
+      const retry = backend.engineBinding.context.queue.hasTold(error) ? undefined : recover(error);
+      if (retry) return again(retry);
+      throw error;
     }
   };
   const members = {
@@ -116,8 +133,10 @@ function callTraced<Result extends Tensors>(
       return (seed = seeds.upload(backend));
     });
     const call = () => traced.fn.call(inputs, attributes);
-    if (!later || !traced.updates.every((update) => isTakenOver(backend, traced, update)))
+    if (!later || !traced.updates.every((update) => isTakenOver(backend, traced, update))) {
+      binding.context.queue.settle(); // a failure of what is under way is its own, not that of this step
       return distribute(backend, traced, call(), (old) => binding.release(old));
+    }
     return callLater(backend, traced, call);
   } finally {
     if (seed !== undefined) binding.release(seed);

@@ -59,7 +59,7 @@ export class GraphFunction {
     if (this.#disposed) return;
     this.#disposed = true;
     const { library, context, status, functions } = this.#binding;
-    context.queue.settle();
+    context.queue.wait(); // it may be under way; if it fails, whoever calls or reads next is told
     library.c.TFE_ContextRemoveFunction(context.pointer, this.name, status.pointer);
     library.c.TF_DeleteFunction(this.pointer);
     functions.delete(this.name);

@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
 import type { ScanInputs, ScanResult, ScanStep } from '../../scan.ts';
+import { onceDifferentiable, withGradient } from '../../once-differentiable.ts';
 import type { Loops } from './loops.ts';
 
 /** What both passes of a scan know. */
@@ -29,7 +30,7 @@ export function scanOnLoops(
   });
   const plan: Plan = { loops, step, steps, carries: carry.length, sequences: sequences.length, outputs };
   const inputs = [...carry, ...sequences, ...constants];
-  const results = differentiable(
+  const results = withGradient(
     inputs,
     (save) => {
       const keepsStates = tf.engine().state.gradientDepth > 0;
@@ -37,35 +38,12 @@ export function scanOnLoops(
       save([...inputs, ...states]);
       return finals;
     },
-    (dys, saved) => runBackward(plan, saved.slice(0, inputs.length), saved.slice(inputs.length), dys),
+    (dys, saved) =>
+      onceDifferentiable('scan()', [...dys, ...saved], () =>
+        runBackward(plan, saved.slice(0, inputs.length), saved.slice(inputs.length), dys),
+      ),
   );
   return { carry: results.slice(0, carry.length), outputs: results.slice(carry.length) };
-}
-
-/** The part of TensorFlow.js' engine that takes a function of several results with its gradient. */
-interface GradientEngine {
-  runKernelFunc(call: {
-    readonly inputs: Readonly<Record<string, tf.Tensor>>;
-    readonly forwardFunc: (backend: unknown, save: (tensors: tf.Tensor[]) => void) => tf.Tensor[];
-    readonly backwardsFunc: (dys: tf.Tensor | tf.Tensor[], saved: tf.Tensor[]) => Record<string, () => tf.Tensor>;
-  }): tf.Tensor[];
-}
-
-function differentiable(
-  inputs: readonly tf.Tensor[],
-  forward: (save: (tensors: tf.Tensor[]) => void) => tf.Tensor[],
-  backward: (dys: tf.Tensor[], saved: tf.Tensor[]) => tf.Tensor[],
-): tf.Tensor[] {
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- `tf.customGrad` knows functions of one result only; this is what it calls
-  const engine = tf.engine() as unknown as GradientEngine;
-  return engine.runKernelFunc({
-    inputs: Object.fromEntries(inputs.map((tensor, i) => [String(i), tensor])),
-    forwardFunc: (_, save) => forward(save),
-    backwardsFunc: (dys, saved) => {
-      const gradients = backward(Array.isArray(dys) ? dys : [dys], saved);
-      return Object.fromEntries(gradients.map((gradient, i) => [String(i), () => gradient.clone()]));
-    },
-  });
 }
 
 /** Splits a row of inputs into carry, sequences and constants. */
@@ -166,14 +144,20 @@ function gradientsOfStep(plan: Plan, inputs: readonly tf.Tensor[], dys: readonly
   return inputs.map((input, i) => (isReal[i] ? (gradients.next().value ?? input) : tf.zeros(input.shape, 'float32')));
 }
 
-/** Runs a gradient within a gradient. TensorFlow.js would throw the outer tape away, if it took it for the outermost. */
+/**
+ * Runs a gradient within a gradient. TensorFlow.js would throw the outer tape away, if it took it for the outermost, and
+ * would record nothing, if it took it for a part of a kernel.
+ */
 function withinGradient<T>(action: () => T): T {
   const { state } = tf.engine();
+  const { kernelDepth } = state;
   state.gradientDepth++;
+  state.kernelDepth = 0;
   try {
     return action();
   } finally {
     state.gradientDepth--;
+    state.kernelDepth = kernelDepth;
   }
 }
 

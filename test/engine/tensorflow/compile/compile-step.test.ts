@@ -520,6 +520,66 @@ describeWithTensorflow('TensorflowEngine.compile', (engine) => {
       step.dispose();
     });
 
+    /** A step that has run once, and an argument with which it fails as it runs. */
+    const failing = () => {
+      const total = variable(tf.zeros([2]));
+      const step = engine().compile(
+        (x: tf.Tensor, rows: tf.Tensor1D) => {
+          const picked = tf.gather(x, rows);
+          total.assign(total.add(picked));
+          return picked.sum();
+        },
+        { later: true },
+      );
+      const [x, good, bad] = [tf.range(0, 3), tf.tensor1d([2, 1], 'int32'), tf.tensor1d([3, 0], 'int32')];
+      step(x, good).dispose();
+      return { total, step, x, good, bad, all: [total, x, good, bad] };
+    };
+    const isOutOfRange = (action: () => unknown) => assert.match(thrownBy(action).message, /= 3 is not in \[0, 3\)/u);
+
+    it('with `later`, what fails and whose function is disposed, once: at the next read', () => {
+      const made = functions();
+      const { total, step, x, bad, all } = failing();
+      step(x, bad).dispose();
+      step.dispose();
+      assert.equal(functions(), made, 'all is freed');
+      isOutOfRange(() => total.dataSync());
+      assert.deepEqual([...total.dataSync()], [2, 1]);
+      tf.dispose(all);
+    });
+
+    it('with `later`, what fails, once: at the next call of another step, or of one operation on what it gave', () => {
+      const { total, step, x, good, bad, all } = failing();
+      const other = engine().compile((y: tf.Tensor) => y.add(1));
+      step(x, bad).dispose();
+      isOutOfRange(() => other(x));
+      assert.deepEqual(
+        tf.tidy(() => other(x).arraySync()),
+        [1, 2, 3],
+      );
+      const sum = step(x, bad);
+      isOutOfRange(() => tf.tidy(() => sum.add(1).dataSync()));
+      sum.dispose();
+      step(x, good).dispose();
+      assert.deepEqual([...total.dataSync()], [4, 2]);
+      tf.dispose(all);
+      step.dispose();
+      other.dispose();
+    });
+
+    it('with `later`, what fails, though another operation fails for a reason of its own before', () => {
+      const { total, step, x, bad, all } = failing();
+      step(x, bad).dispose();
+      assert.match(
+        thrownBy(() => tf.tidy(() => tf.gather(x, tf.tensor1d([7], 'int32')).dataSync())).message,
+        /= 7 is/u,
+      );
+      isOutOfRange(() => total.dataSync());
+      assert.deepEqual([...total.dataSync()], [2, 1]);
+      tf.dispose(all);
+      step.dispose();
+    });
+
     it('with `later`, gives what it gives else, bit for bit', () => {
       const [initial, x] = [wavy([4, 4]), wavy([4, 4], 1)];
       const trained = [false, true].map((later) => {

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import * as tf from '@tensorflow/tfjs';
 import { scan, scanStepByStep, type ScanInputs, type ScanStep } from '../../../../src/engine/scan.ts';
+import { EngineError } from '../../../../src/errors.ts';
+import { disposeTape } from '../../dispose-tape.ts';
 import { describeWithTensorflow } from '../with-tensorflow.ts';
 
 const wave = (shape: number[], phase: number) =>
@@ -46,7 +48,7 @@ const pass =
   };
 
 describeWithTensorflow('scan', (engine) => {
-  for (const steps of [1, 7]) {
+  for (const steps of [0, 1, 7]) {
     it(`gives the results and gradients of steps run one by one on another engine: ${steps} steps`, async () => {
       const run = (body: (...tensors: tf.Tensor[]) => tf.Tensor[]) =>
         tf.tidy(() => {
@@ -93,6 +95,23 @@ describeWithTensorflow('scan', (engine) => {
     // constants of 64 equal numbers and more are two operations more
     assert.ok(Math.abs((sizes[0] ?? 0) - (sizes[1] ?? 0)) <= 4, `${sizes.join(' and ')} operations`);
     assert.equal(engine().statistics().functions, functions);
+  });
+
+  it('refuses a gradient of its gradient, which would lack what goes through the states', () => {
+    const cubes: ScanStep = ([sum], [row]) => ({ carry: [sum!.add(row!.mul(row!).mul(sum!))], outputs: [] });
+    const total = (x: tf.Tensor) => scan(cubes, { carry: [tf.scalar(1)], sequences: [x] }).carry[0]!;
+    const compiled = engine().compile((x: tf.Tensor) => tf.grad((at) => tf.grad(total)(at).sum())(x));
+    tf.tidy(() => {
+      const x = tf.tensor1d([1, 2]);
+      assert.throws(
+        () => compiled(x),
+        (error) => error instanceof EngineError && error.message.startsWith('scan(): expected a first derivative'),
+      );
+      disposeTape();
+      // the steps one by one have it: (1 + a²)(1 + b²) gives 2a(1 + b²) + 2b(1 + a²), and that 2(1 + b²) + 4ab by a
+      const second = tf.grad((at) => tf.grad(total)(at).sum())(x);
+      assert.deepEqual(second.arraySync(), [2 * 5 + 8, 2 * 2 + 8]);
+    });
   });
 
   it('refuses random numbers within a step, which would be the same in each', () => {
