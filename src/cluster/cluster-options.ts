@@ -40,6 +40,10 @@ export const FleetOptions = z.strictObject({
 export type FleetOptions = z.input<typeof FleetOptions>;
 export type FleetSettings = Readonly<z.output<typeof FleetOptions>>;
 
+/** Steps between publications of the parameters. */
+export const publicationEvery = ({ parametersEvery, ageLimit = Infinity }: FleetSettings): number =>
+  parametersEvery ?? Math.max(1, Math.min(10, Math.floor(ageLimit / 2)));
+
 /** How a worker works. */
 export const WorkerOptions = z.strictObject({
   ...ServerOptions.shape,

@@ -8,7 +8,7 @@ import { Presample } from '../stream/presample.ts';
 import type { Position } from '../stream/sample.ts';
 import type { BatchSource, OpenBatchSource, SourceContext } from '../train/batch-source.ts';
 import { Bell } from './bell.ts';
-import { FleetOptions, type FleetSettings } from './cluster-options.ts';
+import { FleetOptions, publicationEvery, type FleetSettings } from './cluster-options.ts';
 import { connectTo, explain, type Connection } from './connect.ts';
 import { Desk, type Delivered } from './desk.ts';
 import { expectAlone, expectPlain, starvedError } from './fleet-checks.ts';
@@ -115,8 +115,7 @@ class Fleet implements BatchSource {
     if (onStatus)
       this.#reporter = new StatusReporter({ status: () => this.#status(), waiting: () => queue.waiting(), onStatus });
     const incarnation = this.#incarnation;
-    const { ageLimit = Infinity, parametersEvery: every = Math.min(10, Math.max(1, Math.floor(ageLimit / 2))) } =
-      this.#settings;
+    const every = publicationEvery(this.#settings);
     this.#parameters = new ParameterPublisher({ connection, subjects, incarnation, model: head.model, every });
     await queue.retried(() => this.#parameters!.publish(0), this.#stop.signal);
     const desk = (this.#desk = this.#openDesk());

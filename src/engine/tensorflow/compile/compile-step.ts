@@ -71,24 +71,12 @@ export function compileStep<Args extends readonly Tensors[], Result extends Tens
       if (!known) returnFreeMemory(); // the first call has compiled it
       return result;
     };
-    const again = (retry: Retry) => {
-      cache.clear();
-      try {
-        const result = run();
-        retry.succeeded?.();
-        return result;
-      } catch (error) {
-        retry.failed?.();
-        cache.clear();
-        throw error;
-      }
-    };
     try {
       return run();
     } catch (error) {
       const retry = backend.engineBinding.context.queue.hasTold(error) ? undefined : recover(error);
-      if (retry) return again(retry);
-      throw error;
+      if (!retry) throw error;
+      return tryAgain(retry, cache, run);
     }
   };
   const members = {
@@ -103,6 +91,20 @@ export function compileStep<Args extends readonly Tensors[], Result extends Tens
   const descriptors = Object.getOwnPropertyDescriptors(members);
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the members are defined in the same breath
   return Object.defineProperties(compiled, descriptors) as CompiledStep<Args, Result>;
+}
+
+/** Runs a step anew, with nothing of what was compiled before. */
+function tryAgain<Result>(retry: Retry, cache: { clear(): void }, run: () => Result): Result {
+  cache.clear();
+  try {
+    const result = run();
+    retry.succeeded?.();
+    return result;
+  } catch (error) {
+    retry.failed?.();
+    cache.clear();
+    throw error;
+  }
 }
 
 /** Whether a gradient is being taken of what is computed now. Within a kernel TensorFlow.js looks at the kernel alone. */
