@@ -16,8 +16,9 @@ export const badSampleFields = {
 /** Ids with their reasons that are kept; all are counted. */
 const KEPT = 1000;
 
-/** Is told of each sample that is left out, once: a `BadSample`. */
-const badSampleChannel = channel('taustream:bad-sample');
+/** The channel that is told of each sample that is left out, once: a `BadSample`. */
+export const BAD_SAMPLE_CHANNEL = 'taustream:bad-sample';
+const badSampleChannel = channel(BAD_SAMPLE_CHANNEL);
 
 /** Errors that one sample is the cause of. Anything else (a file that has gone, an abort) ends the stream. */
 const codes: ReadonlySet<ErrorCode> = new Set(['ERR_SHARD', 'ERR_LABEL', 'ERR_SHAPE', 'ERR_CORPUS']);

@@ -1,11 +1,9 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { BadSample } from '../corpus/bad-samples.ts';
+import { BAD_SAMPLE_CHANNEL, type BadSample } from '../corpus/bad-samples.ts';
 import { isMissing } from '../is-missing.ts';
 import { cutAfter, MetricsFile } from './metrics-file.ts';
-
-const NAME = 'taustream:bad-sample';
 
 /** A line of `bad-samples.jsonl`: a sample that was left out, and the step before which it was met. */
 export interface BadSampleLine extends BadSample {
@@ -30,7 +28,7 @@ export class BadSamplesFile implements Disposable {
     this.#before = before;
     this.#count = before.size;
     this.#onFirst = onFirst;
-    subscribe(NAME, this.#meet);
+    subscribe(BAD_SAMPLE_CHANNEL, this.#meet);
   }
 
   /**
@@ -66,7 +64,7 @@ export class BadSamplesFile implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    unsubscribe(NAME, this.#meet);
+    unsubscribe(BAD_SAMPLE_CHANNEL, this.#meet);
     this.#file?.close();
   }
 

@@ -468,7 +468,8 @@ describeWithTensorflow('TensorflowEngine.compile', (engine) => {
       assert.throws(() => engine().compile((x: tf.Tensor) => x, { jit: true }), OptionsError);
     });
 
-    it('with `later`, what fails as it runs, where it is read or at the next call, and puts variables back', () => {
+    /** A step that adds rows of `x` to `total`; TensorFlow finds the `bad` ones outside as it runs. */
+    const picksLater = () => {
       const total = variable(tf.zeros([2]));
       const add = (x: tf.Tensor, rows: tf.Tensor1D) => {
         const picked = tf.gather(x, rows);
@@ -477,6 +478,11 @@ describeWithTensorflow('TensorflowEngine.compile', (engine) => {
       };
       const step = engine().compile(add, { later: true });
       const [x, good, bad] = [tf.range(0, 3), tf.tensor1d([2, 1], 'int32'), tf.tensor1d([3, 0], 'int32')];
+      return { total, step, x, good, bad };
+    };
+
+    it('with `later`, what fails as it runs, where it is read or at the next call, and puts variables back', () => {
+      const { total, step, x, good, bad } = picksLater();
       const valueOf = (rows: tf.Tensor1D) => tf.tidy(() => step(x, rows).dataSync()[0]);
       assert.deepEqual([valueOf(good), valueOf(good)], [3, 3]);
       const held = engine().statistics().liveTensors;
@@ -495,14 +501,7 @@ describeWithTensorflow('TensorflowEngine.compile', (engine) => {
     });
 
     it('with `later`, what fails while somebody waits for it, where it is read', async () => {
-      const total = variable(tf.zeros([2]));
-      const add = (x: tf.Tensor, rows: tf.Tensor1D) => {
-        const picked = tf.gather(x, rows);
-        total.assign(total.add(picked));
-        return picked.sum();
-      };
-      const step = engine().compile(add, { later: true });
-      const [x, good, bad] = [tf.range(0, 3), tf.tensor1d([2, 1], 'int32'), tf.tensor1d([3, 0], 'int32')];
+      const { total, step, x, good, bad } = picksLater();
       const valueOf = async (rows: tf.Tensor1D) => {
         const sum = step(x, rows);
         try {
@@ -522,18 +521,10 @@ describeWithTensorflow('TensorflowEngine.compile', (engine) => {
 
     /** A step that has run once, and an argument with which it fails as it runs. */
     const failing = () => {
-      const total = variable(tf.zeros([2]));
-      const step = engine().compile(
-        (x: tf.Tensor, rows: tf.Tensor1D) => {
-          const picked = tf.gather(x, rows);
-          total.assign(total.add(picked));
-          return picked.sum();
-        },
-        { later: true },
-      );
-      const [x, good, bad] = [tf.range(0, 3), tf.tensor1d([2, 1], 'int32'), tf.tensor1d([3, 0], 'int32')];
+      const picks = picksLater();
+      const { total, step, x, good, bad } = picks;
       step(x, good).dispose();
-      return { total, step, x, good, bad, all: [total, x, good, bad] };
+      return { ...picks, all: [total, x, good, bad] };
     };
     const isOutOfRange = (action: () => unknown) => assert.match(thrownBy(action).message, /= 3 is not in \[0, 3\)/u);
 
