@@ -5,6 +5,7 @@ import type { Picture } from '../augment/picture.ts';
 import { canResize, resizePicture } from '../resize/resize-picture.ts';
 import { sizeOf } from './image-size.ts';
 import type { ImageOptions } from './image.ts';
+import { decodeJpeg } from './jpeg-turbo.ts';
 
 sharp.cache(false); // each image is decoded once: libvips' cache would only grow
 sharp.concurrency(1); // one thread an image: several images are decoded at a time
@@ -68,12 +69,18 @@ const decoder = (bytes: Uint8Array, { channels, background, maxPixels }: ImageOp
 type Crop = Augmentation['resizedCrop'];
 
 async function decodeAndResize(bytes: Uint8Array, image: ImageOptions, crop: Crop, rng: Rng): Promise<Uint8Array> {
-  const { data, info } = await decoder(bytes, image).toBuffer({ resolveWithObject: true });
-  const picture: Picture = { data, height: info.height, width: info.width, channels: info.channels };
-  if (info.channels !== image.channels) throw new Error(`${info.channels} channels instead of ${image.channels}`);
-  const part = crop ? drawRectangle(picture, crop, rng) : { top: 0, left: 0, height: info.height, width: info.width };
+  const picture = (await decodeJpeg(bytes, image.channels)) ?? (await decode(bytes, image));
+  const { height, width } = picture;
+  const part = crop ? drawRectangle(picture, crop, rng) : { top: 0, left: 0, height, width };
   const background = image.fit === 'contain' && !crop ? await backgroundOf(image) : [];
   return resizePicture(picture, part, { ...image, fit: crop ? 'fill' : image.fit, background });
+}
+
+async function decode(bytes: Uint8Array, image: ImageOptions): Promise<Picture> {
+  const { data, info } = await decoder(bytes, image).toBuffer({ resolveWithObject: true });
+  const { height, width, channels } = info;
+  if (channels !== image.channels) throw new Error(`${channels} channels instead of ${image.channels}`);
+  return { data, height, width, channels };
 }
 
 async function decodeResized(bytes: Uint8Array, image: ImageOptions, crop: Crop, rng: Rng): Promise<Uint8Array> {
