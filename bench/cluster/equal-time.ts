@@ -13,8 +13,8 @@ import { runName } from './processes.ts';
 export const arms = {
   uniform: { mode: 'paper', scheme: 'uniform' },
   fast: { mode: 'fast' },
-  /** Scored by a worker. Two draws of a presample, so that one core can score for another; weights at most 10. */
-  fleet: { mode: 'paper', scheme: 'upper-bound', tauThreshold: 'measured', draws: 2, uniformFloor: 0.1 },
+  /** Scored by a worker. Four draws of a presample, so that one core can score for another; weights at most 10. */
+  fleet: { mode: 'paper', scheme: 'upper-bound', tauThreshold: 'measured', draws: 4, uniformFloor: 0.1 },
 } as const satisfies Record<string, Partial<FitOptions>>;
 
 export interface ArmResult {
@@ -42,7 +42,7 @@ export interface ArmRun {
 }
 
 /** Jobs of two presamples, so that what was given out before the gate opened is soon used up. */
-const small = { parametersEvery: 2, jobPresamples: 2 };
+const small = { jobPresamples: 2 };
 
 /** Trains once. The rate decays over the whole time, and the clock begins with the first minibatch. */
 export async function runArm(pipeline: Pipeline, run: ArmRun): Promise<ArmResult> {

@@ -1,10 +1,11 @@
-/** ElectricDevices, SpamAssassin and Moby Dick, in memory. */
+/** ElectricDevices, ECG5000, SpamAssassin and Moby Dick, in memory. */
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import { ecg5000 } from '../../corpora/ecg5000/recipe.ts';
 import { electricDevices } from '../../corpora/electric-devices/recipe.ts';
 import { mobyDick } from '../../corpora/moby-dick/recipe.ts';
 import { spamAssassin } from '../../corpora/spam-assassin/recipe.ts';
-import { fetchCorpus } from '../../src/corpus/recipe.ts';
+import { fetchCorpus, type Recipe } from '../../src/corpus/recipe.ts';
 import { textCorpus } from '../../src/corpus/text-corpus.ts';
 import { createRng, shuffle } from '../../src/stream/random.ts';
 import { flipped, inMemory, rowsOf, type Labelled } from './in-memory.ts';
@@ -14,9 +15,9 @@ export interface SequenceOptions {
   readonly flipped?: number;
 }
 
-/** Series of 96 values, three a step: [32, 3], in 7 classes. */
-export async function electricCorpora(options: SequenceOptions) {
-  const { files } = await fetchCorpus(electricDevices);
+/** Series of a UCR set, several values a step: [steps, values]. Their classes are 1, 2, ... */
+async function seriesCorpora(recipe: Recipe, [steps, values]: readonly [number, number], options: SequenceOptions) {
+  const { files } = await fetchCorpus(recipe);
   const read = async (part: string) => {
     const text = await readFile(
       files.find((file) => file.endsWith(`_${part}.tsv`))!,
@@ -26,16 +27,22 @@ export async function electricCorpora(options: SequenceOptions) {
       .trim()
       .split('\n')
       .map((line, i): Labelled => {
-        const [label, ...values] = line.split('\t').map(Number);
-        return { id: `${part}:${i}`, x: Float32Array.from(values), y: label! - 1 };
+        const [label, ...numbers] = line.split('\t').map(Number);
+        return { id: `${part}:${i}`, x: Float32Array.from(numbers), y: label! - 1 };
       });
   };
-  const schema = { x: { type: 'float32', shape: [32, 3] }, y: { type: 'int32', shape: [] } } as const;
+  const schema = { x: { type: 'float32', shape: [steps, values] }, y: { type: 'int32', shape: [] } } as const;
   return {
-    train: inMemory('electric-devices', schema, flipped(await read('TRAIN'), options.flipped ?? 0, 7)),
-    validation: inMemory('electric-devices-test', schema, await read('TEST')),
+    train: inMemory(recipe.name, schema, flipped(await read('TRAIN'), options.flipped ?? 0, 7)),
+    validation: inMemory(`${recipe.name}-test`, schema, await read('TEST')),
   };
 }
+
+/** Days of 96 values, in 7 classes. */
+export const electricCorpora = (options: SequenceOptions) => seriesCorpora(electricDevices, [32, 3], options);
+
+/** Heartbeats of 140 values, in 5 classes of which three are rare. */
+export const heartbeatCorpora = () => seriesCorpora(ecg5000, [35, 4], {});
 
 /** Bytes of a mail that are read. */
 export const mailLength = 256;

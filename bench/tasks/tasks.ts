@@ -4,7 +4,7 @@ import { withBitsPerCharacter } from '../../src/model/bits-per-character.ts';
 import { charLstm } from '../../src/model/char-lstm.ts';
 import { definePipeline, type Pipeline } from '../../src/pipeline.ts';
 import { imageCorpora, type ImageOptions } from './images.ts';
-import { electricCorpora, mailLength, novelCorpora, spamCorpora } from './sequences.ts';
+import { electricCorpora, heartbeatCorpora, mailLength, novelCorpora, spamCorpora } from './sequences.ts';
 
 const initializer = (seed: number, index: number) => tf.initializers.glorotUniform({ seed: 100 * seed + index });
 
@@ -50,6 +50,10 @@ export const pixelLstm = (seed: number, squares = 49): tf.Sequential =>
 /** An LSTM that reads a day's use of electricity. */
 const electricLstm = (seed: number): tf.Sequential =>
   tf.sequential({ layers: [lstm(48, seed, { inputShape: [32, 3] }), classes(7, seed)] });
+
+/** An LSTM that reads a heartbeat. */
+const heartbeatLstm = (seed: number): tf.Sequential =>
+  tf.sequential({ layers: [lstm(48, seed, { inputShape: [35, 4] }), classes(5, seed)] });
 
 /** An LSTM that reads a mail eight bytes at a time. */
 const mailLstm = (seed: number): tf.Sequential =>
@@ -140,6 +144,7 @@ export const tasks: Readonly<Record<string, Pipeline>> = {
   ),
   'moby-dick': novel('moby-dick', 0),
   'electric-devices': recurrent('electric-devices', () => electricCorpora({}), electricLstm),
+  ecg5000: recurrent('ecg5000', heartbeatCorpora, heartbeatLstm),
   'spam-assassin': recurrent('spam-assassin', () => spamCorpora({}), mailLstm),
   'mnist-cnn': cnn('mnist-cnn', mnist),
   'mnist-long-tail': cnn('mnist-long-tail', { of: 'mnist', trainSize: 60_000, testSize: 5000, imbalance: 100 }),
