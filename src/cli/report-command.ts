@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import { writeAtomically } from '../corpus/atomic-file.ts';
+import { writeAtomically } from '../atomic-file.ts';
 import { RunError, messageOf } from '../errors.ts';
 import { runPage } from '../report/run-page/page.ts';
 import { readRun } from '../report/run-page/read-run.ts';

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { mkdir, open, readdir, rename, rm, stat, utimes, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CorpusError } from '../errors.ts';
-import { temporaryName } from './atomic-file.ts';
+import { temporaryName } from '../atomic-file.ts';
 import { cacheFolder } from './data-folder.ts';
 import { isMissing } from '../is-missing.ts';
 import { sharedWork, type SharedWork } from './shared-work.ts';

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { CorpusError } from '../errors.ts';
 import { parseOptions } from '../options.ts';
 import type { Corpus, Position } from '../stream/sample.ts';
-import { writeAtomically } from './atomic-file.ts';
+import { writeAtomically } from '../atomic-file.ts';
 import { packSample } from './record-frame.ts';
 import { MANIFEST_FILE, WrittenShard, type RecordManifest } from './record-manifest.ts';
 import { isMissing } from '../is-missing.ts';

@@ -7,7 +7,7 @@ import { pipeline } from 'node:stream/promises';
 import { z } from 'zod';
 import { FetchError, TaustreamError, messageOf } from '../errors.ts';
 import { parseOptions } from '../options.ts';
-import { temporaryName } from './atomic-file.ts';
+import { temporaryName } from '../atomic-file.ts';
 import { groupBy } from './map-concurrently.ts';
 import { dataFolder } from './data-folder.ts';
 import { debianRegistry } from './debian-registry.ts';

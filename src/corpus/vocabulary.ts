@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { CorpusError, messageOf } from '../errors.ts';
 import { parseOptions } from '../options.ts';
-import { writeAtomically } from './atomic-file.ts';
+import { writeAtomically } from '../atomic-file.ts';
 
 /** What to do with a character that the vocabulary does not know: stop, or give it the id 0, kept for this. */
 export type UnknownPolicy = 'error' | 'token';

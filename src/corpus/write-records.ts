@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { CorpusError, ShapeError } from '../errors.ts';
 import { parseOptions } from '../options.ts';
 import type { Sample } from '../stream/sample.ts';
-import { writeAtomically } from './atomic-file.ts';
+import { writeAtomically } from '../atomic-file.ts';
 import { checkLabels } from './labels.ts';
 import { packSample } from './record-frame.ts';
 import {

@@ -3,7 +3,7 @@ import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { messageOf } from '../../errors.ts';
-import { writeAtomically } from '../atomic-file.ts';
+import { writeAtomically } from '../../atomic-file.ts';
 import type { ByteSource } from '../byte-source.ts';
 import { cacheFolder } from '../data-folder.ts';
 import type { Format } from './format.ts';

@@ -6,7 +6,7 @@ import { cacheFolder } from '../../corpus/data-folder.ts';
 import { defineRecipe, fetchCorpus, type Recipe, type Registry } from '../../corpus/recipe.ts';
 import { ModelError } from '../../errors.ts';
 import { loadModel, saveModel } from '../files.ts';
-import { writeAtomically } from '../../corpus/atomic-file.ts';
+import { writeAtomically } from '../../atomic-file.ts';
 import { efficientNetBlocks, efficientNetFeatures, efficientNetLite0, takeTorchWeights } from './efficientnet-lite0.ts';
 import { imageDetails, setImageDetails, type ImageDetails, type ImageDetailsInput } from './image-details.ts';
 import { withNormalization } from './normalization.ts';

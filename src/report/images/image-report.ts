@@ -3,7 +3,7 @@ import type * as tf from '@tensorflow/tfjs';
 import { RunError, messageOf } from '../../errors.ts';
 import { findImageDetails } from '../../model/pretrained/image-details.ts';
 import type { Corpus } from '../../stream/sample.ts';
-import { writeAtomically } from '../../corpus/atomic-file.ts';
+import { writeAtomically } from '../../atomic-file.ts';
 import { percent } from '../format.ts';
 import { contactSheet, nameOf } from './contact-sheet.ts';
 import { judgeImages, type JudgedCorpus, type JudgeOptions } from './judge-images.ts';

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { temporaryName, writeAtomically } from '../../src/corpus/atomic-file.ts';
-import { temporaryFolder } from './folders.ts';
+import { temporaryName, writeAtomically } from '../src/atomic-file.ts';
+import { temporaryFolder } from './corpus/folders.ts';
 
 describe('writeAtomically', () => {
   const folder = temporaryFolder();
