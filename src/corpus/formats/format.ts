@@ -1,9 +1,13 @@
+import { availableParallelism } from 'node:os';
 import { z } from 'zod';
 import type { ByteSource } from '../byte-source.ts';
 import type { ShardSet } from '../sharded-corpus.ts';
 import { AugmentOptions } from '../augment/augment.ts';
 import { TableOptions } from './table.ts';
 import { ImageOptions } from './image.ts';
+
+/** Threads for augmentation on a machine of so many cores. One resizes about 1,000 images of 224 × 224 a second. */
+export const defaultAugmentWorkers = (cores: number): number => Math.min(8, Math.max(1, Math.floor(cores / 4)));
 
 export const formatFields = {
   /** How rows become columns (JSONL, CSV, Parquet, TFRecord, WebDataset). @default guessed from the rows */
@@ -15,9 +19,13 @@ export const formatFields = {
   /**
    * Threads in which images are augmented and, on machines with more than four cores, all are resized. They change nothing but
    * the time. 0 does it in this one.
-   * @default 1 – augmentation takes about as long as decoding, and would hold up this thread
+   * @default one for each four cores, at least 1 and at most 8: the others decode, and compute
    */
-  augmentWorkers: z.int().min(0).max(64).default(1),
+  augmentWorkers: z
+    .int()
+    .min(0)
+    .max(64)
+    .default(() => defaultAugmentWorkers(availableParallelism())),
   /** A CSV file with the columns `file` and `label`, beside or inside the images. @default an image's folder is its class */
   labels: z.string().min(1).optional(),
 };

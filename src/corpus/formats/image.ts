@@ -52,10 +52,9 @@ export interface ImageDecoding {
 }
 
 /**
- * With more cores than this, images that are only decoded and resized are so in another thread, too. One of 500 × 375 takes
- * libvips 2.7 ms of its threads' time, and 0.9 ms of the time of the thread that asks for it and resizes it (a profile of
- * `bench/corpora.ts --measure ours --case images`): so one thread keeps up with three or four of libvips', and with fewer
- * cores a thread more would only take longer to start.
+ * With more cores than this, images that are only decoded and resized are so in another thread, too. A JPEG of 500 × 375 takes
+ * one of libuv's threads 0.7 ms (a PNG 3 ms), and the thread that asks for it and resizes it 0.9 ms (a profile of
+ * `bench/corpora.ts --measure ours --case images`): so with fewer cores a thread more would only take longer to start.
  */
 const FEW_CORES = 4;
 

@@ -3,6 +3,7 @@ import { Worker } from 'node:worker_threads';
 import { decodeInThread } from '../../../src/corpus/formats/image-pool.ts';
 import sharp from 'sharp';
 import { decodePixels } from '../../../src/corpus/formats/image-pixels.ts';
+import { defaultAugmentWorkers } from '../../../src/corpus/formats/format.ts';
 import { ImageOptions, threadsFor } from '../../../src/corpus/formats/image.ts';
 import { png } from './write-files.ts';
 
@@ -74,6 +75,12 @@ describe('decodeInThread', () => {
           // a picture that libvips crops or pads lies up to half a pixel beside ours
           assert.ok(mean < 4, `${fit} ${channels} ${turned}: ${mean}`);
         }
+  });
+});
+
+describe('defaultAugmentWorkers', () => {
+  it('is a quarter of the cores, one at least and eight at most', () => {
+    assert.deepEqual([1, 2, 4, 8, 16, 96].map(defaultAugmentWorkers), [1, 1, 1, 2, 4, 8]);
   });
 });
 
