@@ -49,7 +49,7 @@ export function onceDifferentiable(
   if (!isTaped) return gradient();
   return withGradient(inputs, gradient, () => {
     throw new EngineError(
-      `${what}: expected a first derivative, got a gradient of its gradient, which its fast form does not have on the engine \`${tf.getBackend()}\`. Take second derivatives of a model that was not fused, or of steps written as a loop.`,
+      `${what}: expected a first derivative, got a gradient of its gradient, which its fast form does not have on the engine \`${tf.getBackend()}\`. Take second derivatives of a model that was not fused, of steps written as a loop, of a loss written out in operations.`,
       { engine: tf.getBackend() },
     );
   });

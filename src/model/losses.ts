@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
 import { ownCrossEntropy } from '../engine/cross-entropy.ts';
+import { onceDifferentiable } from '../engine/once-differentiable.ts';
 import { ShapeError } from '../errors.ts';
 import type { LossFunction } from './compiled.ts';
 
@@ -68,10 +69,11 @@ const softmaxPosition: PositionLoss<tf.Tensor2D> = {
 };
 
 /** dy (w softmax(z) − t) for z, and none for the target. */
-const softmaxGradient = (dy: tf.Tensor, [probabilities, target]: tf.Tensor[]): tf.Tensor[] => [
-  tf.mul(tf.sub(probabilities!, target!), tf.expandDims(dy, 1)),
-  tf.zerosLike(target!),
-];
+const softmaxGradient = (dy: tf.Tensor, [probabilities, target]: tf.Tensor[]): tf.Tensor[] =>
+  onceDifferentiable('The softmax cross-entropy', [dy, probabilities!, target!], () => [
+    tf.mul(tf.sub(probabilities!, target!), tf.expandDims(dy, 1)),
+    tf.zerosLike(target!),
+  ]);
 
 /** The same of class numbers: t is a one-hot row. An engine may have one operation for the loss and its gradient. */
 const sparseSoftmaxPosition: PositionLoss<tf.Tensor1D> = {

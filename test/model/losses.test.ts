@@ -3,7 +3,9 @@ import * as tf from '@tensorflow/tfjs';
 import { ownCrossEntropy } from '../../src/engine/cross-entropy.ts';
 import { isInstalled } from '../../src/engine/tensorflow/index.ts';
 import { useEngine } from '../../src/engine/use-engine.ts';
+import { EngineError } from '../../src/errors.ts';
 import { softmaxCrossEntropy, sparseSoftmaxCrossEntropy } from '../../src/model/losses.ts';
+import { disposeTape } from '../engine/dispose-tape.ts';
 import { useTestEngine } from '../test-engine.ts';
 
 const hasTensorflow = await isInstalled();
@@ -105,6 +107,23 @@ describe('sparseSoftmaxCrossEntropy', () => {
           );
           close(gradient!, slopes, 2e-6);
         });
+      });
+
+      it('refuses a gradient of its gradient, which would lack what goes through the probabilities', () => {
+        const y = tf.tensor1d(labels, 'int32');
+        for (const [loss, target] of [
+          [sparseSoftmaxCrossEntropy, y],
+          [softmaxCrossEntropy, tf.oneHot(y, classes)],
+        ] as const) {
+          const squared = (z: tf.Tensor) => tf.square(tf.sum(loss.perSample(z, target)));
+          tf.tidy(() => {
+            assert.throws(
+              () => tf.grad((z: tf.Tensor) => tf.sum(tf.grad(squared)(z)))(tf.tensor2d(logits)),
+              (error) => error instanceof EngineError && error.message.includes('expected a first derivative'),
+            );
+            disposeTape();
+          });
+        }
       });
 
       it('agrees to 1e-6 with the plain cross-entropy of one-hot rows', () => {

@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
 import { replaceCrossEntropy } from '../../cross-entropy.ts';
+import { onceDifferentiable } from '../../once-differentiable.ts';
 import type { TensorflowBackend } from '../backend.ts';
 import { registerManyOutputs, runManyOutputs } from './override.ts';
 
@@ -16,7 +17,11 @@ export function registerCrossEntropy(backend: TensorflowBackend): void {
     gradFunc: (dys, [slopes]) => {
       const [dLosses] = Array.isArray(dys) ? dys : [dys];
       if (!dLosses || !slopes) throw new RangeError(`${KERNEL} saves its second output.`);
-      return { logits: () => tf.mul(slopes, tf.expandDims(dLosses, 1)), classes: () => tf.zeros(dLosses.shape) };
+      const byLogits = () => [tf.mul(slopes, tf.expandDims(dLosses, 1))];
+      return {
+        logits: () => onceDifferentiable('sparseSoftmaxCrossEntropy', [dLosses, slopes], byLogits)[0]!,
+        classes: () => tf.zeros(dLosses.shape),
+      };
     },
   });
   replaceCrossEntropy('tensorflow', sparseSoftmaxCrossEntropy);
