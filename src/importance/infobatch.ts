@@ -6,27 +6,38 @@ import { remembering } from './remembered.ts';
 import type { Scheme } from './scheme.ts';
 import { ScoreTable, ScoreTableOptions, type ScoreTableState } from './score-table.ts';
 
-export const InfobatchOptions = z.strictObject({
-  /** Share of the samples of small loss that is left out, r in [0, 1). @default 0.5 – Qin et al. */
-  pruneShare: z.number().min(0).lt(1).default(0.5),
-  /** Share of the budget after which all samples are trained on, δ. @default 0.875 – Qin et al. */
-  fullAfter: z.number().min(0).max(1).default(0.875),
-  /**
-   * Leaves samples out only while the mean remembered loss is below this share of the first step's. What loss is left
-   * where it stays high is that of noise and wrong labels, and these are not to be seen more often.
-   * @default 1 – Qin et al. have no such bound
-   */
-  pruneBelow: z.number().positive().max(1).default(1),
-  /**
-   * Divides weights by their running mean, so that a step is as long as uniform sampling's and bears its learning rate:
-   * those that stand for others make it up to 1 / (1 − r) times as long else, which fails near the largest rate that
-   * uniform sampling bears. What a step expects keeps its direction, not its length.
-   * @default false – Qin et al.
-   */
-  evenSteps: z.boolean().default(false),
-  historyLimit: ScoreTableOptions.shape.historyLimit,
-  whenFull: ScoreTableOptions.shape.whenFull,
-});
+export const InfobatchOptions = z
+  .strictObject({
+    /** Share of the samples of small loss that is left out, r in [0, 1). @default 0.5 – Qin et al. */
+    pruneShare: z.number().min(0).lt(1).default(0.5),
+    /** Share of the budget after which all samples are trained on, δ. @default 0.875 – Qin et al. */
+    fullAfter: z.number().min(0).max(1).default(0.875),
+    /**
+     * Leaves samples out only while the mean remembered loss is below this share of the first step's. What loss is left
+     * where it stays high is that of noise and wrong labels, and these are not to be seen more often.
+     * @default 1 – Qin et al. have no such bound
+     */
+    pruneBelow: z.number().positive().max(1).default(1),
+    /**
+     * Leaves samples out only while the mean remembered loss is above this share of the first step's: where nearly all is
+     * learnt there is nothing to be gained, and what is left out is what keeps it learnt.
+     * @default 0 – Qin et al. have no such bound
+     */
+    pruneAbove: z.number().min(0).max(1).default(0),
+    /**
+     * Divides weights by their running mean, so that a step is as long as uniform sampling's and bears its learning rate:
+     * those that stand for others make it up to 1 / (1 − r) times as long else, which fails near the largest rate that
+     * uniform sampling bears. What a step expects keeps its direction, not its length.
+     * @default false – Qin et al.
+     */
+    evenSteps: z.boolean().default(false),
+    historyLimit: ScoreTableOptions.shape.historyLimit,
+    whenFull: ScoreTableOptions.shape.whenFull,
+  })
+  .refine(({ pruneAbove, pruneBelow }) => pruneAbove < pruneBelow, {
+    path: ['pruneAbove'],
+    error: 'must lie below `pruneBelow`: no loss is between them',
+  });
 
 interface InfobatchState {
   readonly table: ScoreTableState;
@@ -51,7 +62,7 @@ const meanShare = 1e-3;
  * await fit(model, corpus, { scheme: infobatch({ pruneShare: 0.5 }), steps: 5, batchSize: 32, seed: 7 });
  */
 export function infobatch(options: z.input<typeof InfobatchOptions> = {}): Scheme {
-  const { pruneShare, fullAfter, pruneBelow, evenSteps, historyLimit, whenFull } = parseOptions(
+  const { pruneShare, fullAfter, pruneBelow, pruneAbove, evenSteps, historyLimit, whenFull } = parseOptions(
     'infobatch()',
     InfobatchOptions,
     options,
@@ -66,13 +77,14 @@ export function infobatch(options: z.input<typeof InfobatchOptions> = {}): Schem
       let meanWeight = 1;
       /** Asked for once a step: samples are many, and a clock may be dear. */
       let shareNow: number | undefined;
+      const isWithin = () =>
+        (pruneBelow === 1 || table.mean < pruneBelow * (first ?? 0)) && table.mean >= pruneAbove * (first ?? 0);
       /** Weights of samples that were admitted and not trained on yet: as many as are in flight. */
       const admitted = new Map<string, number>();
       return {
         fetch: 'never',
         admit(id) {
-          const isLow = pruneBelow === 1 || table.mean < pruneBelow * (first ?? 0);
-          const last = isLow && (shareNow ??= share()) < fullAfter ? table.get(id) : undefined;
+          const last = isWithin() && (shareNow ??= share()) < fullAfter ? table.get(id) : undefined;
           const easy = last !== undefined && last < table.mean;
           if (easy && rng.uniform() < pruneShare) return false;
           if (easy) admitted.set(id, 1 / (1 - pruneShare));

@@ -59,7 +59,7 @@ export function modeOf(options: Readonly<Record<string, unknown>>): 'paper' | 'f
  * schemeOfMode('fast').name; // 'infobatch'
  */
 export const schemeOfMode = (mode: 'paper' | 'fast'): Scheme =>
-  mode === 'fast' ? infobatch({ whenFull: 'forget', pruneBelow: 0.25, evenSteps: true }) : upperBound;
+  mode === 'fast' ? infobatch({ whenFull: 'forget', pruneBelow: 0.25, pruneAbove: 0.01, evenSteps: true }) : upperBound;
 
 /** Options with those of their mode, where they do not say otherwise. A mode that does not exist is left to the check. */
 export function withMode(options: Readonly<Record<string, unknown>>, mode = modeOf(options)): Record<string, unknown> {

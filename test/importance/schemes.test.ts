@@ -308,6 +308,19 @@ describe('infobatch', () => {
     assert.ok(admitted() < 140);
   });
 
+  it('leaves nobody out any more while the mean loss is below its lower bound', () => {
+    const context = { corpus: { length: 3 }, seed: 4, share: () => 0.5 };
+    const started = infobatch({ pruneAbove: 0.1 }).start!(context as unknown as SchemeContext);
+    const admitted = () => Array.from({ length: 200 }, () => started.admit!('easy')).filter(Boolean).length;
+    started.trained!(['easy', 'hard'], Float32Array.of(1, 3)); // the first mean is 2
+    started.trained!(['easy', 'hard'], Float32Array.of(0.1, 0.4)); // now 0.25
+    assert.ok(admitted() < 140);
+    started.trained!(['easy', 'hard'], Float32Array.of(0.01, 0.3)); // now 0.155, below 0.2
+    assert.equal(admitted(), 200);
+    started.trained!(['hard'], Float32Array.of(0.9)); // forgotten again: 0.455
+    assert.ok(admitted() < 140);
+  });
+
   it('goes on from a saved state as if never stopped', () => {
     const context = { corpus: { length: 3 }, seed: 4, share: () => 0.5 };
     const [one, other] = [0, 1].map(() => infobatch({ evenSteps: true }).start!(context as unknown as SchemeContext));
@@ -320,6 +333,9 @@ describe('infobatch', () => {
   });
 
   it('refuses to leave out all', () => assert.throws(() => infobatch({ pruneShare: 1 }), OptionsError));
+
+  it('refuses bounds between which no loss lies', () =>
+    assert.throws(() => infobatch({ pruneBelow: 0.1, pruneAbove: 0.1 }), /pruneAbove.*below/s));
 });
 
 describe('onlineBatchSelection', () => {
