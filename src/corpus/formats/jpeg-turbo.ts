@@ -13,24 +13,23 @@ import { jpegHeader, type JpegHeader } from './jpeg-header.ts';
 /** An address in this process' memory. */
 type Pointer = bigint;
 
-/** TurboJPEG's functions (turbojpeg.h, version 3) that are used here. */
+/** TurboJPEG's functions (turbojpeg.h, version 3) that are used here. Status 0 is success. */
 interface TurboJpeg {
   readonly init: (purpose: number) => Pointer | null;
+  readonly destroy: (handle: Pointer) => void;
   readonly set: (handle: Pointer, parameter: number, value: number) => number;
   readonly get: (handle: Pointer, parameter: number) => number;
   readonly readHeader: (handle: Pointer, bytes: Uint8Array, length: number) => number;
-  readonly decompress: Decompress & { readonly async: (...args: [...Parameters<Decompress>, Settled]) => void };
+  /** In one of libuv's threads. @param pitch numbers from one row to the next; 0 for those of a row */
+  readonly decompress: (
+    handle: Pointer,
+    bytes: Uint8Array,
+    length: number,
+    pixels: Uint8Array,
+    pitch: number,
+    format: number,
+  ) => Promise<number>;
 }
-
-type Decompress = (
-  handle: Pointer,
-  bytes: Uint8Array,
-  length: number,
-  pixels: Uint8Array,
-  pitch: number,
-  format: number,
-) => number;
-type Settled = (error: Error | null, status: number) => void;
 
 const DECOMPRESS = 1; // TJINIT_DECOMPRESS
 const STOP_ON_WARNING = 0; // TJPARAM_…
@@ -47,7 +46,8 @@ let loaded: TurboJpeg | null | undefined;
 
 /** The library, which an optional package brings for Linux; null where it isn't. */
 function turboJpeg(): TurboJpeg | null {
-  return (loaded ??= load() ?? null);
+  if (loaded === undefined) loaded = load() ?? null;
+  return loaded;
 }
 
 function load(): TurboJpeg | undefined {
@@ -68,35 +68,19 @@ function load(): TurboJpeg | undefined {
 function bind(path: string): TurboJpeg | undefined {
   try {
     const library = koffi.load(path);
-    const [handle, bytes] = ['void *', 'const uint8_t *'];
+    const [handle, bytes, size] = ['void *', 'const uint8_t *', 'size_t'];
+    const decompress = library.func('tj3Decompress8', 'int', [handle, bytes, size, 'uint8_t *', 'int', 'int']);
     return {
       init: library.func('tj3Init', handle, ['int']) as TurboJpeg['init'],
+      destroy: library.func('tj3Destroy', 'void', [handle]) as TurboJpeg['destroy'],
       set: library.func('tj3Set', 'int', [handle, 'int', 'int']) as TurboJpeg['set'],
       get: library.func('tj3Get', 'int', [handle, 'int']) as TurboJpeg['get'],
-      readHeader: library.func('tj3DecompressHeader', 'int', [handle, bytes, 'size_t']) as TurboJpeg['readHeader'],
-      decompress: library.func('tj3Decompress8', 'int', [
-        handle,
-        bytes,
-        'size_t',
-        'uint8_t *',
-        'int',
-        'int',
-      ]) as unknown as TurboJpeg['decompress'],
+      readHeader: library.func('tj3DecompressHeader', 'int', [handle, bytes, size]) as TurboJpeg['readHeader'],
+      decompress: promisify(decompress.async) as TurboJpeg['decompress'],
     };
   } catch {
     return undefined; // built for another C library
   }
-}
-
-/** Handles that decode nothing now: each keeps 0.1 MB. There are as many as images were decoded at a time. */
-const idle: Pointer[] = [];
-
-function handleOf(turbo: TurboJpeg): Pointer | undefined {
-  const handle = idle.pop() ?? turbo.init(DECOMPRESS);
-  if (!handle) return undefined;
-  turbo.set(handle, STOP_ON_WARNING, 1);
-  turbo.set(handle, SCAN_LIMIT, MOST_SCANS);
-  return handle;
 }
 
 /**
@@ -110,18 +94,25 @@ export async function decodeJpeg(bytes: Uint8Array, channels: 1 | 3): Promise<Pi
   const header = jpegHeader(bytes);
   if (!header || !isPlain(header, channels)) return undefined;
   const turbo = turboJpeg();
-  const handle = turbo && handleOf(turbo);
-  if (!turbo || !handle) return undefined;
-  const { width, height } = header;
+  const handle = turbo?.init(DECOMPRESS); // 15 µs; kept ones would be lost with each thread of ours that ends
+  return turbo && handle ? decodeWith(turbo, handle, bytes, { ...header, channels }) : undefined;
+}
+
+async function decodeWith(
+  turbo: TurboJpeg,
+  handle: Pointer,
+  ...[bytes, { width, height, channels }]: readonly [Uint8Array, Omit<Picture, 'data'>]
+): Promise<Picture | undefined> {
   try {
+    turbo.set(handle, STOP_ON_WARNING, 1);
+    turbo.set(handle, SCAN_LIMIT, MOST_SCANS);
     if (turbo.readHeader(handle, bytes, bytes.length) !== 0) return undefined;
     if (turbo.get(handle, WIDTH) !== width || turbo.get(handle, HEIGHT) !== height) return undefined;
     const data = Buffer.allocUnsafeSlow(height * width * channels); // every one of them is written
-    const decompress = promisify(turbo.decompress.async);
-    const status = await decompress(handle, bytes, bytes.length, data, 0, channels === 1 ? GREY : RGB);
+    const status = await turbo.decompress(handle, bytes, bytes.length, data, 0, channels === 1 ? GREY : RGB);
     return status === 0 ? { data, height, width, channels } : undefined;
   } finally {
-    idle.push(handle);
+    turbo.destroy(handle);
   }
 }
 
