@@ -11,8 +11,9 @@ export type Preset = Partial<z.input<typeof FitValues>>;
  *
  * - `paper`: Algorithm 1 of Katharopoulos & Fleuret 2018, exactly.
  * - `fast`: what is worth its cost by the clock. Without a scheme it takes `infobatch`, whose scores are those of the
- *   training steps themselves: it costs nothing, and is uniform sampling while no sample has come back, or while the loss
- *   has not fallen to a quarter: with a fifth of the labels wrong it would lose otherwise. Its steps are as long as
+ *   training steps themselves: it costs nothing, and is uniform sampling while no sample has come back, while the loss
+ *   has not fallen to a quarter (with a fifth of the labels wrong it would lose otherwise), and where it has fallen to a
+ *   twentieth (what is left would be learnt by heart). Its steps are as long as
  *   uniform sampling's, so that they bear its learning rate. With a scheme that scores, the gate opens where progress a second rises, weights are at most 10, and the learning rate of a gated step
  *   rises by no more than the step has become longer.
  * @example
@@ -59,7 +60,7 @@ export function modeOf(options: Readonly<Record<string, unknown>>): 'paper' | 'f
  * schemeOfMode('fast').name; // 'infobatch'
  */
 export const schemeOfMode = (mode: 'paper' | 'fast'): Scheme =>
-  mode === 'fast' ? infobatch({ whenFull: 'forget', pruneBelow: 0.25, pruneAbove: 0.01, evenSteps: true }) : upperBound;
+  mode === 'fast' ? infobatch({ whenFull: 'forget', pruneBelow: 0.25, pruneAbove: 0.05, evenSteps: true }) : upperBound;
 
 /** Options with those of their mode, where they do not say otherwise. A mode that does not exist is left to the check. */
 export function withMode(options: Readonly<Record<string, unknown>>, mode = modeOf(options)): Record<string, unknown> {
