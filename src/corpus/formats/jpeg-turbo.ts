@@ -46,12 +46,12 @@ let loaded: TurboJpeg | null | undefined;
 
 /** The library, which an optional package brings for Linux; null where it isn't. */
 function turboJpeg(): TurboJpeg | null {
-  if (loaded === undefined) loaded = load() ?? null;
+  if (loaded === undefined) loaded = load();
   return loaded;
 }
 
-function load(): TurboJpeg | undefined {
-  if (process.platform !== 'linux') return undefined; // elsewhere the package has it inside of its addon
+function load(): TurboJpeg | null {
+  if (process.platform !== 'linux') return null; // elsewhere the package has it inside of its addon
   try {
     const require = createRequire(import.meta.url);
     const folder = join(dirname(require.resolve('@julusian/jpeg-turbo/package.json')), 'prebuilds');
@@ -62,7 +62,7 @@ function load(): TurboJpeg | undefined {
   } catch {
     // not installed
   }
-  return undefined;
+  return null;
 }
 
 function bind(path: string): TurboJpeg | undefined {
