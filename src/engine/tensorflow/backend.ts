@@ -5,6 +5,7 @@ import type { Binding, Executor } from './binding/binding.ts';
 import { dataTypes, nameOfType, tfjsType, type DataType } from './binding/data-types.ts';
 import type { TensorMetadata } from './binding/ops.ts';
 import type { HostValues } from './binding/tensors.ts';
+import { ForgottenData } from './forgotten-data.ts';
 
 /** What the backend knows of one piece of data; several tensors may share it. */
 export interface TensorEntry {
@@ -62,15 +63,14 @@ export class BackendTensors {
   readonly #map: Hidden['tensorMap'];
   readonly #binding: Binding;
   readonly #backend: NodeJSKernelBackend;
-  /** Frees what nobody disposed, once it is collected. */
-  readonly #finalizer: FinalizationRegistry<TensorEntry>;
+  readonly #forgotten: ForgottenData;
 
   constructor(backend: NodeJSKernelBackend, binding: Binding) {
     this.#backend = backend;
     this.#binding = binding;
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- private in tfjs-node's types, and used here as it uses it
     this.#map = (backend as unknown as Hidden).tensorMap;
-    this.#finalizer = new FinalizationRegistry((entry) => {
+    this.#forgotten = new ForgottenData((entry) => {
       if (entry.id > 0) binding.release(entry.id);
     });
   }
@@ -117,7 +117,7 @@ export class BackendTensors {
     const dataId = {};
     const entry: TensorEntry = { shape, dtype, id, values: null, refCount: 1 };
     this.#map.set(dataId, entry);
-    this.#finalizer.register(dataId, entry, entry);
+    this.#forgotten.made(dataId, entry);
     return dataId;
   }
 
@@ -130,14 +130,14 @@ export class BackendTensors {
     const entry = this.#map.get(dataId);
     entry.fromHost = true;
     entry.writtenBy = writtenBy;
-    this.#finalizer.register(dataId, entry, entry);
+    this.#forgotten.made(dataId, entry);
   }
 
-  /** Notes that data is gone: a loop that never lets the event loop turn would pile up what waits for the finaliser. */
+  /** Notes that data is gone: a loop that never lets the event loop turn would pile up what waits for a finaliser. */
   disposed(dataId: object, dispose: () => boolean): boolean {
     const entry = this.entryOf(dataId);
     const gone = dispose();
-    if (gone && entry) this.#finalizer.unregister(entry);
+    if (gone && entry) this.#forgotten.disposed(entry);
     return gone;
   }
 
