@@ -9,6 +9,8 @@ const sequence: InputSpec = { shape: [batch, steps, features] };
 const state: InputSpec = { shape: [batch, units] };
 /** Characters of which 0 stands for none, so that an embedding masks it. */
 const characters: InputSpec = { shape: [4, steps], low: 0, high: 3, dtype: 'int32' };
+/** So many that an engine may run them in parts, which are not of one size. */
+const manyCharacters: InputSpec = { ...characters, shape: [17, steps] };
 const sigmoid = { units, recurrentActivation: 'sigmoid' } as const;
 const { lstm, gru, bidirectional, embedding, dense } = tf.layers;
 
@@ -65,6 +67,12 @@ const graphs: readonly (readonly [string, readonly InputSpec[], (x: Symbols) => 
     [characters],
     (x) => applied(lstm(sigmoid), applied(gru({ ...sigmoid, returnSequences: true }), masked(x))),
   ],
+  [
+    'lstm of many sequences under a mask, states returned',
+    [manyCharacters],
+    (x) => applied(lstm({ ...sigmoid, returnSequences: true, returnState: true }), masked(x)),
+  ],
+  ['gru of many sequences under a mask', [manyCharacters], (x) => applied(gru(sigmoid), masked(x))],
   ['lstm, initial state', [sequence, state, state], (x) => applied(lstm(sigmoid), x)],
   ['gru, initial state', [sequence, state], (x) => applied(gru(sigmoid), x)],
   ['lstm, states handed on', [sequence, sequence], (x) => handedOn(lstm, x)],

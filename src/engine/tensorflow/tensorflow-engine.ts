@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import { z } from 'zod';
@@ -147,7 +148,11 @@ async function start(options: z.output<typeof TensorflowOptions>): Promise<Tenso
   };
   let isMember = false;
   const recurrentServices = { ...services, alwaysCompiled: true };
-  registerRecurrentLayers(backend, (step) => compileStep(backend, recurrentServices, step), xla, cudnn);
+  registerRecurrentLayers(backend, (step) => compileStep(backend, recurrentServices, step), {
+    xla,
+    cudnn,
+    threads: binding.context.isGpu ? 1 : threadsOf(options),
+  });
   return {
     name: 'tensorflow',
     description: `TensorFlow ${binding.TF_Version} on ${binding.context.device.type}`,
@@ -171,6 +176,12 @@ async function start(options: z.output<typeof TensorflowOptions>): Promise<Tenso
       return joinCluster(backend, installation.files, cluster);
     },
   };
+}
+
+/** How many operations can compute at a time, each on one thread. */
+function threadsOf({ intraOpThreads, interOpThreads }: z.output<typeof TensorflowOptions>): number {
+  const cores = availableParallelism();
+  return Math.min(intraOpThreads ?? cores, interOpThreads ?? cores);
 }
 
 /** XLA looks for CUDA's compiler and device library in the system; the installation has its own. */

@@ -165,13 +165,13 @@ export class Frame implements Tracer {
     });
   }
 
-  /** Adds a call of a function that XLA compiles. */
-  executeCall(part: GraphFunction, inputs: readonly number[]): TensorMetadata[] {
+  /** Adds a call of a function, which XLA compiles where `xla` says so. */
+  executeCall(part: GraphFunction, inputs: readonly number[], { xla = false } = {}): TensorMetadata[] {
     const attributes = [
       { name: 'Tin', value: inputs.map((id) => this.specOf(id).dtype) },
       { name: 'Tout', value: part.outputs.map(({ dtype }) => dtype) },
       { name: 'f', value: part.name },
-      { name: '_XlaMustCompile', value: true },
+      ...(xla ? [{ name: '_XlaMustCompile', value: true }] : []),
     ];
     return this.#addShaped('PartitionedCall', attributes, inputs, part.outputs);
   }

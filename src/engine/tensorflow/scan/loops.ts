@@ -1,8 +1,9 @@
-import type * as tf from '@tensorflow/tfjs';
+import * as tf from '@tensorflow/tfjs';
 import type { TensorflowBackend } from '../backend.ts';
 import { Frame } from '../compile/frame.ts';
 import { enclosingFrame, tracing } from '../compile/tracing.ts';
 import { TensorLists } from './tensor-list.ts';
+import { writtenSideBySide } from './side-by-side.ts';
 import { whileLoop, type LoopBody } from './while-loop.ts';
 import { xlaCall } from './xla-call.ts';
 import type { XlaSwitch } from './xla-switch.ts';
@@ -14,6 +15,8 @@ export interface Loops {
   run(initial: readonly tf.Tensor[], steps: number, body: LoopBody): tf.Tensor[];
   /** The shapes and types of what `body` gives, without adding it to the step. */
   specsOf(body: () => tf.Tensor[]): tf.TensorInfo[];
+  /** Tensors beside each other along the last axis; where XLA compiles them, without a tensor for each in memory. */
+  sideBySide(parts: readonly tf.Tensor[]): tf.Tensor;
   /** Runs what belongs together, compiled by XLA where that pays: see `xlaCall`. */
   together(body: () => tf.Tensor[]): tf.Tensor[];
 }
@@ -24,6 +27,7 @@ export function loopsOf(backend: TensorflowBackend, xla: XlaSwitch): Loops {
     lists: new TensorLists(backend),
     run: (initial, steps, body) => whileLoop(backend, initial, steps, body),
     specsOf: (body) => specsOf(backend, body),
+    sideBySide: (parts) => (xla.on ? writtenSideBySide(backend, parts) : tf.concat([...parts], -1)),
     together: (body) => (xla.on ? xlaCall(backend, body) : body()),
   };
 }

@@ -125,8 +125,8 @@ function runBackward(
 ): tf.Tensor[] {
   const { batch, steps, size } = sizesOf(inputs);
   const { lists } = loops;
-  const { slopes, cellSlope, forget } = knownSlopes(inputs, saved);
-  const [cellList, forgetList, dOutput] = [cellSlope, forget, dOutputs].map((all) => lists.of(all)) as Three;
+  const { slopes, cellSlope } = knownSlopes(loops, inputs, saved);
+  const [cellList, gates, dOutput] = [cellSlope, saved[0], dOutputs].map((all) => lists.of(all)) as Three;
   const masks = mask && lists.of(mask);
   const transposed = inputs.recurrentKernel.transpose();
   const last = tf.scalar(steps - 1, 'int32');
@@ -141,19 +141,20 @@ function runBackward(
     const dc = (step ? dcLater.mul(step) : dcLater).add(dh.mul(lists.get(cellList, t, [batch, size])));
     const dz = tf.concat([dc, dc, dc, dh], 1).mul(lists.get(dzs, t, [batch, 4 * size]));
     const dhBefore = passedBy(step, dhAll, dz.matMul(transposed));
-    const dcBefore = passedBy(step, dcLater, dc.mul(lists.get(forgetList, t, [batch, size])));
+    const [, forget] = tf.split(lists.get(gates, t, [batch, 4 * size]), 4, 1) as Four;
+    const dcBefore = passedBy(step, dcLater, dc.mul(forget));
     return [dhBefore, dcBefore, lists.set(dzs, t, dz)];
   });
   const [dh, dc, dzs] = loop as Three;
   return [lists.stack(dzs, steps, [batch, 4 * size]), dh, dc];
 }
 
-/** K [T, B, 4H], A [T, B, H] and f [T, B, H] of the head of this file, for all steps at once. */
-function knownSlopes({ states, recurrentActivation }: RecurrenceInputs, [gates, cells]: Three) {
+/** K [T, B, 4H] and A [T, B, H] of the head of this file, for all steps at once. */
+function knownSlopes(loops: Loops, { states, recurrentActivation }: RecurrenceInputs, [gates, cells]: Three) {
   const [i, f, s, o] = tf.split(gates, 4, 2) as Four;
   const g = candidateOf(s, recurrentActivation);
   const squashed = cells.tanh();
   const slope = (gate: tf.Tensor) => gateSlope(gate, recurrentActivation);
   const parts = [g.mul(slope(i)), shifted(states[1], cells).mul(slope(f)), i.mul(tanhSlope(g)), squashed.mul(slope(o))];
-  return { slopes: tf.concat(parts, 2), cellSlope: o.mul(tanhSlope(squashed)), forget: f };
+  return { slopes: loops.sideBySide(parts), cellSlope: o.mul(tanhSlope(squashed)) };
 }

@@ -17,6 +17,7 @@ import { cudnnOperations } from '../cudnn/operations.ts';
 import { replaceScan, scanStepByStep } from '../../scan.ts';
 import { scanOnLoops } from './scan-on-loops.ts';
 import { gruOnLoops } from './gru.ts';
+import { inParts } from './in-parts.ts';
 import { loopsOf } from './loops.ts';
 import { lstmOnLoops } from './lstm.ts';
 import type { XlaSwitch } from './xla-switch.ts';
@@ -26,22 +27,30 @@ type Compile = <Args extends readonly Tensors[], Result extends Tensors>(
   step: Step<Args, Result>,
 ) => Step<Args, Result>;
 
+interface RecurrentOptions {
+  readonly xla: XlaSwitch;
+  /** Given on CUDA devices: LSTMs then run on cuDNN where it can compute them. */
+  readonly cudnn: CudnnSwitch | undefined;
+  /** How many parts of a batch may run side by side. */
+  readonly threads: number;
+}
+
 /**
  * Puts recurrent layers and `scan` on loops in the place of unrolled ones. XLA compiles the loops on CPUs, where the operations of a
  * step are so small that starting them costs more than computing them; on GPUs it would need CUDA's own compiler.
- *
- * @param cudnn given on CUDA devices: LSTMs then run on cuDNN where it can compute them
  */
 export function registerRecurrentLayers(
   backend: TensorflowBackend,
   compile: Compile,
-  xla: XlaSwitch,
-  cudnn: CudnnSwitch | undefined,
+  { xla, cudnn, threads }: RecurrentOptions,
 ): void {
   const loops = loopsOf(backend, xla);
-  const onLoops = differentiable(eagerToo(backend, compile, lstmOnLoops(loops)), 2);
+  const onLoops = differentiable(eagerToo(backend, compile, inParts(backend, lstmOnLoops(loops), threads)), 2);
   lstm.replace('tensorflow', cudnn ? cudnnOrLoops(cudnnOperations(backend), onLoops, cudnn) : onLoops);
-  gru.replace('tensorflow', differentiable(eagerToo(backend, compile, gruOnLoops(loops)), 1));
+  gru.replace(
+    'tensorflow',
+    differentiable(eagerToo(backend, compile, inParts(backend, gruOnLoops(loops), threads)), 1),
+  );
   replaceScan('tensorflow', (step, inputs) =>
     backend.tensors.tracer ? scanOnLoops(loops, step, inputs) : scanStepByStep(step, inputs),
   );

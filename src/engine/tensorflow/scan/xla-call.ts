@@ -18,7 +18,7 @@ export function xlaCall(backend: TensorflowBackend, body: () => tf.Tensor[]): tf
     const ids = tracing(backend, frame, () => body().map((tensor) => tensors.idOf(tensor)));
     const part = frame.build('xla', ids);
     outer.use(part);
-    return outer.executeCall(part, [...frame.captured.keys()]).map((output) => tensors.tensorOf(output));
+    return outer.executeCall(part, [...frame.captured.keys()], { xla: true }).map((output) => tensors.tensorOf(output));
   } finally {
     frame.dispose();
   }

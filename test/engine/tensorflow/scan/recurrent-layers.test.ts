@@ -2,18 +2,10 @@ import assert from 'node:assert/strict';
 import * as tf from '@tensorflow/tfjs';
 import { gruSequence } from '../../../../src/engine/layers/gru-sequence.ts';
 import { lstmSequence } from '../../../../src/engine/layers/lstm-sequence.ts';
-import type { GateActivation, RecurrentSequence } from '../../../../src/engine/layers/recurrent-sequence.ts';
 import { describeWithTensorflow } from '../with-tensorflow.ts';
+import { assertNear, run, type Pass, type RecurrentCase } from './recurrent-case.ts';
 
-interface Case {
-  readonly title: string;
-  readonly steps: number;
-  readonly recurrentActivation: GateActivation;
-  readonly mask?: readonly (readonly number[])[];
-  readonly withState: boolean;
-}
-
-const cases: readonly Case[] = [
+const cases: readonly (RecurrentCase & { readonly title: string })[] = [
   { title: 'sigmoid gates', steps: 5, recurrentActivation: 'sigmoid', withState: false },
   { title: 'hard sigmoid gates', steps: 5, recurrentActivation: 'hardSigmoid', withState: false },
   {
@@ -35,66 +27,6 @@ const cases: readonly Case[] = [
   },
 ];
 
-const [batch, inputSize, size] = [2, 3, 4];
-/** Numbers that look random and are always the same. */
-const wave = (shape: number[], phase: number) =>
-  tf.tidy(() =>
-    tf
-      .range(
-        0,
-        shape.reduce((a, b) => a * b, 1),
-      )
-      .mul(78.233)
-      .add(phase)
-      .sin()
-      .reshape(shape),
-  );
-
-/** The outputs, states and gradients of a sequence by all its tensors, as plain numbers. */
-function run(
-  sequence: RecurrentSequence,
-  gates: number,
-  states: number,
-  test: Case,
-  compile: (step: Pass) => Pass,
-): number[] {
-  const shapes = [[batch, test.steps, inputSize], [inputSize, gates * size], [size, gates * size], [gates * size]];
-  const tensors = shapes.map((shape, i) => wave(shape, i));
-  const initial = test.withState ? Array.from({ length: states }, (_, i) => wave([batch, size], 10 + i)) : [];
-  const mask = test.mask && tf.tensor2d(test.mask.map((row) => [...row]));
-  const pass: Pass = (...inputs) => {
-    const forward = (...args: tf.Tensor[]) => {
-      const [x, kernel, recurrentKernel, bias, ...state] = args;
-      assert.ok(x && kernel && recurrentKernel && bias);
-      const { outputs, states: last } = sequence(
-        x.as3D(batch, test.steps, inputSize),
-        kernel.as2D(inputSize, gates * size),
-        recurrentKernel.as2D(size, gates * size),
-        bias.as1D(),
-        {
-          recurrentActivation: test.recurrentActivation,
-          needsStates: test.withState,
-          ...(state.length > 0 && { initialState: state.map((tensor) => tensor.as2D(batch, size)) }),
-          ...(mask && { mask: inputs.at(-1)?.as2D(batch, test.steps) }),
-        },
-      );
-      const weighed = [outputs, ...last].map((tensor, i) => tensor.mul(wave(tensor.shape, 20 + i)).sum());
-      return tf
-        .stack([tf.addN(weighed), outputs.square().sum()])
-        .sum()
-        .asScalar();
-    };
-    const differentiated = inputs.slice(0, 4 + initial.length);
-    const { value, grads } = tf.valueAndGrads(forward)([...differentiated]);
-    return [value, ...grads];
-  };
-  const inputs = [...tensors, ...initial, ...(mask ? [mask] : [])];
-  const results = tf.tidy(() => compile(pass)(...inputs).map((tensor) => Array.from(tensor.dataSync())));
-  tf.dispose(inputs);
-  return results.flat();
-}
-type Pass = (...inputs: tf.Tensor[]) => tf.Tensor[];
-
 describeWithTensorflow('registerRecurrentLayers', (engine) => {
   for (const [layer, sequence, gates, states] of [
     ['LSTM', lstmSequence, 4, 2],
@@ -108,13 +40,7 @@ describeWithTensorflow('registerRecurrentLayers', (engine) => {
         let compiled: { dispose(): void } | undefined;
         for (const compile of [(pass: Pass) => pass, (pass: Pass) => (compiled = engine().compile(pass))] as const) {
           const actual = run(sequence, gates, states, test, compile);
-          assert.equal(actual.length, expected.length);
-          actual.forEach((value, i) =>
-            assert.ok(
-              Math.abs(value - (expected[i] ?? NaN)) < 2e-5 * Math.max(1, Math.abs(value)),
-              `[${i}] ${value}, expected ${expected[i]}`,
-            ),
-          );
+          assertNear(actual, expected);
         }
         compiled?.dispose();
       });
