@@ -48,8 +48,11 @@ export interface RecurrenceInputs {
 
 /** A recurrence with its gradient written by hand, which has no gradient itself. */
 export interface Recurrence {
-  /** `saved` is what `backward` needs beside the inputs. */
-  forward(inputs: RecurrenceInputs): {
+  /** `saved` is what `backward` needs beside the inputs; where no gradient will be asked for, it may be left out. */
+  forward(
+    inputs: RecurrenceInputs,
+    hasGradient: boolean,
+  ): {
     readonly outputs: tf.Tensor3D;
     readonly lastCell?: tf.Tensor2D;
     readonly saved: readonly tf.Tensor[];
@@ -111,7 +114,7 @@ function runWithGradient(
     const inputs = args.slice(0, tensors.length) as tf.Tensor[];
     // customGrad's type does not say that the function which saves comes after the tensors.
     const save = args[tensors.length] as unknown as tf.GradSaveFunc;
-    const { outputs, lastCell, saved } = recurrence.forward(asInputs(inputs, mask));
+    const { outputs, lastCell, saved } = recurrence.forward(asInputs(inputs, mask), tf.engine().state.gradientDepth > 0);
     save([...inputs, ...(mask ? [mask] : []), ...saved]);
     const { length } = inputs;
     const first = length + (mask ? 1 : 0);

@@ -15,16 +15,16 @@ import { byStep, shifted, sizesOf, stepsOf } from './steps.ts';
 
 /** The recurrence on loops. It has to run within a compiled step. */
 export const gruOnLoops = (loops: Loops): Recurrence => ({
-  forward(inputs) {
+  forward(inputs, hasGradient) {
     const { x, kernel, bias, mask } = inputs;
     const { batch, steps, size } = sizesOf(inputs);
     const projected = byStep(x)
       .matMul(kernel)
       .add(bias)
       .reshape([steps, batch, 3 * size]);
-    const run = () => runForward(loops, inputs, projected, mask && stepsOf(mask));
-    const [outputs, gates, candidates] = loops.together(run) as Three;
-    return { outputs: outputs.transpose<tf.Tensor3D>([1, 0, 2]), saved: [gates, candidates, outputs] };
+    const run = () => runForward(loops, { ...inputs, projected, masks: mask && stepsOf(mask) }, hasGradient);
+    const [outputs, ...saved] = loops.together(run) as [tf.Tensor, ...tf.Tensor[]];
+    return { outputs: outputs.transpose<tf.Tensor3D>([1, 0, 2]), saved: [...saved, outputs] };
   },
 
   backward(inputs, saved, dOutputs) {
@@ -60,20 +60,22 @@ const splitRecurrent = (recurrentKernel: tf.Tensor2D): Two => {
   return tf.split(recurrentKernel, [2 * size, size], 1) as Two;
 };
 
-/** Outputs [T, B, H], and what the way back needs: gates [T, B, 2H] and candidates [T, B, H]. */
-function runForward(
-  loops: Loops,
-  inputs: RecurrenceInputs,
-  projected: tf.Tensor,
-  mask: tf.Tensor | undefined,
-): tf.Tensor[] {
+/** What a pass forward gets beside the recurrence's inputs: their projections [T, B, 3H], and the mask by steps. */
+interface Projected extends RecurrenceInputs {
+  readonly projected: tf.Tensor;
+  readonly masks: tf.Tensor | undefined;
+}
+
+/** Outputs [T, B, H], and, where there will be a gradient, what the way back needs: gates [T, B, 2H] and candidates [T, B, H]. */
+function runForward(loops: Loops, inputs: Projected, hasGradient: boolean): tf.Tensor[] {
   const { batch, steps, size } = sizesOf(inputs);
   const { lists } = loops;
   const [gateWeights, candidateWeights] = splitRecurrent(inputs.recurrentKernel);
-  const projections = lists.of(projected);
-  const masks = mask && lists.of(mask);
+  const projections = lists.of(inputs.projected);
+  const masks = inputs.masks && lists.of(inputs.masks);
   const empty = (width: number) => lists.empty(steps, [batch, width]);
-  const loop = loops.run([inputs.states[0]!, empty(size), empty(2 * size), empty(size)], steps, (t, state) => {
+  const kept = hasGradient ? [empty(2 * size), empty(size)] : [];
+  const loop = loops.run([inputs.states[0]!, empty(size), ...kept], steps, (t, state) => {
     const [h, outputs, allGates, candidates] = state as Four;
     const [forGates, forCandidate] = tf.split(lists.get(projections, t, [batch, 3 * size]), [2 * size, size], 1) as Two;
     const gates = activateGate(forGates.add(h.matMul(gateWeights)), inputs.recurrentActivation);
@@ -81,11 +83,12 @@ function runForward(
     const candidate = forCandidate.add(reset.mul(h).matMul(candidateWeights)).tanh();
     const step = masks && lists.get(masks, t, [batch, 1]);
     const next = masked(step, update.mul(h.sub(candidate)).add(candidate), h);
-    return [next, lists.set(outputs, t, next), lists.set(allGates, t, gates), lists.set(candidates, t, candidate)];
+    const filled = hasGradient ? [lists.set(allGates, t, gates), lists.set(candidates, t, candidate)] : [];
+    return [next, lists.set(outputs, t, next), ...filled];
   });
   const [, outputs, gates, candidates] = loop as Four;
   const stack = (list: tf.Tensor, width: number) => lists.stack(list, steps, [batch, width]);
-  return [stack(outputs, size), stack(gates, 2 * size), stack(candidates, size)];
+  return [stack(outputs, size), ...(hasGradient ? [stack(gates, 2 * size), stack(candidates, size)] : [])];
 }
 
 /** The gradients of all steps' pre-activations, [T, B, 3H], and of the first state. */

@@ -3,11 +3,10 @@ import * as tf from '@tensorflow/tfjs';
 import type { Recurrence, RecurrenceInputs } from '../../layers/recurrent-sequence.ts';
 import type { TensorflowBackend } from '../backend.ts';
 import { callEach } from './call-each.ts';
+import { fitsCaches } from './steps.ts';
 
 /** Fewest sequences of a part: with fewer, a step of a part takes hardly less time than one of all. Measured on two cores. */
 const FEWEST_ROWS = 8;
-/** Bytes of recurrent weights, which every part goes through at every step: more of them leave a core's caches (measured: LSTMs of 512 units gain, of 724 lose). */
-const MOST_WEIGHTS = 4 * 2 ** 20;
 
 /**
  * A recurrence that runs up to `most` parts of a batch side by side: steps wait for each other, sequences do not. So a
@@ -16,12 +15,12 @@ const MOST_WEIGHTS = 4 * 2 ** 20;
  */
 export function inParts(backend: TensorflowBackend, recurrence: Recurrence, most: number): Recurrence {
   return {
-    forward(inputs) {
+    forward(inputs, hasGradient) {
       const sizes = partSizes(inputs, most);
-      if (sizes.length === 1) return recurrence.forward(inputs);
+      if (sizes.length === 1) return recurrence.forward(inputs, hasGradient);
       let withCell = false;
       const parts = callEach(backend, split(ofRows(inputs), sizes), (own) => {
-        const { outputs, lastCell, saved } = recurrence.forward(withRows(inputs, own));
+        const { outputs, lastCell, saved } = recurrence.forward(withRows(inputs, own), hasGradient);
         withCell = lastCell !== undefined;
         return [outputs, ...(lastCell ? [lastCell] : []), ...saved];
       });
@@ -64,8 +63,8 @@ export function inParts(backend: TensorflowBackend, recurrence: Recurrence, most
 /** Numbers of sequences, as equal as can be. */
 function partSizes({ x, recurrentKernel }: RecurrenceInputs, most: number): number[] {
   const [batch] = x.shape;
-  const isLarge = recurrentKernel.size * Float32Array.BYTES_PER_ELEMENT > MOST_WEIGHTS;
-  const parts = isLarge ? 1 : Math.max(1, Math.min(most, Math.floor(batch / FEWEST_ROWS)));
+  // Each part goes through all recurrent weights at every step.
+  const parts = fitsCaches(recurrentKernel.size) ? Math.max(1, Math.min(most, Math.floor(batch / FEWEST_ROWS))) : 1;
   return Array.from({ length: parts }, (_, i) => Math.floor((batch + i) / parts));
 }
 

@@ -11,6 +11,8 @@ import type { XlaSwitch } from './xla-switch.ts';
 /** What recurrent layers are made of, within a compiled step. */
 export interface Loops {
   readonly lists: TensorLists;
+  /** Whether XLA compiles loops, so that starting an operation costs next to nothing. */
+  readonly areCompiled: boolean;
   /** Runs a body once a step: see `whileLoop`. */
   run(initial: readonly tf.Tensor[], steps: number, body: LoopBody): tf.Tensor[];
   /** The shapes and types of what `body` gives, without adding it to the step. */
@@ -25,6 +27,9 @@ export interface Loops {
 export function loopsOf(backend: TensorflowBackend, xla: XlaSwitch): Loops {
   return {
     lists: new TensorLists(backend),
+    get areCompiled() {
+      return xla.on;
+    },
     run: (initial, steps, body) => whileLoop(backend, initial, steps, body),
     specsOf: (body) => specsOf(backend, body),
     sideBySide: (parts) => (xla.on ? writtenSideBySide(backend, parts) : tf.concat([...parts], -1)),

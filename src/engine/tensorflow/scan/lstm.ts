@@ -15,22 +15,13 @@ import { activateGate, gateSlope, masked, tanhSlope } from '../../layers/gates.t
 import { passedBy } from '../../layers/lstm-sequence.ts';
 import type { GateActivation, Recurrence, RecurrenceInputs } from '../../layers/recurrent-sequence.ts';
 import type { Loops } from './loops.ts';
-import { byStep, shifted, sizesOf, stepsOf } from './steps.ts';
+import { byStep, fitsCaches, shifted, sizesOf, stepsOf } from './steps.ts';
 
 /** The recurrence on loops. It has to run within a compiled step. */
 export const lstmOnLoops = (loops: Loops): Recurrence => ({
-  forward(inputs) {
-    const { x, mask } = inputs;
-    const { batch, steps, size } = sizesOf(inputs);
-    const run = () => {
-      const { kernel, recurrentKernel, bias } = preparedWeights(inputs);
-      const projected = byStep(x)
-        .matMul(kernel)
-        .add(bias)
-        .reshape([steps, batch, 4 * size]);
-      return runForward(loops, { ...inputs, recurrentKernel }, projected, mask && stepsOf(mask));
-    };
-    const [outputs, lastCell, ...saved] = loops.together(run) as Five;
+  forward(inputs, hasGradient) {
+    const run = () => runForward(loops, prepared(inputs), hasGradient);
+    const [outputs, lastCell, ...saved] = loops.together(run) as [tf.Tensor, tf.Tensor, ...tf.Tensor[]];
     return {
       outputs: outputs.transpose<tf.Tensor3D>([1, 0, 2]),
       lastCell: lastCell as tf.Tensor2D,
@@ -60,47 +51,90 @@ type Three = [tf.Tensor, tf.Tensor, tf.Tensor];
 type Four = [tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor];
 type Five = [tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor];
 
-/** The weights with the candidate's doubled, where it goes through a sigmoid. */
-function preparedWeights({ kernel, recurrentKernel, bias, recurrentActivation }: RecurrenceInputs) {
-  if (recurrentActivation !== 'sigmoid') return { kernel, recurrentKernel, bias };
+/** The inputs with the candidate's weights doubled, where it goes through a sigmoid. */
+function prepared(inputs: RecurrenceInputs): RecurrenceInputs {
+  const { kernel, recurrentKernel, bias, recurrentActivation } = inputs;
+  if (recurrentActivation !== 'sigmoid') return inputs;
   const size = recurrentKernel.shape[0];
   const factors = Array.from({ length: 4 * size }, (_, column) => (Math.floor(column / size) === 2 ? 2 : 1));
   const double = tf.tensor1d(factors);
   return {
-    kernel: kernel.mul(double),
+    ...inputs,
+    kernel: kernel.mul<tf.Tensor2D>(double),
     recurrentKernel: recurrentKernel.mul<tf.Tensor2D>(double),
-    bias: bias.mul(double),
+    bias: bias.mul<tf.Tensor1D>(double),
   };
 }
 
-/** Outputs [T, B, H], the last cell state, and what the way back needs: gates [T, B, 4H] and cell states [T, B, H]. */
-function runForward(
-  loops: Loops,
-  inputs: RecurrenceInputs,
-  projected: tf.Tensor,
-  mask: tf.Tensor | undefined,
-): tf.Tensor[] {
-  const { states, recurrentKernel, recurrentActivation } = inputs;
+/**
+ * Outputs [T, B, H], the last cell state, and, where there will be a gradient, what the way back needs: gates [T, B, 4H]
+ * and cell states [T, B, H].
+ */
+function runForward(loops: Loops, inputs: RecurrenceInputs, hasGradient: boolean): tf.Tensor[] {
+  const { states, recurrentActivation, mask } = inputs;
   const { batch, steps, size } = sizesOf(inputs);
   const { lists } = loops;
-  const masks = mask && lists.of(mask);
-  const empty = () => lists.empty(steps, [batch, size]);
+  const masks = mask && lists.of(stepsOf(mask));
+  const { projections, sum } = (!hasGradient && isSummedByStep(loops, inputs) ? sumsByStep : sumsFromProjections)(
+    loops,
+    inputs,
+  );
+  const empty = (width: number) => lists.empty(steps, [batch, width]);
   // A step's gates take the place of its projection, which nothing reads after it: the largest tensor exists once.
-  const loop = loops.run([...states, lists.of(projected), empty(), empty()], steps, (t, state) => {
-    const [h, c, gates, cells, outputs] = state as Five;
-    const z = lists.get(gates, t, [batch, 4 * size]).add(h.matMul(recurrentKernel));
+  const kept = hasGradient ? [projections ?? empty(4 * size), empty(size)] : [];
+  const loop = loops.run([...states, empty(size), ...kept], steps, (t, state) => {
+    const [h, c, outputs, gates, cells] = state as Five;
+    const z = sum(t, h, gates);
     const activated = recurrentActivation === 'sigmoid' ? z.sigmoid() : activateEach(z, recurrentActivation);
     const [i, f, s, o] = tf.split(activated, 4, 1) as Four;
     const cell = f.mul(c).add(i.mul(candidateOf(s, recurrentActivation)));
     const step = masks && lists.get(masks, t, [batch, 1]);
     const nextH = masked(step, o.mul(cell.tanh()), h);
     const nextC = masked(step, cell, c);
-    return [nextH, nextC, lists.set(gates, t, activated), lists.set(cells, t, nextC), lists.set(outputs, t, nextH)];
+    const next = [nextH, nextC, lists.set(outputs, t, nextH)];
+    return hasGradient ? [...next, lists.set(gates, t, activated), lists.set(cells, t, nextC)] : next;
   });
-  const [, lastCell, gates, cells, outputs] = loop as Five;
+  const [, lastCell, outputs, gates, cells] = loop as Five;
   const stack = (list: tf.Tensor, width: number) => lists.stack(list, steps, [batch, width]);
-  return [stack(outputs, size), lastCell, stack(gates, 4 * size), stack(cells, size)];
+  return [stack(outputs, size), lastCell, ...(hasGradient ? [stack(gates, 4 * size), stack(cells, size)] : [])];
 }
+
+/** The sums that go into a step's gates, [B, 4H], by the state before it. */
+interface Sums {
+  /** The input's share for all steps, [T] of [B, 4H], if it is known beforehand. */
+  readonly projections?: tf.Tensor;
+  /** @param list where the projections are by now, if not where they were */
+  readonly sum: (t: tf.Tensor, h: tf.Tensor, list: tf.Tensor | undefined) => tf.Tensor;
+}
+
+function sumsFromProjections({ lists }: Loops, inputs: RecurrenceInputs): Sums {
+  const { x, kernel, recurrentKernel, bias } = inputs;
+  const { batch, steps, size } = sizesOf(inputs);
+  const projected = byStep(x).matMul(kernel).add(bias);
+  const projections = lists.of(projected.reshape([steps, batch, 4 * size]));
+  return {
+    projections,
+    sum: (t, h, list) => lists.get(list ?? projections, t, [batch, 4 * size]).add(h.matMul(recurrentKernel)),
+  };
+}
+
+/** Of input and state by one product: the input's share of all steps, by far the largest tensor, is never in memory. */
+function sumsByStep({ lists }: Loops, inputs: RecurrenceInputs): Sums {
+  const { x, kernel, recurrentKernel, bias } = inputs;
+  const { batch, input } = sizesOf(inputs);
+  const [xs, weights] = [lists.of(x.transpose([1, 0, 2])), tf.concat([kernel, recurrentKernel], 0)];
+  return {
+    sum: (t, h) =>
+      tf
+        .concat([lists.get(xs, t, [batch, input]), h], 1)
+        .matMul(weights)
+        .add(bias),
+  };
+}
+
+/** Whether that pays (measured: 5 to 10 % of a forward pass): operations cost nothing to start, and the weights stay in a core's caches. */
+const isSummedByStep = ({ areCompiled }: Loops, { kernel, recurrentKernel }: RecurrenceInputs): boolean =>
+  areCompiled && fitsCaches(kernel.size + recurrentKernel.size);
 
 function activateEach(z: tf.Tensor, activation: GateActivation): tf.Tensor {
   const [i, f, g, o] = tf.split(z, 4, 1) as Four;

@@ -58,11 +58,13 @@ export function registerRecurrentLayers(
 
 /** Within a compiled step the recurrence is part of it; outside, its two passes are compiled by themselves. */
 function eagerToo(backend: TensorflowBackend, compile: Compile, recurrence: Recurrence): Recurrence {
-  const forward = byActivation((activation) =>
-    compile((tensors: Packed) => {
-      const { outputs, lastCell, saved } = recurrence.forward(unpack(tensors, activation));
-      return { outputs, lastCell: lastCell ? [lastCell] : [], saved };
-    }),
+  const [forwardAlone, forward] = [false, true].map((hasGradient) =>
+    byActivation((activation) =>
+      compile((tensors: Packed) => {
+        const { outputs, lastCell, saved } = recurrence.forward(unpack(tensors, activation), hasGradient);
+        return { outputs, lastCell: lastCell ? [lastCell] : [], saved };
+      }),
+    ),
   );
   const backward = byActivation((activation) =>
     compile((tensors: Packed, saved: readonly tf.Tensor[], dOutputs: tf.Tensor, dLastCell: readonly tf.Tensor[]) =>
@@ -75,9 +77,10 @@ function eagerToo(backend: TensorflowBackend, compile: Compile, recurrence: Recu
     ),
   );
   return {
-    forward(inputs) {
-      if (backend.tensors.tracer) return recurrence.forward(inputs);
-      const { outputs, lastCell, saved } = forward(inputs.recurrentActivation)(pack(inputs));
+    forward(inputs, hasGradient) {
+      if (backend.tensors.tracer) return recurrence.forward(inputs, hasGradient);
+      const pass = (hasGradient ? forward : forwardAlone)!(inputs.recurrentActivation);
+      const { outputs, lastCell, saved } = pass(pack(inputs));
       check('a recurrent layer', inputs, [outputs, ...lastCell]);
       return { outputs, ...(lastCell[0] && { lastCell: lastCell[0] }), saved };
     },

@@ -7,6 +7,12 @@ export const sizesOf = ({ x, recurrentKernel }: RecurrenceInputs) => {
   return { batch, steps, input, size: recurrentKernel.shape[0] };
 };
 
+/** Bytes of weights that stay in a core's caches from step to step. Measured: LSTMs of 512 units (4 MB) gain by what counts on it, of 724 (8 MB) lose. */
+const CACHED = 4 * 2 ** 20;
+
+/** Whether so many float32 weights stay in a core's caches while it goes through the steps. */
+export const fitsCaches = (weights: number): boolean => weights * Float32Array.BYTES_PER_ELEMENT <= CACHED;
+
 /** [B, T, F] -> [T * B, F] */
 export const byStep = (x: tf.Tensor3D): tf.Tensor2D => {
   const [batch, steps, features] = x.shape;

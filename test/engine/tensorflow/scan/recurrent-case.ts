@@ -27,7 +27,7 @@ const wave = (shape: number[], phase: number) =>
       .reshape(shape),
   );
 
-/** The outputs, states and gradients of a sequence by all its tensors, as plain numbers. */
+/** A weighted sum of a sequence's outputs and states, its gradients by all its tensors, and the sum again without a gradient, as plain numbers. */
 export function run(
   sequence: RecurrentSequence,
   gates: number,
@@ -64,7 +64,7 @@ export function run(
     };
     const differentiated = inputs.slice(0, 4 + initial.length);
     const { value, grads } = tf.valueAndGrads(forward)([...differentiated]);
-    return [value, ...grads];
+    return [value, ...grads, forward(...differentiated)]; // the last one without a gradient
   };
   const inputs = [...tensors, ...initial, ...(mask ? [mask] : [])];
   const results = tf.tidy(() => compile(pass)(...inputs).map((tensor) => Array.from(tensor.dataSync())));
