@@ -57,7 +57,7 @@ function training(model: tf.LayersModel, x: tf.Tensor, classes: tf.Tensor, optim
   return () => step(x, classes, rate);
 }
 
-export function lstm(steps: number, batch: number, input: number, size: number): () => tf.Tensor {
+function lstm(steps: number, batch: number, input: number, size: number): () => tf.Tensor {
   const x = tf.randomNormal<tf.Rank.R3>([batch, steps, input]);
   const weights = [[input, 4 * size], [size, 4 * size], [4 * size]].map((shape) =>
     tf.variable(tf.randomNormal(shape, 0, 0.05)),

@@ -75,10 +75,8 @@ function runForward(loops: Loops, inputs: RecurrenceInputs, hasGradient: boolean
   const { batch, steps, size } = sizesOf(inputs);
   const { lists } = loops;
   const masks = mask && lists.of(stepsOf(mask));
-  const { projections, sum } = (!hasGradient && isSummedByStep(loops, inputs) ? sumsByStep : sumsFromProjections)(
-    loops,
-    inputs,
-  );
+  const sums = !hasGradient && isSummedByStep(loops, inputs) ? sumsByStep : sumsFromProjections;
+  const { projections, sum } = sums(loops, inputs);
   const empty = (width: number) => lists.empty(steps, [batch, width]);
   // A step's gates take the place of its projection, which nothing reads after it: the largest tensor exists once.
   const kept = hasGradient ? [projections ?? empty(4 * size), empty(size)] : [];
