@@ -114,7 +114,10 @@ function runWithGradient(
     const inputs = args.slice(0, tensors.length) as tf.Tensor[];
     // customGrad's type does not say that the function which saves comes after the tensors.
     const save = args[tensors.length] as unknown as tf.GradSaveFunc;
-    const { outputs, lastCell, saved } = recurrence.forward(asInputs(inputs, mask), tf.engine().state.gradientDepth > 0);
+    const { outputs, lastCell, saved } = recurrence.forward(
+      asInputs(inputs, mask),
+      tf.engine().state.gradientDepth > 0,
+    );
     save([...inputs, ...(mask ? [mask] : []), ...saved]);
     const { length } = inputs;
     const first = length + (mask ? 1 : 0);
