@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import * as tf from '@tensorflow/tfjs';
 import type { GateActivation, RecurrentSequence } from '../../../../src/engine/layers/recurrent-sequence.ts';
+import { wave } from './wave.ts';
 
 /** A recurrent layer's run over sequences. */
 export interface RecurrentCase {
@@ -13,20 +14,6 @@ export interface RecurrentCase {
 }
 
 const [inputSize, size] = [3, 4];
-/** Numbers that look random and are always the same. */
-const wave = (shape: number[], phase: number) =>
-  tf.tidy(() =>
-    tf
-      .range(
-        0,
-        shape.reduce((a, b) => a * b, 1),
-      )
-      .mul(78.233)
-      .add(phase)
-      .sin()
-      .reshape(shape),
-  );
-
 /** A weighted sum of a sequence's outputs and states, its gradients by all its tensors, and the sum again without a gradient, as plain numbers. */
 export function run(
   sequence: RecurrentSequence,
