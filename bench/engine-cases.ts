@@ -57,7 +57,7 @@ function training(model: tf.LayersModel, x: tf.Tensor, classes: tf.Tensor, optim
   return () => step(x, classes, rate);
 }
 
-function lstm(steps: number, batch: number, input: number, size: number): () => tf.Tensor {
+function lstm(steps: number, batch: number, input: number, size: number, hasGradient = true): () => tf.Tensor {
   const x = tf.randomNormal<tf.Rank.R3>([batch, steps, input]);
   const weights = [[input, 4 * size], [size, 4 * size], [4 * size]].map((shape) =>
     tf.variable(tf.randomNormal(shape, 0, 0.05)),
@@ -77,6 +77,7 @@ function lstm(steps: number, batch: number, input: number, size: number): () => 
       );
       return outputs.sum().asScalar();
     };
+    if (!hasGradient) return [forward()];
     const { value, grads } = tf.variableGrads(forward, weights);
     return [value, ...Object.values(grads)];
   });
@@ -118,6 +119,12 @@ export const cases: readonly Case[] = [
     title: 'LSTM T 784, B 32, I 1, H 128, forward + backward',
     steps: 4,
     make: () => lstm(784, 32, 1, 128),
+  },
+  {
+    name: 'lstm-forward',
+    title: 'LSTM T 64, B 640, I 64, H 256, forward alone, as when scoring',
+    steps: 4,
+    make: () => lstm(64, 640, 64, 256, false),
   },
   {
     name: 'wide-resnet',

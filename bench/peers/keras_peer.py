@@ -62,10 +62,14 @@ def training(model, x, y, optimizer):
     return lambda: step().numpy()
 
 
-def lstm(t, b, i, h):
+def lstm(t, b, i, h, gradient=True):
     layer = L.LSTM(h, return_sequences=True)
     x = tf.random.normal([b, t, i])
     layer(x)
+
+    @tf.function
+    def forward():
+        return [tf.reduce_sum(layer(x, training=False))]
 
     @tf.function
     def step():
@@ -73,7 +77,7 @@ def lstm(t, b, i, h):
             y = tf.reduce_sum(layer(x, training=True))
         return [y, *tape.gradient(y, layer.trainable_variables)]
 
-    return lambda: step()[0].numpy()
+    return lambda: (step if gradient else forward)()[0].numpy()
 
 
 def classes(shape, n):
@@ -83,6 +87,7 @@ def classes(shape, n):
 CASES = {
     "lstm-64": lambda: lstm(64, 64, 128, 256),
     "lstm-784": lambda: lstm(784, 32, 1, 128),
+    "lstm-forward": lambda: lstm(64, 640, 64, 256, gradient=False),
     "wide-resnet": lambda: training(
         wide_resnet(), tf.random.normal([32, 32, 32, 3]), classes([32], 10), keras.optimizers.SGD(0.01, 0.9)
     ),

@@ -88,8 +88,12 @@ def char_training():
     return training(model, x, y, torch.optim.Adam(model.parameters(), 1e-3))
 
 
-def lstm(t, b, i, h):
+def lstm(t, b, i, h, gradient=True):
     layer, x = nn.LSTM(i, h), torch.randn(t, b, i)
+
+    def forward():
+        with torch.inference_mode():
+            return layer(x)[0].sum().item()
 
     def step():
         layer.zero_grad()
@@ -97,12 +101,13 @@ def lstm(t, b, i, h):
         y.backward()
         return y.item()
 
-    return step
+    return step if gradient else forward
 
 
 CASES = {
     "lstm-64": lambda: lstm(64, 64, 128, 256),
     "lstm-784": lambda: lstm(784, 32, 1, 128),
+    "lstm-forward": lambda: lstm(64, 640, 64, 256, gradient=False),
     "wide-resnet": lambda: image_training(wide_resnet, torch.randn(32, 3, 32, 32), torch.randint(0, 10, (32,))),
     "small-cnn": lambda: image_training(small_cnn, torch.randn(128, 1, 28, 28), torch.randint(0, 10, (128,))),
     "char-lstm": char_training,
