@@ -1,16 +1,9 @@
 import assert from 'node:assert/strict';
 import { getEventListeners } from 'node:events';
 import { setImmediate as turn } from 'node:timers/promises';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { unlessAborted } from '../../src/stream/unless-aborted.ts';
 import { until } from '../../src/stream/until.ts';
-
-/** Collects garbage now. */
-function collect(): void {
-  setFlagsFromString('--expose-gc');
-  (runInNewContext('gc') as () => void)(); // what the flag gives
-}
+import { collectGarbage } from '../collect-garbage.ts';
 
 async function* counting(end: number): AsyncGenerator<{ readonly number: number }> {
   for (let number = 0; number < end; number++) yield { number };
@@ -60,7 +53,7 @@ describe('until', () => {
       passed.push(new WeakRef(item));
       if (passed.length < 50) continue;
       await turn(); // a weak reference is strong until the end of its job
-      collect();
+      collectGarbage();
       const alive = passed.filter((reference) => reference.deref() !== undefined).length;
       assert.ok(alive <= 2, `${alive} of 50 items are alive`);
     }

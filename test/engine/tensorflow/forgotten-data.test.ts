@@ -1,13 +1,10 @@
 import assert from 'node:assert/strict';
 import { setImmediate as turn } from 'node:timers/promises';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import type { TensorEntry } from '../../../src/engine/tensorflow/backend.ts';
 import { ForgottenData } from '../../../src/engine/tensorflow/forgotten-data.ts';
+import { collectGarbage } from '../../collect-garbage.ts';
 
 describe('forgotten data', () => {
-  setFlagsFromString('--expose-gc');
-  const collect: () => void = runInNewContext('gc');
   const entry = (id: number): TensorEntry => ({ shape: [], dtype: 1, id, values: null, refCount: 1 });
 
   /** What is freed once all data whose entries are given is forgotten, in the order of their numbers. */
@@ -16,7 +13,7 @@ describe('forgotten data', () => {
     const forgotten = new ForgottenData(({ id }) => ids.push(id));
     await make(forgotten);
     for (let i = 0; i < 20 && ids.length < most; i++) {
-      collect();
+      collectGarbage();
       await turn();
     }
     forgotten.disposed(entry(0)); // it is in use until here: a registry that is collected frees nothing

@@ -79,7 +79,7 @@ function runForward(loops: Loops, inputs: RecurrenceInputs, hasGradient: boolean
   const { projections, sum } = sums(loops, inputs);
   const empty = (width: number) => lists.empty(steps, [batch, width]);
   // A step's gates take the place of its projection, which nothing reads after it: the largest tensor exists once.
-  const kept = hasGradient ? [projections ?? empty(4 * size), empty(size)] : [];
+  const kept = hasGradient ? [projections!, empty(size)] : [];
   const loop = loops.run([...states, empty(size), ...kept], steps, (t, state) => {
     const [h, c, outputs, gates, cells] = state as Five;
     const z = sum(t, h, gates);
@@ -99,7 +99,7 @@ function runForward(loops: Loops, inputs: RecurrenceInputs, hasGradient: boolean
 
 /** The sums that go into a step's gates, [B, 4H], by the state before it. */
 interface Sums {
-  /** The input's share for all steps, [T] of [B, 4H], if it is known beforehand. */
+  /** The input's share for all steps, [T] of [B, 4H], if it is computed beforehand: always, where there is a gradient. */
   readonly projections?: tf.Tensor;
   /** @param list where the projections are by now, if not where they were */
   readonly sum: (t: tf.Tensor, h: tf.Tensor, list: tf.Tensor | undefined) => tf.Tensor;

@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict';
-import { setFlagsFromString } from 'node:v8';
 import { setImmediate as turn } from 'node:timers/promises';
-import { runInNewContext } from 'node:vm';
 import * as tf from '@tensorflow/tfjs';
 import { EngineError } from '../../../../src/errors.ts';
 import { dataTypes } from '../../../../src/engine/tensorflow/binding/data-types.ts';
 import { groupInputs } from '../../../../src/engine/tensorflow/binding/ops.ts';
+import { collectGarbage } from '../../../collect-garbage.ts';
 import { describeWithTensorflow } from '../with-tensorflow.ts';
 
 describeWithTensorflow('Binding', (engine) => {
@@ -186,11 +185,9 @@ describeWithTensorflow('Binding', (engine) => {
   });
 
   it('frees a tensor that was forgotten once it is collected', async () => {
-    setFlagsFromString('--expose-gc');
-    const collect: () => void = runInNewContext('gc');
-    collect();
+    collectGarbage();
     await turn();
-    collect();
+    collectGarbage();
     await turn();
     const { liveTensors } = engine().statistics();
     const before = tf.memory().numTensors;
@@ -199,7 +196,7 @@ describeWithTensorflow('Binding', (engine) => {
     assert.equal(engine().statistics().liveTensors, liveTensors + 3);
     tf.dispose([a, b]);
     for (let i = 0; i < 20 && engine().statistics().liveTensors > liveTensors; i++) {
-      collect();
+      collectGarbage();
       await turn();
     }
     assert.equal(engine().statistics().liveTensors, liveTensors);

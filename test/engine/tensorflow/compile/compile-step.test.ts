@@ -3,6 +3,7 @@ import * as tf from '@tensorflow/tfjs';
 import { CompileError, EngineError, OptionsError } from '../../../../src/errors.ts';
 import type { Tensors } from '../../../../src/engine/engine.ts';
 import { describeWithTensorflow } from '../with-tensorflow.ts';
+import { wave } from '../wave.ts';
 
 const close = (actual: tf.Tensor, expected: tf.Tensor, tolerance = 1e-5) => {
   assert.deepEqual(actual.shape, expected.shape);
@@ -11,19 +12,7 @@ const close = (actual: tf.Tensor, expected: tf.Tensor, tolerance = 1e-5) => {
     assert.ok(Math.abs(value - (b[i] ?? NaN)) <= tolerance, `[${i}]: ${value}, expected ${b[i]}`),
   );
 };
-/** Numbers that look random and are always the same. */
-const wavy = (shape: number[], phase = 0) =>
-  tf.tidy(() =>
-    tf
-      .range(
-        0,
-        shape.reduce((a, b) => a * b, 1),
-      )
-      .mul(12.9898)
-      .add(phase)
-      .sin()
-      .reshape(shape),
-  );
+const wavy = (shape: number[], phase = 0) => wave(shape, phase, 12.9898);
 const variable = (initial: tf.Tensor) => {
   const made = tf.variable(initial);
   initial.dispose();

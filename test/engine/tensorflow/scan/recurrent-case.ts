@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import * as tf from '@tensorflow/tfjs';
 import type { GateActivation, RecurrentSequence } from '../../../../src/engine/layers/recurrent-sequence.ts';
-import { wave } from './wave.ts';
+import { wave } from '../wave.ts';
 
 /** A recurrent layer's run over sequences. */
 export interface RecurrentCase {

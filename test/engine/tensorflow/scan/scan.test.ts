@@ -4,7 +4,7 @@ import { scan, scanStepByStep, type ScanInputs, type ScanStep } from '../../../.
 import { EngineError } from '../../../../src/errors.ts';
 import { disposeTape } from '../../dispose-tape.ts';
 import { describeWithTensorflow } from '../with-tensorflow.ts';
-import { wave } from './wave.ts';
+import { wave } from '../wave.ts';
 
 /** A recurrence with two states (one an integer count), two sequences (one of integers), weights, and two outputs. */
 const step: ScanStep = ([h, count], [x, pick], [w, b]) => {
